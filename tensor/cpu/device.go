@@ -1,0 +1,138 @@
+// Package cpu carries tensors on the host processor: readable Go kernels, which
+// define what every operation means, and amd64 assembly for the hot ones.
+package cpu
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+
+	"github.com/langevin-go/langevin/tensor/backend"
+)
+
+// Level is the instruction set that kernels use.
+type Level uint8
+
+const (
+	Go     Level = iota // plain Go, everywhere
+	AVX2                // AVX2 and FMA
+	AVX512              // AVX-512 F, VL, BW, DQ
+)
+
+func (l Level) String() string { return [...]string{"go", "avx2", "avx512"}[l] }
+
+// Best is the highest level that this machine has.
+func Best() Level {
+	switch {
+	case runtime.GOARCH != "amd64":
+		return Go
+	case cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ:
+		return AVX512
+	case cpu.X86.HasAVX2 && cpu.X86.HasFMA:
+		return AVX2
+	}
+	return Go
+}
+
+// Device is the host processor. It is safe for use by many goroutines at once.
+type Device struct {
+	level Level
+	pool  *pool
+}
+
+// Options choose how a Device works. The zero value takes the best level
+// (LANGEVIN_SIMD=go|avx2|avx512 lowers it) and a thread for every processor that Go may use.
+type Options struct {
+	Level   *Level
+	Threads int
+}
+
+// New makes a device. It fails when a level is asked for that is unknown or
+// that this machine does not have.
+func New(o Options) (*Device, error) {
+	level := Best()
+	if v := os.Getenv("LANGEVIN_SIMD"); v != "" && o.Level == nil {
+		l, err := ParseLevel(v)
+		if err != nil {
+			return nil, fmt.Errorf("LANGEVIN_SIMD: %w", err)
+		}
+		o.Level = &l
+	}
+	if o.Level != nil {
+		if *o.Level > level {
+			return nil, fmt.Errorf("this machine has no %v, only %v", *o.Level, level)
+		}
+		level = *o.Level
+	}
+	if o.Threads <= 0 {
+		o.Threads = runtime.GOMAXPROCS(0)
+	}
+	return &Device{level: level, pool: newPool(o.Threads)}, nil
+}
+
+// ParseLevel reads a level's name.
+func ParseLevel(s string) (Level, error) {
+	for l := Go; l <= AVX512; l++ {
+		if l.String() == s {
+			return l, nil
+		}
+	}
+	return Go, fmt.Errorf("unknown instruction set %q: want go, avx2 or avx512", s)
+}
+
+var defaultDevice = sync.OnceValues(func() (*Device, error) { return New(Options{}) })
+
+// Default is the shared device with default options. It panics if
+// LANGEVIN_SIMD asks for what the machine does not have.
+func Default() *Device {
+	d, err := defaultDevice()
+	if err != nil {
+		panic(err)
+	}
+	return d
+}
+
+// Level is the instruction set in use.
+func (d *Device) Level() Level { return d.level }
+
+// Threads is the number of threads that share a kernel's work.
+func (d *Device) Threads() int { return d.pool.threads }
+
+func (d *Device) Name() string { return fmt.Sprintf("cpu (%v, %d threads)", d.level, d.pool.threads) }
+
+// align is the alignment of allocations: a cache line, which is an AVX-512 register too.
+const align = 64
+
+// Alloc takes zeroed memory from Go's heap, aligned to a cache line.
+func (d *Device) Alloc(n int) (backend.Memory, error) {
+	if n < 0 || n > 1<<46 {
+		return backend.Memory{}, &backend.AllocError{Device: d.Name(), Bytes: n}
+	}
+	b := make([]uint64, n/8+align/8)
+	p := unsafe.Pointer(unsafe.SliceData(b))
+	if r := uintptr(p) % align; r != 0 {
+		p = unsafe.Add(p, align-r)
+	}
+	return backend.Memory{Host: p, Size: n}, nil
+}
+
+// Free leaves the memory to the garbage collector.
+func (d *Device) Free(backend.Memory) {}
+
+func hostBytes(m backend.Memory, off, n int) []byte {
+	return unsafe.Slice((*byte)(m.Host), m.Size)[off : off+n]
+}
+
+func (d *Device) Upload(dst backend.Memory, off int, src []byte) {
+	copy(hostBytes(dst, off, len(src)), src)
+}
+
+func (d *Device) Download(dst []byte, src backend.Memory, off int) {
+	copy(dst, hostBytes(src, off, len(dst)))
+}
+
+func (d *Device) Sync() error { return nil }
