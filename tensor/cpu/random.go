@@ -7,15 +7,15 @@ import (
 
 // FillNormal draws standard normals; see backend.Device.
 func (d *Device) FillNormal(out *backend.View, key rng.Key, first uint64) {
-	fill(out, key, first, rng.Normal)
+	fillRandom(out, key, first, rng.Normal)
 }
 
 // FillUniform draws from [0,1); see backend.Device.
 func (d *Device) FillUniform(out *backend.View, key rng.Key, first uint64) {
-	fill(out, key, first, rng.Uniform)
+	fillRandom(out, key, first, rng.Uniform)
 }
 
-func fill(out *backend.View, key rng.Key, first uint64, draw func([]float32, rng.Key, uint64)) {
+func fillRandom(out *backend.View, key rng.Key, first uint64, draw func([]float32, rng.Key, uint64)) {
 	rows := 1
 	if out.Rank > 0 {
 		rows = out.Shape[0]
