@@ -1,0 +1,93 @@
+package cpu
+
+import "unsafe"
+
+// tileArgs are the arguments of a register-tile kernel, laid out as the
+// assembly expects. The tile has as many rows as the kernel called; with
+// B running on over all segments,
+//
+//	for s in segs { for p in 0..k { C[i][j] += A[segs[s] + i·rs + p·ks] · B[j]; B += bs } }
+//	C = alpha·C + beta·C₀ + bias
+//
+// Strides and segments are in bytes.
+type tileArgs struct {
+	a, b, c    unsafe.Pointer
+	bias       unsafe.Pointer // of the tile's columns, or nil
+	segs       unsafe.Pointer // *int
+	nsegs, k   int            // both at least 1
+	rs, ks     int
+	bs, cs     int
+	alpha      float32
+	beta       float32
+	accumulate int    // 0: C₀ is not read
+	mask       uint32 // columns present, for kernels that can mask; bit 0 is column 0
+	_          uint32
+}
+
+// microKernel is a family of register-tile kernels. tile[r][v] computes r rows
+// of v vectors.
+type microKernel struct {
+	rows   int // the most rows of a tile
+	lanes  int // floats of a vector
+	cols   int // of a tile: two vectors
+	masked bool
+	tile   *[13][3]func(*tileArgs)
+}
+
+// noSegment is the table of segments of a plain matrix product.
+var noSegment = new(int)
+
+// run computes a tile of rows×cols, cols at most the micro kernel's. edge is
+// room for a tile, for kernels that cannot mask.
+func (u *microKernel) run(t *tileArgs, rows, cols int, edge []float32) {
+	switch {
+	case u.masked:
+		t.mask = uint32(1<<cols - 1)
+		u.tile[rows][(cols+u.lanes-1)/u.lanes](t)
+	case cols == u.cols:
+		u.tile[rows][2](t)
+	default:
+		u.runEdge(t, rows, cols, edge)
+	}
+}
+
+// runEdge computes a tile with fewer columns than the kernel writes, by way of edge.
+func (u *microKernel) runEdge(t *tileArgs, rows, cols int, edge []float32) {
+	c, cs, bias := t.c, t.cs, t.bias
+	edge = edge[:(u.rows+1)*u.cols]
+	row := func(i int) []float32 { return unsafe.Slice((*float32)(unsafe.Add(c, i*cs)), cols) }
+	if t.accumulate != 0 {
+		for i := range rows {
+			copy(edge[i*u.cols:], row(i))
+		}
+	}
+	if bias != nil {
+		b := edge[u.rows*u.cols:]
+		copy(b, unsafe.Slice((*float32)(bias), cols))
+		t.bias = unsafe.Pointer(&b[0])
+	}
+	t.c, t.cs = unsafe.Pointer(&edge[0]), 4*u.cols
+	u.tile[rows][2](t)
+	for i := range rows {
+		copy(row(i), edge[i*u.cols:])
+	}
+	t.c, t.cs, t.bias = c, cs, bias
+}
+
+// split cuts n into parts of at most limit, as equal as can be: with few rows
+// left over, two middling tiles beat a full and a tiny one.
+type split struct{ parts, base, extra int }
+
+func splitEvenly(n, limit int) split {
+	parts := max(1, (n+limit-1)/limit)
+	return split{parts, n / parts, n % parts}
+}
+
+// part gives where part i begins and how long it is.
+func (s split) part(i int) (start, n int) {
+	start, n = i*s.base+min(i, s.extra), s.base
+	if i < s.extra {
+		n++
+	}
+	return start, n
+}
