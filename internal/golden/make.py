@@ -1,0 +1,69 @@
+"""Makes the golden files in testdata/, or with --check compares them with what this machine makes.
+
+    python make.py [--check] [NAME ...]      NAME: unet dit schedulers pipelines ops optimizers, or one file such as unet/deep
+"""
+
+import argparse
+import os
+import sys
+
+import diffusers
+import torch
+
+import networks
+import ops
+import optimizers
+import pipelines
+import schedulers
+import store
+
+TESTDATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "testdata")
+
+
+def jobs():
+    for name, case in networks.UNETS.items():
+        yield f"unet/{name}", lambda name=name, case=case: networks.make("unet", name, case)
+    for name, case in networks.DITS.items():
+        yield f"dit/{name}", lambda name=name, case=case: networks.make("dit", name, case)
+    for name in schedulers.CASES:
+        yield f"schedulers/{name}", lambda name=name: schedulers.make(name)
+    for name in pipelines.PIPELINES:
+        yield f"pipelines/{name}/samples", lambda name=name: pipelines.make(name)
+    yield "ops/ops", ops.make
+    yield "optimizers/optimizers", optimizers.make
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail where a committed file differs")
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    args = parser.parse_args()
+    selected = [(n, f) for n, f in jobs() if not args.names or any(n == a or n.split("/")[0] == a for a in args.names)]
+    if not selected:
+        parser.error(f"nothing is called {' or '.join(args.names)}; there are {', '.join(n for n, _ in jobs())}")
+
+    diffusers.utils.logging.set_verbosity_error()
+    torch.set_num_threads(1)  # the order of the sums then does not depend on the machine's cores
+    networks.check_embeddings()
+    failed = 0
+    for name, job in selected:
+        tensors, metadata, *files = job()
+        metadata = {"made_with": f"diffusers {diffusers.__version__}, torch {torch.__version__.split('+')[0]}", **metadata}
+        path = os.path.join(TESTDATA, name + ".safetensors")
+        if not args.check:
+            store.write(path, tensors, metadata)
+            for folder in files:
+                store.write_files(os.path.dirname(path), folder)
+            print(f"{name}: {len(tensors)} tensors, {os.path.getsize(path) // 1024} KiB")
+            continue
+        metadata.pop("made_with")
+        problems = store.compare(path, tensors, metadata)
+        for folder in files:
+            problems += store.compare_files(os.path.dirname(path), folder)
+        print(f"{name}: {'the same' if not problems else '; '.join(problems)}")
+        failed += bool(problems)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
