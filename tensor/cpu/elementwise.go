@@ -66,7 +66,8 @@ func evalAt(p *backend.Program, in []*backend.View, scalars []float64, idx []int
 			v = c.Imm
 		default:
 			var o [3]float64
-			for j, r := range c.Operands()[:c.Op.Arity()] {
+			operands := c.Operands()
+			for j, r := range operands[:c.Op.Arity()] {
 				o[j] = vals[r]
 			}
 			v = c.Op.Eval(o[0], o[1], o[2])
