@@ -1,0 +1,199 @@
+// Package gradcheck compares gradients with central finite differences in float64.
+package gradcheck
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/langevin-go/langevin/tensor"
+	"github.com/langevin-go/langevin/tensor/cpu"
+	"github.com/langevin-go/langevin/tensor/rng"
+)
+
+// Input is a leaf of the function under test.
+type Input struct {
+	Shape  []int
+	Values []float64 // nil: N(0,1)
+	Const  bool      // no gradient is asked for
+}
+
+// Shape is a random input of the given shape.
+func Shape(d ...int) Input { return Input{Shape: d} }
+
+// Fixed is a random input that no gradient is asked for.
+func Fixed(d ...int) Input { return Input{Shape: d, Const: true} }
+
+// Positive is an input uniform on [0.5, 2): for logarithms and roots.
+func Positive(d ...int) Input {
+	n := size(d)
+	v := make([]float64, n)
+	for i := range v {
+		v[i] = 0.5 + 1.5*rng.Float64(rng.Key{Seed: 77}, uint64(n), i)
+	}
+	return Input{Shape: d, Values: v}
+}
+
+func size(d []int) int {
+	n := 1
+	for _, x := range d {
+		n *= x
+	}
+	return n
+}
+
+// Func is what is checked: in holds the inputs as leaves of s.
+type Func func(s *tensor.Scope, in []*tensor.Tensor) *tensor.Tensor
+
+// h is the step of the central differences. Their error is h²·f‴/6 ≈ 2e-11·f‴ by
+// truncation and ε·|f|/h ≈ 2e-11·|f| by rounding.
+const h = 1e-5
+
+// tolerance is relative to 1+|gradient|: some hundred times the error above,
+// for third derivatives and sums in the hundreds.
+const tolerance = 2e-8
+
+// Check compares the gradient of ⟨f(in), g⟩, for a random upstream gradient g,
+// with finite differences, for every element of every input; then the gradient
+// of ⟨gradient, r⟩, r random, recorded as a graph, likewise.
+func Check(t testing.TB, name string, f Func, inputs ...Input) {
+	t.Helper()
+	First(t, name, f, inputs...)
+	Second(t, name, f, inputs...)
+}
+
+// First checks first derivatives only.
+func First(t testing.TB, name string, f Func, inputs ...Input) {
+	t.Helper()
+	values := fill(inputs)
+	dot := func(s *tensor.Scope, in []*tensor.Tensor) *tensor.Tensor {
+		return against(f(s, in), 11)
+	}
+	compare(t, name, dot, inputs, values)
+}
+
+// Second checks gradients of gradients only.
+func Second(t testing.TB, name string, f Func, inputs ...Input) {
+	t.Helper()
+	values := fill(inputs)
+	dot := func(s *tensor.Scope, in []*tensor.Tensor) *tensor.Tensor {
+		y := against(f(s, in), 11)
+		if !y.NeedsGrad() {
+			return nil
+		}
+		var leaves []*tensor.Tensor
+		for i, x := range in {
+			if !inputs[i].Const {
+				leaves = append(leaves, x)
+			}
+		}
+		var total *tensor.Tensor
+		for i, g := range s.GradOf(y, tensor.GradOptions{CreateGraph: true}, leaves...) {
+			if part := against(g, 23+uint64(i)); total == nil {
+				total = part
+			} else {
+				total = total.Add(part)
+			}
+		}
+		return total
+	}
+	compare(t, name+" (second order)", dot, inputs, values)
+}
+
+// against is ⟨y, r⟩ for a fixed random r.
+func against(y *tensor.Tensor, seed uint64) *tensor.Tensor {
+	r := make([]float64, y.Elems())
+	for i := range r {
+		r[i] = 2*rng.Float64(rng.Key{Seed: seed}, 0, i) - 1
+	}
+	return y.Mul(y.Scope().Tensor(r, y.Shape()...)).Sum()
+}
+
+func fill(inputs []Input) [][]float64 {
+	values := make([][]float64, len(inputs))
+	for i, in := range inputs {
+		if values[i] = in.Values; values[i] == nil {
+			x := make([]float32, size(in.Shape))
+			rng.Normal(x, rng.Key{Seed: 5}, uint64(i))
+			for _, v := range x {
+				values[i] = append(values[i], float64(v))
+			}
+		}
+	}
+	return values
+}
+
+func compare(t testing.TB, name string, f Func, inputs []Input, values [][]float64) {
+	t.Helper()
+	s := tensor.NewScopeOf(cpu.Default(), tensor.Recording, tensor.Float64)
+	defer s.Close()
+	load := func() []*tensor.Tensor {
+		s.Reset()
+		in := make([]*tensor.Tensor, len(inputs))
+		for i := range in {
+			if inputs[i].Const {
+				in[i] = s.Tensor(values[i], inputs[i].Shape...)
+			} else {
+				in[i] = s.Variable(values[i], inputs[i].Shape...)
+			}
+		}
+		return in
+	}
+	in := load()
+	y := f(s, in)
+	if y == nil || !y.NeedsGrad() {
+		return // linear: its gradient is constant
+	}
+	base := y.Item()
+	if math.IsNaN(base) || math.IsInf(base, 0) {
+		t.Errorf("%s: value is %g", name, base)
+		return
+	}
+	grads := make([][]float64, len(in))
+	var leaves []*tensor.Tensor
+	for i, x := range in {
+		if !inputs[i].Const {
+			leaves = append(leaves, x)
+		}
+	}
+	k := 0
+	gs := s.GradOf(y, tensor.GradOptions{}, leaves...)
+	for i := range in {
+		if !inputs[i].Const {
+			grads[i] = gs[k].Float64s()
+			k++
+		}
+	}
+	for i, v := range values {
+		if inputs[i].Const {
+			continue
+		}
+		for j := range v {
+			keep := v[j]
+			v[j] = keep + h
+			up := f(s, load()).Item()
+			v[j] = keep - h
+			down := f(s, load()).Item()
+			v[j] = keep
+			want := (up - down) / (2 * h)
+			if got := grads[i][j]; !(math.Abs(got-want) <= tolerance*(1+math.Abs(want)+math.Abs(base))) {
+				t.Errorf("%s: input %d element %d of %v: gradient %.10g, finite difference %.10g", name, i, j, inputs[i].Shape, got, want)
+				return
+			}
+		}
+	}
+}
+
+// Named is a function under test with its inputs.
+type Named struct {
+	Name   string
+	F      Func
+	Inputs []Input
+}
+
+// Run checks each case as a subtest.
+func Run(t *testing.T, cases []Named) {
+	for i, c := range cases {
+		t.Run(fmt.Sprintf("%02d %s", i, c.Name), func(t *testing.T) { Check(t, c.Name, c.F, c.Inputs...) })
+	}
+}

@@ -1,0 +1,80 @@
+package optim
+
+import (
+	"math"
+
+	"github.com/langevin-go/langevin/internal/invalid"
+	"github.com/langevin-go/langevin/tensor"
+)
+
+// AdamConfig are the settings of Adam and AdamW.
+type AdamConfig struct {
+	Beta1       float64 `yaml:"beta1" doc:"decay of the mean of gradients"`
+	Beta2       float64 `yaml:"beta2" doc:"decay of the mean of squared gradients"`
+	Eps         float64 `yaml:"eps" doc:"added to the root of the second moment"`
+	WeightDecay float64 `yaml:"weight_decay" doc:"AdamW: part of a weight taken off per step and unit of learning rate; Adam: added to the gradient as weight_decay·weight"`
+}
+
+// SetDefaults sets the values of Kingma and Ba 2015, without weight decay.
+func (c *AdamConfig) SetDefaults() { *c = AdamConfig{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8} }
+
+// Validate reports values that no run can use.
+func (c *AdamConfig) Validate() error {
+	switch {
+	case !(c.Beta1 >= 0 && c.Beta1 < 1):
+		return invalid.Field("beta1", "must be in [0, 1), is %g", c.Beta1)
+	case !(c.Beta2 >= 0 && c.Beta2 < 1):
+		return invalid.Field("beta2", "must be in [0, 1), is %g", c.Beta2)
+	case !(c.Eps > 0):
+		return invalid.Field("eps", "must be positive, is %g", c.Eps)
+	case !(c.WeightDecay >= 0):
+		return invalid.Field("weight_decay", "must not be negative, is %g", c.WeightDecay)
+	}
+	return nil
+}
+
+// Adam is Adam with L2 regularisation in the gradient, or AdamW with decoupled weight decay.
+type Adam struct {
+	base
+	cfg       AdamConfig
+	decoupled bool
+}
+
+// NewAdam makes the optimiser of Kingma and Ba 2015.
+func NewAdam(params []*tensor.Param, c AdamConfig) *Adam {
+	return &Adam{newBase(params, "adam_m", "adam_v"), c, false}
+}
+
+// NewAdamW makes the optimiser of Loshchilov and Hutter 2019.
+func NewAdamW(params []*tensor.Param, c AdamConfig) *Adam {
+	return &Adam{newBase(params, "adam_m", "adam_v"), c, true}
+}
+
+// adamUpdate, with bias corrections c1 = 1−β1^t and c2 = 1−β2^t:
+//
+//	g ← scale·g + l2·p
+//	m ← β1·m + (1−β1)·g
+//	v ← β2·v + (1−β2)·g²
+//	p ← shrink·p − (lr/c1)·m / (√v/√c2 + eps)
+var adamUpdate = tensor.NewUpdate("adam", 3, 1, 10, func(state, in, sc []tensor.Expr) []tensor.Expr {
+	p, m, v := state[0], state[1], state[2]
+	beta1, rest1, beta2, rest2 := sc[0], sc[1], sc[2], sc[3]
+	rate, invRoot, eps, shrink, l2 := sc[4], sc[5], sc[6], sc[7], sc[8]
+	g := in[0].Mul(sc[9]).Add(p.Mul(l2))
+	m = m.Mul(beta1).Add(g.Mul(rest1))
+	v = v.Mul(beta2).Add(g.Square().Mul(rest2))
+	p = p.Mul(shrink).Sub(rate.Mul(m).Div(v.Sqrt().Mul(invRoot).Add(eps)))
+	return []tensor.Expr{p, m, v}
+})
+
+func (o *Adam) Step(s *tensor.Scope, grads []*tensor.Tensor, lr, scale float64) {
+	o.steps++
+	c, t := o.cfg, float64(o.steps)
+	shrink, l2 := 1.0, c.WeightDecay
+	if o.decoupled {
+		shrink, l2 = 1-lr*c.WeightDecay, 0
+	}
+	sc := [...]float64{c.Beta1, 1 - c.Beta1, c.Beta2, 1 - c.Beta2,
+		lr / (1 - math.Pow(c.Beta1, t)), 1 / math.Sqrt(1-math.Pow(c.Beta2, t)), c.Eps, shrink, l2, scale}
+	o.apply(adamUpdate, s, grads, sc[:])
+}

@@ -1,0 +1,82 @@
+package optim
+
+import (
+	"github.com/langevin-go/langevin/internal/invalid"
+	"github.com/langevin-go/langevin/tensor"
+)
+
+// EMAConfig are the settings of the moving average of weights.
+type EMAConfig struct {
+	Decay  float64 `yaml:"decay" doc:"part of the average that is kept at each step"`
+	WarmUp bool    `yaml:"warm_up" doc:"keep at most (1+step)/(10+step), so that the first weights are soon forgotten"`
+}
+
+// SetDefaults sets decay 0.999 with warm-up.
+func (c *EMAConfig) SetDefaults() { *c = EMAConfig{Decay: 0.999, WarmUp: true} }
+
+// Validate reports values that no run can use.
+func (c *EMAConfig) Validate() error {
+	if !(c.Decay >= 0 && c.Decay < 1) {
+		return invalid.Field("decay", "must be in [0, 1), is %g", c.Decay)
+	}
+	return nil
+}
+
+// EMA is an exponential moving average of parameters.
+type EMA struct {
+	cfg    EMAConfig
+	params []*tensor.Param
+	rows   [][]*tensor.Param // the average alone: the form that updates take
+	steps  int
+}
+
+// NewEMA starts an average at the parameters' values.
+func NewEMA(params []*tensor.Param, c EMAConfig) (*EMA, error) {
+	e := &EMA{cfg: c, params: params}
+	for _, p := range params {
+		a := tensor.NewParam(p.Device(), p.DType(), p.Shape()...)
+		a.Name, a.Frozen = p.Name, true
+		if err := a.Set64(p.Float64s()); err != nil {
+			return nil, err
+		}
+		e.rows = append(e.rows, []*tensor.Param{a})
+	}
+	return e, nil
+}
+
+// emaUpdate moves the average a by (1−decay) of the way to the weights. Written
+// as a difference, it leaves an average that has arrived exactly where it is.
+var emaUpdate = tensor.NewUpdate("ema", 1, 1, 1, func(state, in, sc []tensor.Expr) []tensor.Expr {
+	a, w, rest := state[0], in[0], sc[0]
+	return []tensor.Expr{a.Add(w.Sub(a).Mul(rest))}
+})
+
+// DecayAt is the decay used at step t (0 the first).
+func (e *EMA) DecayAt(t int) float64 {
+	if e.cfg.WarmUp {
+		return min(e.cfg.Decay, float64(1+t)/float64(10+t))
+	}
+	return e.cfg.Decay
+}
+
+// Update takes the parameters' present values into the average.
+func (e *EMA) Update(s *tensor.Scope) {
+	sc := [1]float64{1 - e.DecayAt(e.steps)}
+	e.steps++
+	for i, p := range e.params {
+		emaUpdate.Apply(s, sc[:], e.rows[i], s.Param(p))
+	}
+}
+
+// State is the average, in the parameters' order and under their names.
+func (e *EMA) State() []*tensor.Param {
+	all := make([]*tensor.Param, len(e.rows))
+	for i, r := range e.rows {
+		all[i] = r[0]
+	}
+	return all
+}
+
+// Steps counts updates made; SetSteps restores the count.
+func (e *EMA) Steps() int     { return e.steps }
+func (e *EMA) SetSteps(n int) { e.steps = n }

@@ -1,0 +1,184 @@
+package tensor
+
+import "math"
+
+func unary(name string, f func(Expr) Expr) *Pointwise {
+	return NewPointwise(name, 1, 0, func(in, _ []Expr) Expr { return f(in[0]) })
+}
+
+func binary(name string, f func(a, b Expr) Expr) *Pointwise {
+	return NewPointwise(name, 2, 0, func(in, _ []Expr) Expr { return f(in[0], in[1]) })
+}
+
+func withScalar(name string, f func(a, c Expr) Expr) *Pointwise {
+	return NewPointwise(name, 1, 1, func(in, sc []Expr) Expr { return f(in[0], sc[0]) })
+}
+
+var (
+	addOp    = binary("add", Expr.Add)
+	subOp    = binary("sub", Expr.Sub)
+	mulOp    = binary("mul", Expr.Mul)
+	divOp    = binary("div", Expr.Div)
+	minOp    = binary("min", Expr.Min)
+	maxOp    = binary("max", Expr.Max)
+	lessOp   = binary("less", Expr.Less)
+	lessEqOp = binary("less or equal", Expr.LessEq)
+	eqOp     = binary("equal", Expr.Eq)
+	mulAddOp = NewPointwise("muladd", 3, 0, func(in, _ []Expr) Expr { return in[0].MulAdd(in[1], in[2]) })
+	selectOp = NewPointwise("where", 3, 0, func(in, _ []Expr) Expr { return in[0].Select(in[1], in[2]) })
+
+	scaleOp     = withScalar("scale", Expr.Mul)
+	addScalarOp = withScalar("add scalar", Expr.Add)
+	powOp       = withScalar("pow", Expr.Pow)
+	clampOp     = NewPointwise("clamp", 1, 2, func(in, sc []Expr) Expr {
+		// The gradient is 1 on the bounds themselves.
+		x, lo, hi := in[0], sc[0], sc[1]
+		return x.Less(lo).Select(lo, hi.Less(x).Select(hi, x))
+	})
+	axpbyOp = NewPointwise("axpby", 2, 2, func(in, sc []Expr) Expr { return in[0].Mul(sc[0]).Add(in[1].Mul(sc[1])) })
+
+	negOp      = unary("neg", Expr.Neg)
+	absOp      = unary("abs", Expr.Abs)
+	signOp     = unary("sign", Expr.Sign)
+	sqrtOp     = unary("sqrt", Expr.Sqrt)
+	rsqrtOp    = unary("rsqrt", Expr.Rsqrt)
+	recipOp    = unary("recip", Expr.Recip)
+	squareOp   = unary("square", Expr.Square)
+	expOp      = unary("exp", Expr.Exp)
+	expm1Op    = unary("expm1", Expr.Expm1)
+	logOp      = unary("log", Expr.Log)
+	log1pOp    = unary("log1p", Expr.Log1p)
+	sinOp      = unary("sin", Expr.Sin)
+	cosOp      = unary("cos", Expr.Cos)
+	tanhOp     = unary("tanh", Expr.Tanh)
+	sigmoidOp  = unary("sigmoid", Expr.Sigmoid)
+	erfOp      = unary("erf", Expr.Erf)
+	softplusOp = unary("softplus", Expr.Softplus)
+	roundOp    = unary("round", Expr.Round)
+	floorOp    = unary("floor", Expr.Floor)
+
+	siluOp = unary("silu", func(x Expr) Expr { return x.Mul(x.Sigmoid()) })
+	reluOp = unary("relu", func(x Expr) Expr {
+		// torch's choice: the gradient at 0 is 0.
+		return x.LessEq(x.Const(0)).Select(x.Const(0), x)
+	})
+	seluOp = unary("selu", func(x Expr) Expr {
+		const alpha, scale = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+		return x.LessEq(x.Const(0)).Select(x.Expm1().Scale(alpha*scale), x.Scale(scale))
+	})
+	mishOp     = unary("mish", func(x Expr) Expr { return x.Mul(x.Softplus().Tanh()) })
+	geluOp     = unary("gelu", func(x Expr) Expr { return x.Scale(0.5).Mul(x.Scale(math.Sqrt2 / 2).Erf().AddConst(1)) })
+	geluTanhOp = unary("gelu (tanh)", func(x Expr) Expr {
+		// √(2/π)·(x+0.044715·x³)
+		u := x.Square().Scale(0.044715).AddConst(1).Mul(x).Scale(0.7978845608028653558798921198687)
+		return x.Scale(0.5).Mul(u.Tanh().AddConst(1))
+	})
+)
+
+// Add is t+o. Operands of all binary operations are broadcast against each other.
+func (t *Tensor) Add(o Operand) *Tensor { return addOp.Apply(nil, t, o.in(t.s)) }
+
+// Sub is t−o.
+func (t *Tensor) Sub(o Operand) *Tensor { return subOp.Apply(nil, t, o.in(t.s)) }
+
+// Mul is t·o, elementwise.
+func (t *Tensor) Mul(o Operand) *Tensor { return mulOp.Apply(nil, t, o.in(t.s)) }
+
+// Div is t/o.
+func (t *Tensor) Div(o Operand) *Tensor { return divOp.Apply(nil, t, o.in(t.s)) }
+
+// Min is the smaller of t and o; where they are equal, each gets half of the gradient.
+func (t *Tensor) Min(o Operand) *Tensor { return minOp.Apply(nil, t, o.in(t.s)) }
+
+// Max is the larger of t and o; where they are equal, each gets half of the gradient.
+func (t *Tensor) Max(o Operand) *Tensor { return maxOp.Apply(nil, t, o.in(t.s)) }
+
+// Less is 1 where t<o, else 0. LessEq and Eq are alike. No gradient flows through them.
+func (t *Tensor) Less(o Operand) *Tensor   { return lessOp.Apply(nil, t, o.in(t.s)) }
+func (t *Tensor) LessEq(o Operand) *Tensor { return lessEqOp.Apply(nil, t, o.in(t.s)) }
+func (t *Tensor) Eq(o Operand) *Tensor     { return eqOp.Apply(nil, t, o.in(t.s)) }
+
+// Where is a where t is not 0, b elsewhere.
+func (t *Tensor) Where(a, b Operand) *Tensor {
+	return selectOp.Apply(nil, t, a.in(t.s), b.in(t.s))
+}
+
+// MulAdd is t·a+b in one pass.
+func (t *Tensor) MulAdd(a, b Operand) *Tensor {
+	return mulAddOp.Apply(nil, t, a.in(t.s), b.in(t.s))
+}
+
+// Axpby is a·t+b·o in one pass.
+func (t *Tensor) Axpby(a float64, o Operand, b float64) *Tensor {
+	sc := [2]float64{a, b}
+	return axpbyOp.Apply(sc[:], t, o.in(t.s))
+}
+
+// Scale is c·t.
+func (t *Tensor) Scale(c float64) *Tensor {
+	sc := [1]float64{c}
+	return scaleOp.Apply(sc[:], t)
+}
+
+// AddScalar is t+c.
+func (t *Tensor) AddScalar(c float64) *Tensor {
+	sc := [1]float64{c}
+	return addScalarOp.Apply(sc[:], t)
+}
+
+// Pow is t to the power c.
+func (t *Tensor) Pow(c float64) *Tensor {
+	sc := [1]float64{c}
+	return powOp.Apply(sc[:], t)
+}
+
+// Clamp is t limited to [lo, hi]; the gradient is 1 within, bounds included, and 0 outside.
+func (t *Tensor) Clamp(lo, hi float64) *Tensor {
+	sc := [2]float64{lo, hi}
+	return clampOp.Apply(sc[:], t)
+}
+
+func (t *Tensor) Neg() *Tensor      { return negOp.Apply(nil, t) }
+func (t *Tensor) Abs() *Tensor      { return absOp.Apply(nil, t) }
+func (t *Tensor) Sign() *Tensor     { return signOp.Apply(nil, t) }
+func (t *Tensor) Sqrt() *Tensor     { return sqrtOp.Apply(nil, t) }
+func (t *Tensor) Rsqrt() *Tensor    { return rsqrtOp.Apply(nil, t) }
+func (t *Tensor) Recip() *Tensor    { return recipOp.Apply(nil, t) }
+func (t *Tensor) Square() *Tensor   { return squareOp.Apply(nil, t) }
+func (t *Tensor) Exp() *Tensor      { return expOp.Apply(nil, t) }
+func (t *Tensor) Expm1() *Tensor    { return expm1Op.Apply(nil, t) }
+func (t *Tensor) Log() *Tensor      { return logOp.Apply(nil, t) }
+func (t *Tensor) Log1p() *Tensor    { return log1pOp.Apply(nil, t) }
+func (t *Tensor) Sin() *Tensor      { return sinOp.Apply(nil, t) }
+func (t *Tensor) Cos() *Tensor      { return cosOp.Apply(nil, t) }
+func (t *Tensor) Tanh() *Tensor     { return tanhOp.Apply(nil, t) }
+func (t *Tensor) Sigmoid() *Tensor  { return sigmoidOp.Apply(nil, t) }
+func (t *Tensor) Erf() *Tensor      { return erfOp.Apply(nil, t) }
+func (t *Tensor) Softplus() *Tensor { return softplusOp.Apply(nil, t) }
+
+// Round and Floor have no gradient.
+func (t *Tensor) Round() *Tensor { return roundOp.Apply(nil, t) }
+func (t *Tensor) Floor() *Tensor { return floorOp.Apply(nil, t) }
+
+// SiLU is t·sigmoid(t) (Elfwing et al. 2017).
+func (t *Tensor) SiLU() *Tensor { return siluOp.Apply(nil, t) }
+
+// ReLU is max(t, 0).
+func (t *Tensor) ReLU() *Tensor { return reluOp.Apply(nil, t) }
+
+// SELU is the self-normalising unit of Klambauer et al. 2017.
+func (t *Tensor) SELU() *Tensor { return seluOp.Apply(nil, t) }
+
+// Mish is t·tanh(softplus(t)) (Misra 2019).
+func (t *Tensor) Mish() *Tensor { return mishOp.Apply(nil, t) }
+
+// GELU is t·Φ(t) (Hendrycks and Gimpel 2016), GELUTanh its tanh approximation.
+func (t *Tensor) GELU() *Tensor     { return geluOp.Apply(nil, t) }
+func (t *Tensor) GELUTanh() *Tensor { return geluTanhOp.Apply(nil, t) }
+
+// Detach is t without history: no gradient flows through it.
+func (t *Tensor) Detach() *Tensor {
+	t.check("Detach")
+	r := t.s.view(t)
+	return r
+}

@@ -1,0 +1,262 @@
+package tensor
+
+import "github.com/langevin-go/langevin/tensor/backend"
+
+// op is what a node does: its name and its vector-Jacobian product.
+type op interface {
+	name() string
+	// vjp adds, for every input i of n that needs it, the product of grad (of
+	// n's output) with the Jacobian, by s.add(n, i, …) or s.addTo. It is
+	// written in differentiable operations where the op is elementary, so that
+	// recording it gives gradients of gradients.
+	vjp(s *Scope, n *node, grad *Tensor)
+}
+
+// node is a recorded operation. Ops keep in it what their VJP reads.
+type node struct {
+	op    op
+	out   *Tensor
+	in    []*Tensor
+	saved []*Tensor // read by the VJP: inputs, the output, or byproducts
+	axes  uint32    // set of axes
+	ints  [2 * MaxRank]int
+	f     [maxScalars]float64
+	conv  backend.Conv
+	norm  backend.NormParams
+}
+
+// record puts an operation on the tape if it is to be: when recording, and when
+// a gradient may flow to one of its inputs. It returns the node to be filled
+// in, or nil.
+func (s *Scope) record(o op, out *Tensor, in ...*Tensor) *node {
+	if !s.Recording() {
+		return nil
+	}
+	needs := false
+	for _, t := range in {
+		if t != nil && t.needs {
+			needs = true
+		}
+	}
+	if !needs {
+		return nil
+	}
+	out.needs = true
+	out.node = int32(s.nodes.n)
+	n := s.nodes.next()
+	n.op, n.out, n.axes = o, out, 0
+	n.in = s.ptrs.take(len(in))
+	copy(n.in, in)
+	n.saved = nil
+	return n
+}
+
+// save keeps tensors' memory for n's VJP.
+func (n *node) save(ts ...*Tensor) {
+	if len(ts) == 0 {
+		return
+	}
+	n.saved = n.out.s.ptrs.take(len(ts))
+	for i, t := range ts {
+		n.saved[i] = t
+		if t != nil {
+			t.uses++
+		}
+	}
+}
+
+// saveTemp keeps byproducts of the forward pass (statistics, a mask) for n's VJP
+// alone.
+func (n *node) saveTemp(ts ...*Tensor) {
+	n.save(ts...)
+	for _, t := range ts {
+		t.temp = true
+	}
+}
+
+func (s *Scope) dropTape() {
+	s.nodes.rewind()
+	s.ptrs.rewind()
+}
+
+// GradOptions change what a gradient computation leaves behind.
+type GradOptions struct {
+	Upstream    *Tensor // gradient of the first argument; nil: 1, and the argument must be a scalar
+	Retain      bool    // keep the tape and its memory for another gradient
+	CreateGraph bool    // record the gradient computation itself, for gradients of gradients; implies Retain
+}
+
+// Grad computes the gradients of a scalar loss for the given parameters. They
+// are valid until s's next Reset; the slice until s's next Grad. A parameter
+// that the loss does not depend on gets nil. The tape is used up, and the
+// memory of what it held is given back, but for loss and what was Kept.
+func (s *Scope) Grad(loss *Tensor, params []*Param) []*Tensor {
+	s.backward("Grad", loss, GradOptions{})
+	s.gradOut = s.gradOut[:0]
+	for _, p := range params {
+		var g *Tensor
+		if t, ok := s.params[p]; ok {
+			g = t.grad
+		}
+		s.gradOut = append(s.gradOut, g)
+	}
+	s.clearLeaves(nil)
+	return s.gradOut
+}
+
+// GradOf computes the gradients of y for leaves: tensors made by Variable or
+// Leaf, or s.Param(p). A leaf that y does not depend on gets zeros.
+func (s *Scope) GradOf(y *Tensor, opts GradOptions, leaves ...*Tensor) []*Tensor {
+	s.backward("GradOf", y, opts)
+	out := make([]*Tensor, len(leaves))
+	for i, l := range leaves {
+		if l.grad != nil {
+			out[i] = l.grad
+		} else {
+			out[i] = s.alloc(l.v.DType, l.Shape()...)
+			s.fill(out[i], 0)
+		}
+	}
+	s.clearLeaves(leaves)
+	return out
+}
+
+// clearLeaves forgets gradients on leaves; the gradient tensors live on.
+func (s *Scope) clearLeaves(leaves []*Tensor) {
+	for _, t := range s.params {
+		t.grad = nil
+	}
+	for _, t := range leaves {
+		t.grad = nil
+	}
+}
+
+func (s *Scope) backward(what string, y *Tensor, o GradOptions) {
+	y.check(what)
+	if s.mode != Recording {
+		usagePanic(what, "the scope is not recording")
+	}
+	if !y.needs {
+		usagePanic(what, "the tensor does not depend on anything that needs a gradient")
+	}
+	g := o.Upstream
+	if g == nil {
+		if y.Elems() != 1 {
+			shapePanic(what, "a scalar, or an upstream gradient", y)
+		}
+		g = s.like(y)
+		s.fill(g, 1)
+	} else if g.check(what); !sameShape(g, y) {
+		shapePanic(what, "an upstream gradient of the tensor's shape", y, g)
+	}
+	retain := o.Retain || o.CreateGraph
+	if !o.CreateGraph {
+		s.quiet++
+		defer func() { s.quiet-- }()
+	}
+	y.uses++ // the caller may read the loss afterwards
+	y.grad = g
+	g.isGrad++
+	for i := int(y.node); i >= 0; i-- {
+		n := s.nodes.at(i)
+		out := n.out
+		if out.grad != nil {
+			mark := s.Mark()
+			n.op.vjp(s, n, out.grad)
+			if !o.CreateGraph {
+				s.Release(mark, nil)
+			}
+			s.dropGrad(out, o)
+		}
+		if !retain {
+			for _, t := range n.saved {
+				if t != nil {
+					t.uses--
+				}
+			}
+			if out.uses == 0 {
+				s.release(out)
+			}
+			for _, t := range n.saved {
+				if t != nil && t.uses == 0 && t.temp {
+					s.release(t)
+				}
+			}
+		}
+	}
+	if !retain {
+		s.dropTape()
+	}
+}
+
+// dropGrad forgets the gradient of an inner tensor.
+func (s *Scope) dropGrad(t *Tensor, o GradOptions) {
+	g := t.grad
+	t.grad = nil
+	g.isGrad--
+	if g.isGrad == 0 && g != o.Upstream && !o.CreateGraph {
+		s.release(g)
+	}
+}
+
+// add adds g to the gradient of n's input i. g has the input's shape. The
+// caller must not change g afterwards.
+func (s *Scope) add(n *node, i int, g *Tensor) {
+	t := n.in[i]
+	if t.grad == nil {
+		t.grad = g
+		g.isGrad++
+		return
+	}
+	if s.Recording() {
+		sum := t.grad.Add(g)
+		t.grad.isGrad--
+		t.grad = sum
+		sum.isGrad++
+		return
+	}
+	if old := t.grad; old.owned && old.isGrad == 1 {
+		s.accumulate(&old.v, g)
+		return
+	}
+	sum := s.like(t)
+	s.runPointwise(accumulateProgram, nil, sum, t.grad, g)
+	s.replaceGrad(t, sum)
+}
+
+func (s *Scope) replaceGrad(t, g *Tensor) {
+	if old := t.grad; old != nil {
+		old.isGrad--
+		if old.isGrad == 0 {
+			s.release(old)
+		}
+	}
+	g.owned = true
+	g.isGrad = 1
+	t.grad = g
+}
+
+// ownGrad makes t's gradient a dense tensor that may be changed in place.
+func (s *Scope) ownGrad(t *Tensor) *Tensor {
+	g := t.grad
+	if g != nil && g.owned && g.isGrad == 1 {
+		return g
+	}
+	acc := s.like(t)
+	if g == nil {
+		s.fill(acc, 0)
+	} else {
+		s.copyInto(&acc.v, g)
+	}
+	s.replaceGrad(t, acc)
+	return acc
+}
+
+// addTo adds g to a part of input i's gradient: part maps the whole gradient's
+// view to the part's. For VJPs of slices, outside of gradients of gradients.
+func (s *Scope) addTo(n *node, i int, g *Tensor, part func(v *backend.View)) {
+	acc := s.ownGrad(n.in[i])
+	v := acc.v
+	part(&v)
+	s.accumulate(&v, g)
+}
