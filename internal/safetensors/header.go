@@ -3,13 +3,14 @@ package safetensors
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"math"
 	"math/bits"
 	"sort"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/langevin-go/langevin/internal/badfile"
 )
 
 // MaxHeader is the longest header that is read, in bytes: the limit that the
@@ -36,7 +37,7 @@ func (i Info) Len() int {
 	return n
 }
 
-// header is the parsed JSON. base is its offset in the file, for errors.
+// header is the parsed JSON.
 type header struct {
 	tensors  map[string]Info
 	metadata map[string]string
@@ -53,10 +54,10 @@ type parser struct {
 // describes data bytes of tensors.
 func parseHeader(text []byte, base, data int64) (*header, error) {
 	if len(text) == 0 || text[0] != '{' {
-		return nil, &Error{Offset: base, Problem: "the header must begin with {", Kind: ErrFormat}
+		return nil, badfile.At("", base, ErrFormat, "the header must begin with {")
 	}
 	if !utf8.Valid(text) {
-		return nil, &Error{Offset: base, Problem: "the header is not UTF-8", Kind: ErrFormat}
+		return nil, badfile.At("", base, ErrFormat, "the header is not UTF-8")
 	}
 	p := &parser{dec: json.NewDecoder(bytes.NewReader(text)), base: base}
 	p.dec.UseNumber()
@@ -76,13 +77,13 @@ func parseHeader(text []byte, base, data int64) (*header, error) {
 	}
 	end := p.dec.InputOffset()
 	if rest := bytes.TrimLeft(text[end:], " \t\r\n"); len(rest) > 0 {
-		return nil, &Error{Offset: base + int64(len(text)-len(rest)), Problem: "more text after the header's closing }", Kind: ErrFormat}
+		return nil, badfile.At("", base+int64(len(text)-len(rest)), ErrFormat, "more text after the header's closing }")
 	}
 	return h, h.checkLayout(data)
 }
 
 func (p *parser) fail(tensor, format string, args ...any) error {
-	return &Error{Tensor: tensor, Offset: p.base + p.dec.InputOffset(), Problem: fmt.Sprintf(format, args...), Kind: ErrFormat}
+	return badfile.At("", p.base+p.dec.InputOffset(), ErrFormat, format, args...).In(item(tensor))
 }
 
 // token reads one token; want says what ought to be there.
@@ -260,22 +261,18 @@ func (h *header) checkLayout(data int64) error {
 	at := int64(0)
 	for _, i := range infos {
 		if i.Begin < at {
-			return &Error{Tensor: i.Name, Offset: -1, Kind: ErrFormat,
-				Problem: fmt.Sprintf("its bytes %d to %d overlap another tensor's, which end at %d", i.Begin, i.End, at)}
+			return badfile.New("", ErrFormat, "its bytes %d to %d overlap another tensor's, which end at %d", i.Begin, i.End, at).In(item(i.Name))
 		}
 		if i.Begin > at {
-			return &Error{Tensor: i.Name, Offset: -1, Kind: ErrFormat,
-				Problem: fmt.Sprintf("it begins at %d, which leaves a hole after %d", i.Begin, at)}
+			return badfile.New("", ErrFormat, "it begins at %d, which leaves a hole after %d", i.Begin, at).In(item(i.Name))
 		}
 		at = i.End
 	}
 	switch {
 	case at > data:
-		return &Error{Offset: -1, Kind: ErrFormat,
-			Problem: fmt.Sprintf("the file is truncated: its tensors take %d bytes, it holds %d of them", at, data)}
+		return badfile.New("", ErrFormat, "the file is truncated: its tensors take %d bytes, it holds %d of them", at, data)
 	case at < data:
-		return &Error{Offset: -1, Kind: ErrFormat,
-			Problem: fmt.Sprintf("its tensors take %d bytes, but it holds %d: %d bytes belong to none", at, data, data-at)}
+		return badfile.New("", ErrFormat, "its tensors take %d bytes, but it holds %d: %d bytes belong to none", at, data, data-at)
 	}
 	return nil
 }

@@ -10,13 +10,13 @@ package safetensors
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"math"
 	"os"
 	"slices"
+
+	"github.com/langevin-go/langevin/internal/badfile"
 )
 
 // File is an open safetensors file. Its methods may be called by many goroutines at once.
@@ -32,7 +32,7 @@ type File struct {
 func Open(path string) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, readError(path, "", -1, err)
+		return nil, badfile.Read(path, err)
 	}
 	st, err := f.Stat()
 	if err == nil && !st.Mode().IsRegular() {
@@ -40,7 +40,7 @@ func Open(path string) (*File, error) {
 	}
 	if err != nil {
 		f.Close()
-		return nil, readError(path, "", -1, err)
+		return nil, badfile.Read(path, err)
 	}
 	file, err := New(f, st.Size(), path)
 	if err != nil {
@@ -54,25 +54,22 @@ func Open(path string) (*File, error) {
 // New reads size bytes of r as a safetensors file; path names it in errors.
 func New(r io.ReaderAt, size int64, path string) (*File, error) {
 	if size < 8 {
-		return nil, &Error{Path: path, Offset: -1, Kind: ErrFormat,
-			Problem: fmt.Sprintf("the file has %d bytes, too few for a safetensors file", size)}
+		return nil, badfile.New(path, ErrFormat, "the file has %d bytes, too few for a safetensors file", size)
 	}
 	var b [8]byte
 	if err := readFull(r, b[:], 0); err != nil {
-		return nil, readError(path, "", 0, err)
+		return nil, badfile.Read(path, err)
 	}
 	n := binary.LittleEndian.Uint64(b[:])
 	if n > MaxHeader {
-		return nil, &Error{Path: path, Offset: 0, Kind: ErrFormat,
-			Problem: fmt.Sprintf("the header would have %d bytes, more than the %d allowed: this is not a safetensors file", n, MaxHeader)}
+		return nil, badfile.At(path, 0, ErrFormat, "the header would have %d bytes, more than the %d allowed: this is not a safetensors file", n, MaxHeader)
 	}
 	if int64(n) > size-8 {
-		return nil, &Error{Path: path, Offset: 0, Kind: ErrFormat,
-			Problem: fmt.Sprintf("the header should have %d bytes, but only %d follow: the file is truncated or not a safetensors file", n, size-8)}
+		return nil, badfile.At(path, 0, ErrFormat, "the header should have %d bytes, but only %d follow: the file is truncated or not a safetensors file", n, size-8)
 	}
 	text := make([]byte, n)
 	if err := readFull(r, text, 8); err != nil {
-		return nil, readError(path, "", 8, err)
+		return nil, badfile.Read(path, err)
 	}
 	h, err := parseHeader(text, 8, size-8-int64(n))
 	if err != nil {
@@ -107,7 +104,7 @@ func (f *File) Has(name string) bool {
 func (f *File) Tensor(name string) (*Tensor, error) {
 	info, ok := f.header.tensors[name]
 	if !ok {
-		return nil, &Error{Path: f.path, Tensor: name, Offset: -1, Kind: ErrNoTensor, Problem: "the file has no such tensor"}
+		return nil, badfile.New(f.path, ErrNoTensor, "the file has no such tensor").In(item(name))
 	}
 	info.Shape = slices.Clone(info.Shape)
 	return &Tensor{Info: info, file: f}, nil
@@ -129,7 +126,7 @@ func (t *Tensor) Bytes() ([]byte, error) {
 	b := make([]byte, t.End-t.Begin)
 	at := t.file.base + t.Begin
 	if err := readFull(t.file.r, b, at); err != nil {
-		return nil, readError(t.file.path, t.Name, at, err)
+		return nil, t.readError(at, err)
 	}
 	return b, nil
 }
@@ -186,8 +183,7 @@ func (t *Tensor) Int64s() ([]int64, error) {
 
 func readFloats[F float32 | float64](t *Tensor, dst []F) error {
 	if len(dst) != t.Len() {
-		return &Error{Path: t.file.path, Tensor: t.Name, Offset: -1, Kind: ErrArgument,
-			Problem: fmt.Sprintf("it has %d elements (shape %v), the space to read it into has %d", t.Len(), t.Shape, len(dst))}
+		return t.fail(ErrArgument, "it has %d elements (shape %v), the space to read it into has %d", t.Len(), t.Shape, len(dst))
 	}
 	le := binary.LittleEndian
 	var decode func(dst []F, b []byte)
@@ -222,9 +218,18 @@ func readFloats[F float32 | float64](t *Tensor, dst []F) error {
 	return t.chunks(func(at int, b []byte) { decode(dst[at:at+len(b)/t.DType.Size()], b) })
 }
 
+func (t *Tensor) fail(kind error, format string, args ...any) error {
+	return badfile.New(t.file.path, kind, format, args...).In(item(t.Name))
+}
+
+func (t *Tensor) readError(at int64, err error) error {
+	e := badfile.Read(t.file.path, err).In(item(t.Name))
+	e.Offset = at
+	return e
+}
+
 func (t *Tensor) wrongDType(want string) error {
-	return &Error{Path: t.file.path, Tensor: t.Name, Offset: -1, Kind: ErrDType,
-		Problem: fmt.Sprintf("its dtype is %s, want %s", t.DType, want)}
+	return t.fail(ErrDType, "its dtype is %s, want %s", t.DType, want)
 }
 
 // chunks reads the tensor piece by piece; at is the first element of a piece.
@@ -236,7 +241,7 @@ func (t *Tensor) chunks(f func(at int, b []byte)) error {
 		b := buf[:min(chunk, total-off)]
 		at := t.file.base + t.Begin + off
 		if err := readFull(t.file.r, b, at); err != nil {
-			return readError(t.file.path, t.Name, at, err)
+			return t.readError(at, err)
 		}
 		f(int(off)/t.DType.Size(), b)
 	}
@@ -254,13 +259,4 @@ func readFull(r io.ReaderAt, b []byte, at int64) error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
-}
-
-func readError(path, tensor string, offset int64, err error) error {
-	problem := err.Error()
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		problem = p.Err.Error()
-	}
-	return &Error{Path: path, Tensor: tensor, Offset: offset, Problem: "cannot be read: " + problem, Kind: err}
 }

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/langevin-go/langevin/internal/atomicfile"
+	"github.com/langevin-go/langevin/internal/badfile"
 )
 
 // Entry is a tensor to be written. Data writes its elements, little endian,
@@ -113,7 +114,7 @@ func Write(w io.Writer, tensors []Entry, metadata map[string]string) error {
 }
 
 func argument(tensor, format string, args ...any) error {
-	return &Error{Tensor: tensor, Offset: -1, Problem: fmt.Sprintf(format, args...), Kind: ErrArgument}
+	return badfile.New("", ErrArgument, format, args...).In(item(tensor))
 }
 
 // exactWriter refuses more than left bytes.

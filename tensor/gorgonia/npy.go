@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math"
 	"os"
 	"strings"
 
 	"github.com/langevin-go/langevin/internal/atomicfile"
+	"github.com/langevin-go/langevin/internal/badfile"
 	"gorgonia.org/tensor"
 )
 
@@ -29,7 +29,7 @@ import (
 func ReadNPY(path string) (*tensor.Dense, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, readError(path, err)
+		return nil, badfile.Read(path, err)
 	}
 	defer f.Close()
 	st, err := f.Stat()
@@ -37,7 +37,7 @@ func ReadNPY(path string) (*tensor.Dense, error) {
 		err = errors.New("not a regular file; want a .npy file")
 	}
 	if err != nil {
-		return nil, readError(path, err)
+		return nil, badfile.Read(path, err)
 	}
 	return DecodeNPY(bufio.NewReaderSize(f, 1<<18), st.Size(), path)
 }
@@ -68,7 +68,7 @@ func DecodeNPY(r io.Reader, size int64, path string) (*tensor.Dense, error) {
 	if strings.HasPrefix(h.descr, ">") {
 		hint = "big endian is not read: save it with .astype('<" + h.descr[1:] + "')"
 	}
-	return nil, &NPYError{Path: path, Offset: -1, Problem: fmt.Sprintf("dtype %q: %s", h.descr, hint), Kind: ErrFormat}
+	return nil, badfile.New(path, ErrFormat, "dtype %q: %s", h.descr, hint)
 }
 
 // decode reads the elements after the header, each of width bytes.
@@ -76,21 +76,20 @@ func decode[T Elem](r io.Reader, h *npyHeader, size int64, path string, width in
 	n, ok := volume(h.shape)
 	have := size - h.size
 	if !ok || int64(n) > math.MaxInt64/int64(width) {
-		return nil, &NPYError{Path: path, Offset: -1, Problem: fmt.Sprintf("shape %v overflows", h.shape), Kind: ErrFormat}
+		return nil, badfile.New(path, ErrFormat, "shape %v overflows", h.shape)
 	}
 	if want := int64(n) * int64(width); want != have {
-		return nil, &NPYError{Path: path, Offset: -1, Kind: ErrFormat,
-			Problem: fmt.Sprintf("%s of shape %v takes %d bytes after the header, but %d follow", h.descr, h.shape, want, have)}
+		return nil, badfile.New(path, ErrFormat, "%s of shape %v takes %d bytes after the header, but %d follow", h.descr, h.shape, want, have)
 	}
 	if n == 0 {
-		return nil, &NPYError{Path: path, Offset: -1, Problem: fmt.Sprintf("the array is empty: shape %v", h.shape), Kind: ErrFormat}
+		return nil, badfile.New(path, ErrFormat, "the array is empty: shape %v", h.shape)
 	}
 	data := make([]T, n)
 	const chunk = 1 << 14
 	buf := make([]byte, min(n, chunk)*width)
 	for at := 0; at < n; at += chunk {
 		part := data[at:min(n, at+chunk)]
-		if err := readFull(r, buf[:len(part)*width], path, h.size+int64(at)*int64(width), "the elements"); err != nil {
+		if err := badfile.Full(r, buf[:len(part)*width], path, h.size+int64(at)*int64(width), ErrFormat, "the elements"); err != nil {
 			return nil, err
 		}
 		for i := range part {
@@ -112,15 +111,6 @@ func columnMajor(shape []int) []int {
 		s *= d
 	}
 	return strides
-}
-
-func readError(path string, err error) error {
-	problem := err.Error()
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		problem = p.Err.Error()
-	}
-	return &NPYError{Path: path, Offset: -1, Problem: "cannot be read: " + problem, Kind: err}
 }
 
 // WriteNPY writes d as a .npy file, whole or not at all. See [EncodeNPY].

@@ -6,27 +6,15 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/langevin-go/langevin/internal/badfile"
 )
+
+// NPYError says what is wrong with a .npy file, where, and what would be right.
+type NPYError = badfile.Error
 
 // ErrFormat is the kind of an [NPYError] about a file's content.
 var ErrFormat = errors.New("not a valid .npy file")
-
-// NPYError says what is wrong with a .npy file, where, and what would be right.
-type NPYError struct {
-	Path    string
-	Offset  int64 // of the byte at which it shows; −1: nowhere
-	Problem string
-	Kind    error // ErrFormat, or the error of reading
-}
-
-func (e *NPYError) Error() string {
-	if e.Offset >= 0 {
-		return fmt.Sprintf("%s: byte %d: %s", e.Path, e.Offset, e.Problem)
-	}
-	return e.Path + ": " + e.Problem
-}
-
-func (e *NPYError) Unwrap() error { return e.Kind }
 
 // maxNPYHeader bounds the header's text: NumPy's own reader stops at 10,000 bytes.
 const maxNPYHeader = 1 << 16
@@ -44,10 +32,10 @@ type npyHeader struct {
 // readNPYHeader reads the magic, the version (1.0 or 2.0) and the dictionary.
 func readNPYHeader(r io.Reader, path string) (*npyHeader, error) {
 	fail := func(at int64, format string, args ...any) (*npyHeader, error) {
-		return nil, &NPYError{Path: path, Offset: at, Problem: fmt.Sprintf(format, args...), Kind: ErrFormat}
+		return nil, badfile.At(path, at, ErrFormat, format, args...)
 	}
 	var b [12]byte
-	if err := readFull(r, b[:10], path, 0, "the header"); err != nil {
+	if err := badfile.Full(r, b[:10], path, 0, ErrFormat, "the header"); err != nil {
 		return nil, err
 	}
 	if string(b[:6]) != npyMagic {
@@ -57,7 +45,7 @@ func readNPYHeader(r io.Reader, path string) (*npyHeader, error) {
 	switch {
 	case b[6] == 1 && b[7] == 0:
 	case b[6] == 2 && b[7] == 0:
-		if err := readFull(r, b[10:12], path, 10, "the header"); err != nil {
+		if err := badfile.Full(r, b[10:12], path, 10, ErrFormat, "the header"); err != nil {
 			return nil, err
 		}
 		start, n = 12, n|int(b[10])<<16|int(b[11])<<24
@@ -68,7 +56,7 @@ func readNPYHeader(r io.Reader, path string) (*npyHeader, error) {
 		return fail(8, "the header has %d bytes, more than the %d allowed", uint32(n), maxNPYHeader)
 	}
 	text := make([]byte, n)
-	if err := readFull(r, text, path, start, "the header"); err != nil {
+	if err := badfile.Full(r, text, path, start, ErrFormat, "the header"); err != nil {
 		return nil, err
 	}
 	h, at, problem := parseNPYDict(string(text))
@@ -196,17 +184,4 @@ func (p *literal) tuple() []int {
 		p.fail("more than 32 dimensions")
 	}
 	return shape
-}
-
-// readFull fills b from r, whose next byte is at offset of the file.
-func readFull(r io.Reader, b []byte, path string, offset int64, what string) error {
-	n, err := io.ReadFull(r, b)
-	switch {
-	case err == nil:
-		return nil
-	case err == io.EOF || err == io.ErrUnexpectedEOF:
-		return &NPYError{Path: path, Offset: offset + int64(n), Kind: ErrFormat,
-			Problem: fmt.Sprintf("the file ends within %s: it is truncated or not a .npy file", what)}
-	}
-	return readError(path, err)
 }
