@@ -75,37 +75,26 @@ func (s *convShape) outputAt(i, k [3]int) (o [3]int, ok bool) {
 
 // ConvForward computes y = x * w + bias; see backend.Device.
 func (d *Device) ConvForward(p *backend.Conv, y, x, w, bias *backend.View) {
-	if y.Elems() == 0 {
-		return
-	}
-	if y.DType == backend.Float64 {
-		convRef[float64](d, &convRefs64, convForward, p, y, x, w, bias)
-	} else {
-		convRef[float32](d, &convRefs32, convForward, p, y, x, w, bias)
-	}
+	d.conv(convForward, y, p, y, x, w, bias)
 }
 
 // ConvInputGrad computes dx, the transposed convolution of dy; see backend.Device.
 func (d *Device) ConvInputGrad(p *backend.Conv, dx, dy, w *backend.View) {
-	if dx.Elems() == 0 {
-		return
-	}
-	if dx.DType == backend.Float64 {
-		convRef[float64](d, &convRefs64, convInputGrad, p, dy, dx, w, nil)
-	} else {
-		convRef[float32](d, &convRefs32, convInputGrad, p, dy, dx, w, nil)
-	}
+	d.conv(convInputGrad, dx, p, dy, dx, w, nil)
 }
 
 // ConvWeightGrad computes dw from x and dy; see backend.Device.
 func (d *Device) ConvWeightGrad(p *backend.Conv, dw, x, dy *backend.View) {
-	if dw.Elems() == 0 {
-		return
-	}
-	if dw.DType == backend.Float64 {
-		convRef[float64](d, &convRefs64, convWeightGrad, p, dy, x, dw, nil)
-	} else {
-		convRef[float32](d, &convRefs32, convWeightGrad, p, dy, x, dw, nil)
+	d.conv(convWeightGrad, dw, p, dy, x, dw, nil)
+}
+
+func (d *Device) conv(kind convKind, result *backend.View, p *backend.Conv, y, x, w, bias *backend.View) {
+	switch {
+	case result.Elems() == 0:
+	case y.DType == backend.Float64:
+		convRef[float64](d, &convRefs64, kind, p, y, x, w, bias)
+	case d.level == Go || !d.convFast(kind, p, y, x, w, bias):
+		convRef[float32](d, &convRefs32, kind, p, y, x, w, bias)
 	}
 }
 

@@ -1,0 +1,44 @@
+package cpu
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/langevin-go/langevin/tensor/backend"
+)
+
+func BenchmarkConv(b *testing.B) {
+	type size struct{ n, side, cin, cout, ker, stride int }
+	for _, l := range testLevels() {
+		if l == Go {
+			continue
+		}
+		for _, s := range []size{{64, 28, 64, 64, 3, 1}, {64, 14, 128, 128, 3, 1}, {64, 7, 128, 128, 3, 1}, {64, 28, 128, 64, 3, 1},
+			{64, 28, 64, 64, 3, 2}, {64, 28, 1, 64, 3, 1}, {64, 28, 64, 1, 3, 1}, {64, 14, 128, 128, 1, 1}, {128, 8, 64, 64, 3, 1}, {128, 4, 128, 128, 3, 1}, {4, 8, 512, 512, 3, 1}} {
+			for kind, name := range []string{"forward", "inputgrad", "weightgrad"} {
+				b.Run(fmt.Sprintf("%v/%dx%dx%d/%d-%d/k%ds%d/%s", l, s.n, s.side, s.side, s.cin, s.cout, s.ker, s.stride, name), func(b *testing.B) {
+					r := rand.New(rand.NewPCG(1, 1))
+					d := testDevice(b, l, 0)
+					p := &backend.Conv{Spatial: 2, Stride: [3]int{s.stride, s.stride}, Dilation: [3]int{1, 1},
+						PadLo: [3]int{s.ker / 2, s.ker / 2}, PadHi: [3]int{s.ker / 2, s.ker / 2}, Groups: 1}
+					out := p.Out(0, s.side, s.ker)
+					x, w := benchView(r, s.n, s.side, s.side, s.cin), benchView(r, s.ker, s.ker, s.cin, s.cout)
+					y, bias := benchView(r, s.n, out, out, s.cout), benchView(r, s.cout)
+					b.ReportAllocs()
+					for b.Loop() {
+						switch convKind(kind) {
+						case convForward:
+							d.ConvForward(p, y, x, w, bias)
+						case convInputGrad:
+							d.ConvInputGrad(p, x, y, w)
+						case convWeightGrad:
+							d.ConvWeightGrad(p, w, x, y)
+						}
+					}
+					gflops(b, 2*float64(s.n*out*out*s.cin*s.cout*s.ker*s.ker))
+				})
+			}
+		}
+	}
+}
