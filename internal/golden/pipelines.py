@@ -9,9 +9,11 @@ import diffusers
 import numpy
 import torch
 from diffusers import DiTTransformer2DModel, UNet2DModel
+from safetensors.numpy import save
 
 import networks
 import schedulers
+import store
 from precise import float64, normal
 
 _UNET = dict(
@@ -22,6 +24,11 @@ _DIT = dict(num_attention_heads=2, attention_head_dim=4, in_channels=1, num_laye
 
 PIPELINES = {
     "unet-ddim": dict(network=("unet", _UNET), scheduler=("DDIMScheduler", dict()), steps=10),
+    # as the folders published in 2022 are: old names of the attention's weights, a configuration with few keys and a retired one
+    "unet-legacy": dict(
+        network=("unet", dict(_UNET, attention_head_dim=None, freq_shift=1, flip_sin_to_cos=False, downsample_padding=0, norm_eps=1e-6)),
+        scheduler=("DDPMScheduler", dict(timestep_spacing="leading")), steps=5, legacy=True,
+    ),
     "unet-ddim-eta": dict(
         network=("unet", dict(_UNET, resnet_time_scale_shift="scale_shift", num_class_embeds=10)), labels=[3, 9],
         scheduler=("DDIMScheduler", dict(prediction_type="v_prediction", timestep_spacing="trailing", rescale_betas_zero_snr=True, clip_sample=False)),
@@ -73,7 +80,9 @@ def make(name):
     scheduler_cls = getattr(diffusers, scheduler_name)
 
     model = _build(case, seed, torch.float32)
-    files = _folder(name, model, scheduler_cls(**scheduler_config), kind)
+    files = _folder(model, scheduler_cls(**scheduler_config), kind)
+    if case.get("legacy"):
+        _age(files, model)
     out32 = _loop(model, scheduler_cls(**scheduler_config), case, noise, noises, torch.float32)
     with float64():
         out = _loop(_build(case, seed, torch.float64), scheduler_cls(**scheduler_config), case, noise, noises, torch.float64)
@@ -87,7 +96,7 @@ def make(name):
     return tensors, {"options": dict(steps=case["steps"], **case.get("options", {}))}, files
 
 
-def _folder(name, model, scheduler, kind):
+def _folder(model, scheduler, kind):
     """What save_pretrained writes for the network and the scheduler, and a model_index.json that names them."""
     cls = "DiTPipeline" if kind == "transformer" else {"DDIMScheduler": "DDIMPipeline"}.get(type(scheduler).__name__, "DDPMPipeline")
     with tempfile.TemporaryDirectory() as folder:
@@ -103,3 +112,31 @@ def _folder(name, model, scheduler, kind):
     index["scheduler"] = ["diffusers", type(scheduler).__name__]
     files["model_index.json"] = (json.dumps(index, indent=2) + "\n").encode()
     return files
+
+
+LEGACY_NAMES = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+LEGACY_KEYS = (
+    "_class_name act_fn attention_head_dim block_out_channels center_input_sample down_block_types downsample_padding flip_sin_to_cos freq_shift "
+    "in_channels layers_per_block mid_block_scale_factor norm_eps norm_num_groups out_channels sample_size time_embedding_type up_block_types"
+).split()
+
+
+def _age(files, model):
+    """Rewrites the folder as an old diffusers left it, and sees that today's loads the same network from it."""
+    weights = {k: v.numpy() for k, v in model.state_dict().items()}
+    for new, old in LEGACY_NAMES.items():
+        weights = {k.replace(f".{new}.", f".{old}."): v for k, v in weights.items()}
+    config = {k: v for k, v in json.loads(files["unet/config.json"]).items() if k in LEGACY_KEYS}
+    files["unet/config.json"] = (json.dumps({**config, "_diffusers_version": "0.0.4"}, indent=2) + "\n").encode()
+    files["unet/diffusion_pytorch_model.safetensors"] = save(weights, {"format": "pt"})
+    keys = ("_class_name", "beta_end", "beta_schedule", "beta_start", "clip_sample", "num_train_timesteps", "trained_betas")
+    scheduler = {k: v for k, v in json.loads(files["scheduler/scheduler_config.json"]).items() if k in keys}
+    scheduler.update(_diffusers_version="0.0.4", variance_type="fixed_small", tensor_format="pt")
+    files["scheduler/scheduler_config.json"] = (json.dumps(scheduler, indent=2) + "\n").encode()
+    with tempfile.TemporaryDirectory() as folder:
+        store.write_files(folder, files)
+        loaded = UNet2DModel.from_pretrained(os.path.join(folder, "unet"), low_cpu_mem_usage=False)
+    for key, value in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[key], value), key
+    configs = [{k: v for k, v in json.loads(m.to_json_string()).items() if k[0] != "_"} for m in (model, loaded)]
+    assert configs[0] == configs[1], configs
