@@ -1,6 +1,8 @@
 package optim
 
 import (
+	"fmt"
+
 	"github.com/langevin-go/langevin/internal/invalid"
 	"github.com/langevin-go/langevin/tensor"
 )
@@ -22,7 +24,8 @@ func (c *EMAConfig) Validate() error {
 	return nil
 }
 
-// EMA is an exponential moving average of parameters.
+// EMA is an exponential moving average of parameters, held in parameters of
+// another instance of the model, so that the average can be run as it is.
 type EMA struct {
 	cfg    EMAConfig
 	params []*tensor.Param
@@ -30,16 +33,18 @@ type EMA struct {
 	steps  int
 }
 
-// NewEMA starts an average at the parameters' values.
-func NewEMA(params []*tensor.Param, c EMAConfig) (*EMA, error) {
+// NewEMA starts an average at the parameters' values; it lives in average,
+// which has the parameters' order and shapes.
+func NewEMA(params, average []*tensor.Param, c EMAConfig) (*EMA, error) {
+	if len(params) != len(average) {
+		return nil, fmt.Errorf("optim: an average of %d parameters for %d", len(average), len(params))
+	}
 	e := &EMA{cfg: c, params: params}
-	for _, p := range params {
-		a := tensor.NewParam(p.Device(), p.DType(), p.Shape()...)
-		a.Name, a.Frozen = p.Name, true
-		if err := a.Set64(p.Float64s()); err != nil {
+	for i, p := range params {
+		if err := average[i].Set64(p.Float64s()); err != nil {
 			return nil, err
 		}
-		e.rows = append(e.rows, []*tensor.Param{a})
+		e.rows = append(e.rows, average[i:i+1:i+1])
 	}
 	return e, nil
 }

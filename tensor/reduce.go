@@ -45,13 +45,14 @@ func (t *Tensor) squeezed(set uint32) *Tensor {
 
 // PointwiseSum is f(in…)·scale, summed: one pass, no temporary. Losses are made of it.
 type PointwiseSum struct {
-	f *Pointwise
+	f     *Pointwise
+	label string
 }
 
 // NewPointwiseSum makes the reduction of a pointwise operation.
-func NewPointwiseSum(f *Pointwise) *PointwiseSum { return &PointwiseSum{f} }
+func NewPointwiseSum(f *Pointwise) *PointwiseSum { return &PointwiseSum{f, "sum of " + f.label} }
 
-func (p *PointwiseSum) name() string { return "sum of " + p.f.label }
+func (p *PointwiseSum) name() string { return p.label }
 
 // Sum adds f(in…) over the given axes (none: all) of the shape that the inputs
 // broadcast to. The axes stay, with size 1.

@@ -44,6 +44,7 @@ type Scope struct {
 	outPtr [maxOutputs]*backend.View
 	scal   [maxScalars]float64
 	space  backend.View
+	part   backend.View
 	conv   backend.Conv
 	norm   backend.NormParams
 }
@@ -274,7 +275,7 @@ func (s *Scope) Tensor(values any, shape ...int) *Tensor {
 		}
 		s.upload(t, asBytes(narrow))
 	default:
-		usagePanic("Tensor", "cannot make a tensor of %T: want []float32 or []float64", values)
+		usagePanic("Tensor", "values must be a []float32 or a []float64") // naming the type would make values escape
 	}
 	return t
 }

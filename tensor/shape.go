@@ -172,8 +172,7 @@ func (sliceOp) vjp(s *Scope, n *node, grad *Tensor) {
 		s.add(n, 0, grad.unslice(axis, start, step, n.in[0].v.Shape[axis]))
 		return
 	}
-	size := n.out.v.Shape[axis]
-	s.addTo(n, 0, grad, func(v *backend.View) { sliceView(v, axis, start, step, size) })
+	s.addToSlice(n, 0, grad, axis, start, step)
 }
 
 func sliceView(v *backend.View, axis, start, step, size int) {
@@ -218,9 +217,9 @@ func (t *Tensor) unslice(axis, start, step, size int) *Tensor {
 	r.v.Shape[axis] = size
 	s.back(r)
 	s.fill(r, 0)
-	part := r.v
-	sliceView(&part, axis, start, step, t.v.Shape[axis])
-	s.copyInto(&part, t)
+	s.part = r.v
+	sliceView(&s.part, axis, start, step, t.v.Shape[axis])
+	s.copyInto(&s.part, t)
 	if n := s.record(unsliceOp{}, r, t); n != nil {
 		n.ints[0], n.ints[1], n.ints[2] = axis, start, step
 	}
@@ -282,9 +281,9 @@ func Concat(axis int, ts ...*Tensor) *Tensor {
 	s.back(r)
 	at := 0
 	for _, t := range ts {
-		part := r.v
-		sliceView(&part, axis, at, 1, t.v.Shape[axis])
-		s.copyInto(&part, t)
+		s.part = r.v
+		sliceView(&s.part, axis, at, 1, t.v.Shape[axis])
+		s.copyInto(&s.part, t)
 		at += t.v.Shape[axis]
 	}
 	if n := s.record(concatOp{}, r, ts...); n != nil {

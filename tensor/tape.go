@@ -6,7 +6,7 @@ import "github.com/langevin-go/langevin/tensor/backend"
 type op interface {
 	name() string
 	// vjp adds, for every input i of n that needs it, the product of grad (of
-	// n's output) with the Jacobian, by s.add(n, i, …) or s.addTo. It is
+	// n's output) with the Jacobian, by s.add(n, i, …) or s.addToSlice. It is
 	// written in differentiable operations where the op is elementary, so that
 	// recording it gives gradients of gradients.
 	vjp(s *Scope, n *node, grad *Tensor)
@@ -252,11 +252,11 @@ func (s *Scope) ownGrad(t *Tensor) *Tensor {
 	return acc
 }
 
-// addTo adds g to a part of input i's gradient: part maps the whole gradient's
-// view to the part's. For VJPs of slices, outside of gradients of gradients.
-func (s *Scope) addTo(n *node, i int, g *Tensor, part func(v *backend.View)) {
+// addToSlice adds g to a slice of input i's gradient, in place: for VJPs of
+// slices, outside of gradients of gradients.
+func (s *Scope) addToSlice(n *node, i int, g *Tensor, axis, start, step int) {
 	acc := s.ownGrad(n.in[i])
-	v := acc.v
-	part(&v)
-	s.accumulate(&v, g)
+	s.part = acc.v
+	sliceView(&s.part, axis, start, step, g.v.Shape[axis])
+	s.accumulate(&s.part, g)
 }

@@ -1,0 +1,260 @@
+package train
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/langevin-go/langevin/internal/safetensors"
+	"github.com/langevin-go/langevin/tensor"
+)
+
+// A checkpoint is one safetensors file, written whole or not at all: the
+// weights under "model.", their moving average under "ema.", the optimiser's
+// moments under "optim.", what the objective learns beside the network under
+// "objective.", and in the metadata the state below and the resolved config, so
+// that the file alone says what it is.
+const (
+	modelPrefix     = "model."
+	emaPrefix       = "ema."
+	optimPrefix     = "optim."
+	objectivePrefix = "objective."
+
+	stateKey  = "langevin.state"
+	configKey = "langevin.config"
+
+	checkpointFormat = 1
+)
+
+// checkpointState is everything of a run that is not an array.
+type checkpointState struct {
+	Format     int               `json:"format"`
+	Step       int64             `json:"step"` // steps done
+	OptimSteps int               `json:"optim_steps"`
+	EMASteps   int               `json:"ema_steps"`
+	Skipped    int64             `json:"skipped"` // steps whose gradient was not finite
+	Objective  json.RawMessage   `json:"objective,omitempty"`
+	CRC32C     map[string]string `json:"crc32c"` // of each array's bytes
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// group is a prefix with the parameters that are saved under it.
+type group struct {
+	prefix string
+	params []*tensor.Param
+}
+
+// saveCheckpoint writes a checkpoint to path.
+func saveCheckpoint(path string, st checkpointState, config []byte, groups ...group) error {
+	st.Format = checkpointFormat
+	st.CRC32C = make(map[string]string)
+	var entries []safetensors.Entry
+	for _, g := range groups {
+		for _, p := range g.params {
+			name := g.prefix + p.Name
+			values := p.Float32s()
+			st.CRC32C[name] = checksum(values)
+			entries = append(entries, safetensors.Float32(name, p.Shape(), values))
+		}
+	}
+	blob, err := json.Marshal(st)
+	if err != nil {
+		return err
+	}
+	return safetensors.WriteFile(path, entries, map[string]string{stateKey: string(blob), configKey: string(config), "format": "pt"})
+}
+
+func checksum(values []float32) string {
+	h := uint32(0)
+	var buf [4096]byte
+	for len(values) > 0 {
+		n := min(len(values), len(buf)/4)
+		for i, v := range values[:n] {
+			b := math.Float32bits(v)
+			buf[4*i], buf[4*i+1], buf[4*i+2], buf[4*i+3] = byte(b), byte(b>>8), byte(b>>16), byte(b>>24)
+		}
+		h = crc32.Update(h, castagnoli, buf[:4*n])
+		values = values[n:]
+	}
+	return fmt.Sprintf("%08x", h)
+}
+
+// checkpoint is an open checkpoint file.
+type checkpoint struct {
+	path   string
+	file   *safetensors.File
+	state  checkpointState
+	config []byte
+}
+
+// openCheckpoint reads the header and the state; arrays are read by load.
+func openCheckpoint(path string) (*checkpoint, error) {
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	meta := f.Metadata()
+	c := &checkpoint{path: path, file: f, config: []byte(meta[configKey])}
+	blob, ok := meta[stateKey]
+	if !ok {
+		f.Close()
+		return nil, fmt.Errorf("%s: not a checkpoint of a run: its metadata has no %q", path, stateKey)
+	}
+	if err := json.Unmarshal([]byte(blob), &c.state); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: metadata %q: %w", path, stateKey, err)
+	}
+	if c.state.Format != checkpointFormat {
+		f.Close()
+		return nil, fmt.Errorf("%s: checkpoint format %d; this version reads %d", path, c.state.Format, checkpointFormat)
+	}
+	return c, nil
+}
+
+func (c *checkpoint) Close() error { return c.file.Close() }
+
+// verify reads every array and compares checksums.
+func (c *checkpoint) verify() error {
+	for _, name := range c.file.Names() {
+		if _, err := c.values(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *checkpoint) values(name string) ([]float32, error) {
+	t, err := c.file.Tensor(name)
+	if err != nil {
+		return nil, err
+	}
+	v, err := t.Float32s()
+	if err != nil {
+		return nil, err
+	}
+	if want, got := c.state.CRC32C[name], checksum(v); want != got {
+		return nil, fmt.Errorf("%s: tensor %s is damaged: checksum %s, stored %s", c.path, name, got, want)
+	}
+	return v, nil
+}
+
+// load reads all parameters of the groups. Every array must be there in the
+// right shape, and none may be left over under the groups' prefixes.
+func (c *checkpoint) load(groups ...group) error {
+	wanted := make(map[string]bool)
+	for _, g := range groups {
+		for _, p := range g.params {
+			name := g.prefix + p.Name
+			wanted[name] = true
+			t, err := c.file.Tensor(name)
+			if err != nil {
+				return err
+			}
+			if !equalShape(t.Shape, p.Shape()) {
+				return fmt.Errorf("%s: tensor %s has shape %v, this model wants %v", c.path, name, t.Shape, p.Shape())
+			}
+			v, err := c.values(name)
+			if err != nil {
+				return err
+			}
+			if err := p.Set(v); err != nil {
+				return err
+			}
+		}
+	}
+	for _, name := range c.file.Names() {
+		for _, g := range groups {
+			if strings.HasPrefix(name, g.prefix) && !wanted[name] {
+				return fmt.Errorf("%s: tensor %s has no place in this model", c.path, name)
+			}
+		}
+	}
+	return nil
+}
+
+func equalShape(a, b []int) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// checkpointName is the file name of a step's checkpoint.
+func checkpointName(step int64) string { return fmt.Sprintf("step-%08d.safetensors", step) }
+
+// listCheckpoints gives the checkpoints in dir, newest first.
+func listCheckpoints(dir string) ([]string, error) {
+	files, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	steps := make(map[string]int64)
+	for _, f := range files {
+		var step int64
+		if _, err := fmt.Sscanf(f.Name(), "step-%d.safetensors", &step); err == nil && f.Name() == checkpointName(step) {
+			path := filepath.Join(dir, f.Name())
+			found, steps[path] = append(found, path), step
+		}
+	}
+	sort.Slice(found, func(i, j int) bool { return steps[found[i]] > steps[found[j]] })
+	return found, nil
+}
+
+// newestCheckpoint opens the newest checkpoint in dir that is whole; warn is
+// told of damaged ones. It gives nil when there is none.
+func newestCheckpoint(dir string, warn func(format string, args ...any)) (*checkpoint, error) {
+	paths, err := listCheckpoints(dir)
+	if err != nil {
+		return nil, err
+	}
+	var last error
+	for _, p := range paths {
+		c, err := openCheckpoint(p)
+		if err == nil {
+			if err = c.verify(); err == nil {
+				return c, nil
+			}
+			c.Close()
+		}
+		last = err
+		warn("%v; going back to the checkpoint before", err)
+	}
+	if last != nil {
+		return nil, fmt.Errorf("no checkpoint in %s can be used; the oldest: %w", dir, last)
+	}
+	return nil, nil
+}
+
+// pruneCheckpoints removes all but the newest keep checkpoints; 0 keeps all.
+func pruneCheckpoints(dir string, keep int) error {
+	if keep <= 0 {
+		return nil
+	}
+	paths, err := listCheckpoints(dir)
+	if err != nil {
+		return err
+	}
+	for _, p := range paths[min(keep, len(paths)):] {
+		if err := os.Remove(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
