@@ -28,8 +28,13 @@ func At(path string, offset int64, kind error, format string, args ...any) *Erro
 	return &Error{Path: path, Offset: offset, Problem: fmt.Sprintf(format, args...), Kind: kind}
 }
 
-// Read is an error of the operating system while opening or reading the file.
+// Read is an error of the operating system while opening or reading the file. An
+// error that is one of this package already, of a reader below, stays as it is.
 func Read(path string, err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
 	problem := err.Error()
 	var p *fs.PathError
 	if errors.As(err, &p) {

@@ -21,6 +21,7 @@ func TestMessages(t *testing.T) {
 		{At("a.b", 7, kind, "x").In(`tensor "t"`), kind, `a.b: byte 7: tensor "t": x`},
 		{New("", kind, "x").In("y"), kind, "y: x"},
 		{Read("given/name", missing), fs.ErrNotExist, "given/name: cannot be read: no such file or directory"},
+		{Read("outer", At("inner", 3, kind, "x")), kind, "inner: byte 3: x"},
 		{Full(strings.NewReader("abc"), make([]byte, 5), "f", 10, kind, "the header"), kind, "f: byte 13: the file ends within the header: it is truncated or of another format"},
 		{Full(failing{}, make([]byte, 5), "f", 10, kind, "the header"), io.ErrClosedPipe, "f: cannot be read: io: read/write on closed pipe"},
 	} {

@@ -1,0 +1,50 @@
+package data
+
+// memory is a source of samples held in memory, as bytes with a scale (images)
+// or as floats.
+type memory struct {
+	shape   []int
+	size    int // elements of a sample
+	pixels  []uint8
+	scale   *[256]float32 // what a byte stands for
+	floats  []float32     // instead of pixels
+	labels  []int32       // nil: no labels
+	classes int
+	names   []string
+}
+
+// pixelScale maps the bytes 0..top evenly to −1..1; higher ones to 1.
+func pixelScale(top int) *[256]float32 {
+	var s [256]float32
+	for v := range s {
+		s[v] = min(1, float32(2*v)/float32(top)-1)
+	}
+	return &s
+}
+
+func (m *memory) Len() int {
+	if m.pixels != nil {
+		return len(m.pixels) / m.size
+	}
+	return len(m.floats) / m.size
+}
+
+func (m *memory) Shape() []int         { return m.shape }
+func (m *memory) Classes() int         { return m.classes }
+func (m *memory) ClassNames() []string { return m.names }
+
+func (m *memory) Sample(i uint64, x []float32) (label int, err error) {
+	checkCall(m, i, x)
+	at := int(i) * m.size
+	if m.pixels != nil {
+		for k, v := range m.pixels[at : at+m.size] {
+			x[k] = m.scale[v]
+		}
+	} else {
+		copy(x, m.floats[at:])
+	}
+	if m.labels == nil {
+		return 0, nil
+	}
+	return int(m.labels[i]), nil
+}

@@ -1,0 +1,107 @@
+package data
+
+import (
+	"bufio"
+	"bytes"
+	"image"
+	"image/draw"
+	"image/jpeg"
+	"image/png"
+	"io"
+	"os"
+
+	"github.com/langevin-go/langevin/internal/badfile"
+	xdraw "golang.org/x/image/draw"
+)
+
+// readPicture decodes a file into dst, which has Height·Width·Channels bytes.
+func readPicture(path string, dst []uint8, f Folder) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return badfile.Read(path, err)
+	}
+	defer file.Close()
+	src, err := decodePicture(file, path, f.MaxPixels)
+	if err != nil {
+		return err
+	}
+	flatten(dst, fit(src, f.Height, f.Width), f.Channels)
+	return nil
+}
+
+// decodePicture decodes a PNG or JPEG, told apart by its first bytes, of at
+// most maxPixels pixels.
+func decodePicture(file io.ReadSeeker, path string, maxPixels int) (image.Image, error) {
+	r := bufio.NewReader(file)
+	head, _ := r.Peek(8)
+	config, decode := png.DecodeConfig, png.Decode
+	switch {
+	case bytes.HasPrefix(head, []byte("\x89PNG\r\n\x1a\n")):
+	case bytes.HasPrefix(head, []byte("\xff\xd8")):
+		config, decode = jpeg.DecodeConfig, jpeg.Decode
+	default:
+		return nil, badfile.New(path, ErrFormat, "the file begins with %q: this is not a PNG or JPEG picture", head)
+	}
+	c, err := config(r)
+	if err != nil {
+		return nil, pictureError(path, err)
+	}
+	if c.Width < 1 || c.Height < 1 || c.Width > maxPixels/c.Height {
+		return nil, badfile.New(path, ErrSize, "the picture has %d×%d pixels: want at least 1 and at most %d", c.Width, c.Height, maxPixels)
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return nil, badfile.Read(path, err)
+	}
+	r.Reset(file)
+	m, err := decode(r)
+	if err != nil {
+		return nil, pictureError(path, err)
+	}
+	return m, nil
+}
+
+func pictureError(path string, err error) error {
+	if err == io.ErrUnexpectedEOF || err == io.EOF {
+		return badfile.New(path, ErrFormat, "the picture is truncated")
+	}
+	return badfile.New(path, ErrFormat, "the picture cannot be decoded: %v", err)
+}
+
+// fit scales src until it covers h×w, cuts at the centre, and lays it on white.
+func fit(src image.Image, h, w int) *image.RGBA {
+	dst := image.NewRGBA(image.Rect(0, 0, w, h))
+	draw.Draw(dst, dst.Bounds(), image.White, image.Point{}, draw.Src)
+	cut := centre(src.Bounds(), h, w)
+	if cut.Dx() == w && cut.Dy() == h {
+		draw.Draw(dst, dst.Bounds(), src, cut.Min, draw.Over)
+	} else {
+		xdraw.CatmullRom.Scale(dst, dst.Bounds(), src, cut, draw.Over, nil)
+	}
+	return dst
+}
+
+// centre is the largest part of b with the proportions h:w, to the nearest
+// pixel, in the middle.
+func centre(b image.Rectangle, h, w int) image.Rectangle {
+	cw, ch := b.Dx(), b.Dy()
+	if cw*h > ch*w {
+		cw = max(1, (2*ch*w+h)/(2*h)) // wider than wanted
+	} else {
+		ch = max(1, (2*cw*h+w)/(2*w))
+	}
+	x, y := b.Min.X+(b.Dx()-cw)/2, b.Min.Y+(b.Dy()-ch)/2
+	return image.Rect(x, y, x+cw, y+ch)
+}
+
+// flatten writes an opaque picture as bytes, channels last.
+func flatten(dst []uint8, m *image.RGBA, channels int) {
+	for i := range len(m.Pix) / 4 {
+		p := m.Pix[4*i : 4*i+4]
+		if channels == 1 {
+			// ITU-R BT.601 luma; the weights add up to 65536, so that grey stays as it is.
+			dst[i] = uint8((19595*uint32(p[0]) + 38470*uint32(p[1]) + 7471*uint32(p[2]) + 1<<15) >> 16)
+		} else {
+			copy(dst[3*i:3*i+3], p)
+		}
+	}
+}
