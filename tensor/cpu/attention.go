@@ -9,27 +9,20 @@ import (
 
 // Attention computes o = softmax(scale·q·kᵀ + mask)·v; see backend.Device.
 func (d *Device) Attention(o, lse, q, k, v, mask *backend.View, scale float64) {
-	if q.Shape[0]*q.Shape[1]*q.Shape[2] == 0 {
-		return
-	}
-	call := attentionCall{o: o, lse: lse, q: q, k: k, v: v, mask: mask}
-	if q.DType == backend.Float64 {
-		attentionRef[float64](d, &attentionRefs64, &call, scale)
-	} else {
-		attentionRef[float32](d, &attentionRefs32, &call, scale)
-	}
+	d.attention(&attentionCall{o: o, lse: lse, q: q, k: k, v: v, mask: mask}, scale)
 }
 
 // AttentionGrad computes dq, dk and dv; see backend.Device.
 func (d *Device) AttentionGrad(dq, dk, dv, do, o, lse, q, k, v, mask *backend.View, scale float64) {
-	if q.Shape[0]*q.Shape[2] == 0 {
-		return
-	}
-	call := attentionCall{o: o, lse: lse, q: q, k: k, v: v, mask: mask, dq: dq, dk: dk, dv: dv, do: do}
-	if q.DType == backend.Float64 {
-		attentionRef[float64](d, &attentionRefs64, &call, scale)
-	} else {
-		attentionRef[float32](d, &attentionRefs32, &call, scale)
+	d.attention(&attentionCall{o: o, lse: lse, q: q, k: k, v: v, mask: mask, dq: dq, dk: dk, dv: dv, do: do}, scale)
+}
+
+func (d *Device) attention(call *attentionCall, scale float64) {
+	switch {
+	case call.q.DType == backend.Float64:
+		attentionRef[float64](d, &attentionRefs64, call, scale)
+	case d.level == Go || !d.attentionFast(call, scale):
+		attentionRef[float32](d, &attentionRefs32, call, scale)
 	}
 }
 

@@ -228,3 +228,67 @@ func testAttentionOnce(t *testing.T, d *Device, c *attentionCase) {
 	check("dk", c.dk, func(w attentionWant) [][]approx { return w.dk })
 	check("dv", c.dv, func(w attentionWant) [][]approx { return w.dv })
 }
+
+// TestAttentionBlocks has more keys and more rows than a block holds.
+func TestAttentionBlocks(t *testing.T) {
+	for _, l := range testLevels() {
+		r := rand.New(rand.NewPCG(4, uint64(l)))
+		d := testDevice(t, l, 2)
+		testAttentionOnce(t, d, randomAttention(r, backend.Float32, 1, 131, 2*keyBlock+3, 1, 17))
+		testAttentionOnce(t, d, randomAttention(r, backend.Float32, 1, 2*gradBlock+1, keyBlock, 2, 8))
+	}
+}
+
+// TestAttentionExtremes puts scores where exp under- and overflows.
+func TestAttentionExtremes(t *testing.T) {
+	for _, l := range testLevels() {
+		d := testDevice(t, l, 1)
+		r := rand.New(rand.NewPCG(5, uint64(l)))
+		c := randomAttention(r, backend.Float32, 1, 4, 40, 1, 8)
+		c.mask = fill(r, place(r, backend.Float32, dense, 1, 1, 4, 40))
+		each(c.mask, func(i []int) {
+			put(c.mask, []float64{0, 1e4, -1e4, -80}[i[2]]*float64(i[3]%7), i...)
+		})
+		testAttentionOnce(t, d, c)
+		put(c.q, math.NaN(), 0, 1, 0, 3)
+		d.Attention(c.o, c.lse, c.q, c.k, c.v, c.mask, c.scale)
+		for i := range 4 {
+			if got := math.IsNaN(at(c.o, 0, i, 0, 0)) && math.IsNaN(at(c.lse, 0, 0, i)); got != (i == 1) {
+				t.Errorf("%v: NaN in query 1: row %d is NaN: %v", l, i, got)
+			}
+		}
+	}
+}
+
+func BenchmarkAttention(b *testing.B) {
+	for _, l := range testLevels() {
+		if l == Go {
+			continue
+		}
+		for _, s := range [][4]int{{32, 196, 6, 64}, {1, 196, 6, 64}, {64, 49, 1, 128}, {2, 1024, 6, 64}} {
+			for _, way := range []string{"forward", "backward"} {
+				b.Run(fmt.Sprintf("%v/%v/%s", l, s, way), func(b *testing.B) {
+					d := testDevice(b, l, 0)
+					r := rand.New(rand.NewPCG(1, 1))
+					view := func() *backend.View { return benchView(r, s[0], s[1], s[2], s[3]) }
+					q, k, v, o, do, dq, dk, dv := view(), view(), view(), view(), view(), view(), view(), view()
+					lse := benchView(r, s[0], s[2], s[1])
+					d.Attention(o, lse, q, k, v, nil, 0.125)
+					b.ReportAllocs()
+					products := 4.0
+					for b.Loop() {
+						if way == "forward" {
+							d.Attention(o, lse, q, k, v, nil, 0.125)
+						} else {
+							d.AttentionGrad(dq, dk, dv, do, o, lse, q, k, v, nil, 0.125)
+						}
+					}
+					if way == "backward" {
+						products = 10
+					}
+					gflops(b, products*float64(s[0]*s[1]*s[1]*s[2]*s[3]))
+				})
+			}
+		}
+	}
+}

@@ -154,7 +154,7 @@ func (t *convTask) run(worker, chunk int) {
 		t.constant(r0, r1)
 		return
 	}
-	w.slab.fill(&t.convPlan, r0, r1, allChannels(t.cin))
+	w.slab.fill(&t.convPlan, t.u, r0, r1, allChannels(t.cin))
 	for i := range t.passes {
 		for g := range t.groups {
 			for p := 0; p < t.panels; p += t.colBlock {
@@ -216,7 +216,7 @@ func (t *convTask) packPanel(i int) {
 	to := t.packed[i*t.panelFloats:][:t.panelFloats]
 	cin := t.cin
 	for tap := range t.taps {
-		packColumns(to[tap*cin*t.u.cols:], t.u.cols, t.w, t.taps[tap].w+g*t.wg+j*t.wj,
+		t.u.packColumns(to[tap*cin*t.u.cols:], t.w, t.taps[tap].w+g*t.wg+j*t.wj,
 			t.wc, t.wj, cin, min(t.u.cols, t.cout-j))
 	}
 }

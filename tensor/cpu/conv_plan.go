@@ -180,7 +180,7 @@ func (s *slab) layout(p *convPlan, rows, pitch int, inPlace bool) {
 }
 
 // fill makes ready rows r0…r1. tiles cuts each group's channels.
-func (s *slab) fill(p *convPlan, r0, r1 int, tiles split) {
+func (s *slab) fill(p *convPlan, u *microKernel, r0, r1 int, tiles split) {
 	s.rows = s.rows[:0]
 	if s.inPlace {
 		s.base = unsafe.Pointer(&p.in.data[0])
@@ -204,7 +204,7 @@ func (s *slab) fill(p *convPlan, r0, r1 int, tiles split) {
 		}
 		for plane := range p.span[0] + 1 {
 			for line := range p.linesFor(rows) {
-				s.fillLine(p, i*image+plane*s.stride[0]+line*s.stride[1], n,
+				s.fillLine(p, u, i*image+plane*s.stride[0]+line*s.stride[1], n,
 					o0*p.stride[0]+p.lo[0]+plane, o1*p.stride[1]+p.lo[1]+line, tiles)
 			}
 		}
@@ -213,7 +213,7 @@ func (s *slab) fill(p *convPlan, r0, r1 int, tiles split) {
 }
 
 // fillLine copies line (d,h) of sample n to byte offset at in each tile, zero where there is none.
-func (s *slab) fillLine(p *convPlan, at, n, d, h int, tiles split) {
+func (s *slab) fillLine(p *convPlan, u *microKernel, at, n, d, h int, tiles split) {
 	in, pitch, columns := &p.in, s.stride[2]/4, p.columns()
 	left := min(columns, max(0, -p.lo[2]))               // columns before the input
 	right := min(columns, max(left, in.size[2]-p.lo[2])) // first column after it
@@ -227,17 +227,19 @@ func (s *slab) fillLine(p *convPlan, at, n, d, h int, tiles split) {
 			to := s.buf[(at+(g*tiles.parts+t)*s.tile)/4:][:columns*pitch]
 			clear(to[:left*pitch])
 			clear(to[right*pitch:])
-			copyPositions(to[left*pitch:], pitch, in.data, from+(g*p.cin+c)*in.channel, in.stride[2], in.channel, right-left, width)
+			u.copyPositions(to[left*pitch:], pitch, in.data, from+(g*p.cin+c)*in.channel, in.stride[2], in.channel, right-left, width)
 		}
 	}
 }
 
 // copyPositions copies width channels of n positions.
-func copyPositions(to []float32, pitch int, from []float32, at, stride, channel, n, width int) {
+func (u *microKernel) copyPositions(to []float32, pitch int, from []float32, at, stride, channel, n, width int) {
 	switch {
 	case n <= 0:
 	case channel == 1 && pitch == width && stride == width:
 		copy(to[:n*width], from[at:])
+	case channel == 1 && width <= u.lanes && u.copyTile != nil:
+		u.copyTile(&to[0], &from[at], pitch, stride, n, width)
 	case channel == 1:
 		for i := range n {
 			copy(to[i*pitch:][:width], from[at+i*stride:])

@@ -3,6 +3,7 @@ package cpu
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/langevin-go/langevin/tensor/backend"
@@ -124,8 +125,31 @@ func TestConv(t *testing.T) {
 	}
 }
 
+// TestConvBlocks has sums too long for a tile, and more columns than a block.
+func TestConvBlocks(t *testing.T) {
+	p := backend.Conv{Spatial: 2, Stride: [3]int{1, 1}, Dilation: [3]int{1, 1}, PadLo: [3]int{1, 1}, PadHi: [3]int{1, 1}, Groups: 1}
+	for _, l := range testLevels() {
+		r := rand.New(rand.NewPCG(3, uint64(l)))
+		d := testDevice(t, l, 3)
+		for direction := range 3 {
+			for _, s := range [][2]int{{130, 100}, {2, convBlock + 3}, {convBlock + 3, 2}} {
+				p.Stride[0] = 1 + r.IntN(2)
+				testConv(t, r, d, direction, &convCase{p: p,
+					x: place(r, backend.Float32, padded, 2, 3, 5, s[0]),
+					w: place(r, backend.Float32, padded, 3, 3, s[0], s[1]),
+					y: place(r, backend.Float32, padded, 2, p.Out(0, 3, 3), 5, s[1])})
+			}
+		}
+	}
+}
+
 func testConvOnce(t *testing.T, r *rand.Rand, d *Device, dt backend.DType, direction int, fast bool) {
-	c := randomConv(r, dt, fast)
+	t.Helper()
+	testConv(t, r, d, direction, randomConv(r, dt, fast))
+}
+
+func testConv(t *testing.T, r *rand.Rand, d *Device, direction int, c *convCase) {
+	t.Helper()
 	out := [...]*backend.View{c.y, c.x, c.w}[direction]
 	for _, v := range []*backend.View{c.x, c.w, c.y} {
 		if v != out {
@@ -164,4 +188,39 @@ func (c *convCase) spatial(shape []int) [3]int {
 	s := [3]int{1, 1, 1}
 	copy(s[:], shape[:c.p.Spatial])
 	return s
+}
+
+// TestConvBits wants a sample's result to have the same bits in any batch, and
+// all results the same bits for any number of threads.
+func TestConvBits(t *testing.T) {
+	p := &backend.Conv{Spatial: 2, Stride: [3]int{1, 1}, Dilation: [3]int{1, 1}, PadLo: [3]int{1, 1}, PadHi: [3]int{1, 1}, Groups: 1}
+	for _, l := range testLevels() {
+		r := rand.New(rand.NewPCG(6, uint64(l)))
+		x, w, y := benchView(r, 9, 14, 14, 20), benchView(r, 3, 3, 20, 36), benchView(r, 9, 14, 14, 36)
+		var want [3][]float32
+		for _, threads := range []int{1, 2, 5} {
+			d := testDevice(t, l, threads)
+			var got [3]*backend.View
+			got[0] = place(r, backend.Float32, dense, y.Shape[:4]...)
+			got[1] = place(r, backend.Float32, dense, x.Shape[:4]...)
+			got[2] = place(r, backend.Float32, dense, w.Shape[:4]...)
+			d.ConvForward(p, got[0], x, w, nil)
+			d.ConvInputGrad(p, got[1], y, w)
+			d.ConvWeightGrad(p, got[2], x, y)
+			for i, g := range got {
+				if want[i] == nil {
+					want[i] = g.Floats32()[:g.Elems()]
+				} else if !slices.Equal(want[i], g.Floats32()[:g.Elems()]) {
+					t.Errorf("%v: direction %d differs between 1 and %d threads", l, i, threads)
+				}
+			}
+			one, ones := *x, *got[0]
+			one.Shape[0], one.Off = 1, x.Off+4*x.Stride[0]
+			ones = *place(r, backend.Float32, dense, 1, 14, 14, 36)
+			d.ConvForward(p, &ones, &one, w, nil)
+			if !slices.Equal(ones.Floats32()[:ones.Elems()], want[0][4*14*14*36:][:14*14*36]) {
+				t.Errorf("%v, %d threads: sample 4 alone differs from among 9", l, threads)
+			}
+		}
+	}
 }

@@ -115,7 +115,7 @@ func (t *weightTask) run(worker, chunk int) {
 	for i := range slabs {
 		r0 := (slab0 + i) * t.slabRows
 		r1 := min(t.rows(), r0+t.slabRows)
-		w.slab.fill(&t.convPlan, r0, r1, t.tiles)
+		w.slab.fill(&t.convPlan, t.u, r0, r1, t.tiles)
 		if t.packDy {
 			t.packRows(w, r0, r1)
 		}
@@ -137,7 +137,7 @@ func (t *weightTask) packRows(w *weightWorker, r0, r1 int) {
 		from := t.out.at(t.locate(r))
 		for i := range t.groups * t.panels {
 			g, j := i/t.panels, i%t.panels*cols
-			packColumns(w.dy[i*panel+(r-r0)*width*cols:], cols, t.out.data, from+(g*t.cout+j)*t.out.channel,
+			t.u.packColumns(w.dy[i*panel+(r-r0)*width*cols:], t.out.data, from+(g*t.cout+j)*t.out.channel,
 				t.out.stride[2], t.out.channel, width, min(cols, t.cout-j))
 		}
 	}

@@ -1,8 +1,12 @@
 package cpu
 
 var (
-	micro512 = microKernel{rows: 12, lanes: 16, cols: 32, masked: true, tile: &tiles512}
-	micro2   = microKernel{rows: 6, lanes: 8, cols: 16, tile: &tiles2}
+	micro512 = microKernel{rows: 12, lanes: 16, cols: 32, masked: true, tile: &tiles512,
+		copyPanel: copyPanel512, copyTile: copyTile512, transpose: transpose512,
+		rowMax: rowMax512, rowExp: rowExp512, rowGrad: rowGrad512}
+	micro2 = microKernel{rows: 6, lanes: 8, cols: 16, tile: &tiles2,
+		copyFull: copyRows256x2, transpose: transpose256,
+		rowMax: rowMax256, rowExp: rowExp256, rowGrad: rowGrad256}
 )
 
 // micro is the level's family of tile kernels, nil for plain Go.
@@ -14,4 +18,13 @@ func (l Level) micro() *microKernel {
 		return &micro2
 	}
 	return nil
+}
+
+func copyPanel512(to, from *float32, fromStride, k, n int) {
+	copyRows512x2(to, from, 4*32, 4*fromStride, k, 1<<32-1, uint32(1<<n-1))
+}
+
+func copyTile512(to, from *float32, toStride, fromStride, k, n int) {
+	mask := uint32(1<<n - 1)
+	copyRows512x1(to, from, 4*toStride, 4*fromStride, k, mask, mask)
 }

@@ -3943,3 +3943,716 @@ gemmTile256x6x2store:
 	VMOVUPS Y11, 32(CX)
 	VZEROUPPER
 	RET
+
+// func copyRows512x1(to *float32, from *float32, toStride int, fromStride int, rows int, toMask uint32, fromMask uint32)
+// Requires: AVX, AVX512F
+TEXT ·copyRows512x1(SB), NOSPLIT, $0-48
+	MOVQ  to+0(FP), AX
+	MOVQ  from+8(FP), CX
+	MOVQ  toStride+16(FP), DX
+	MOVQ  fromStride+24(FP), BX
+	MOVQ  rows+32(FP), SI
+	MOVL  toMask+40(FP), DI
+	KMOVW DI, K1
+	SHRL  $0x10, DI
+	MOVL  fromMask+44(FP), DI
+	KMOVW DI, K2
+	SHRL  $0x10, DI
+
+copyRows512x1row:
+	VMOVUPS.Z (CX), K2, Z0
+	VMOVUPS   Z0, K1, (AX)
+	ADDQ      BX, CX
+	ADDQ      DX, AX
+	DECQ      SI
+	JNZ       copyRows512x1row
+	VZEROUPPER
+	RET
+
+// func copyRows512x2(to *float32, from *float32, toStride int, fromStride int, rows int, toMask uint32, fromMask uint32)
+// Requires: AVX, AVX512F
+TEXT ·copyRows512x2(SB), NOSPLIT, $0-48
+	MOVQ  to+0(FP), AX
+	MOVQ  from+8(FP), CX
+	MOVQ  toStride+16(FP), DX
+	MOVQ  fromStride+24(FP), BX
+	MOVQ  rows+32(FP), SI
+	MOVL  toMask+40(FP), DI
+	KMOVW DI, K1
+	SHRL  $0x10, DI
+	KMOVW DI, K2
+	SHRL  $0x10, DI
+	MOVL  fromMask+44(FP), DI
+	KMOVW DI, K3
+	SHRL  $0x10, DI
+	KMOVW DI, K4
+	SHRL  $0x10, DI
+
+copyRows512x2row:
+	VMOVUPS.Z (CX), K3, Z0
+	VMOVUPS   Z0, K1, (AX)
+	VMOVUPS.Z 64(CX), K4, Z0
+	VMOVUPS   Z0, K2, 64(AX)
+	ADDQ      BX, CX
+	ADDQ      DX, AX
+	DECQ      SI
+	JNZ       copyRows512x2row
+	VZEROUPPER
+	RET
+
+// func copyRows256x2(to *float32, from *float32, toStride int, fromStride int, rows int)
+// Requires: AVX
+TEXT ·copyRows256x2(SB), NOSPLIT, $0-40
+	MOVQ to+0(FP), AX
+	MOVQ from+8(FP), CX
+	MOVQ toStride+16(FP), DX
+	MOVQ fromStride+24(FP), BX
+	MOVQ rows+32(FP), SI
+
+copyRows256x2row:
+	VMOVUPS (CX), Y0
+	VMOVUPS Y0, (AX)
+	VMOVUPS 32(CX), Y0
+	VMOVUPS Y0, 32(AX)
+	ADDQ    BX, CX
+	ADDQ    DX, AX
+	DECQ    SI
+	JNZ     copyRows256x2row
+	VZEROUPPER
+	RET
+
+// func transpose512(to *float32, from *float32, toStride int, fromStride int, blocks int)
+// Requires: AVX, AVX512F
+TEXT ·transpose512(SB), NOSPLIT, $0-40
+	MOVQ to+0(FP), AX
+	MOVQ from+8(FP), CX
+	MOVQ toStride+16(FP), DX
+	MOVQ fromStride+24(FP), BX
+	MOVQ blocks+32(FP), SI
+
+transpose512block:
+	MOVQ       CX, DI
+	VMOVUPS    (DI), Z0
+	ADDQ       BX, DI
+	VMOVUPS    (DI), Z1
+	ADDQ       BX, DI
+	VMOVUPS    (DI), Z2
+	ADDQ       BX, DI
+	VMOVUPS    (DI), Z3
+	ADDQ       BX, DI
+	VMOVUPS    (DI), Z4
+	ADDQ       BX, DI
+	VMOVUPS    (DI), Z5
+	ADDQ       BX, DI
+	VMOVUPS    (DI), Z6
+	ADDQ       BX, DI
+	VMOVUPS    (DI), Z7
+	ADDQ       BX, DI
+	VMOVUPS    (DI), Z8
+	ADDQ       BX, DI
+	VMOVUPS    (DI), Z9
+	ADDQ       BX, DI
+	VMOVUPS    (DI), Z10
+	ADDQ       BX, DI
+	VMOVUPS    (DI), Z11
+	ADDQ       BX, DI
+	VMOVUPS    (DI), Z12
+	ADDQ       BX, DI
+	VMOVUPS    (DI), Z13
+	ADDQ       BX, DI
+	VMOVUPS    (DI), Z14
+	ADDQ       BX, DI
+	VMOVUPS    (DI), Z15
+	VUNPCKLPS  Z1, Z0, Z16
+	VUNPCKHPS  Z1, Z0, Z0
+	VUNPCKLPS  Z3, Z2, Z1
+	VUNPCKHPS  Z3, Z2, Z2
+	VUNPCKLPS  Z5, Z4, Z3
+	VUNPCKHPS  Z5, Z4, Z4
+	VUNPCKLPS  Z7, Z6, Z5
+	VUNPCKHPS  Z7, Z6, Z6
+	VUNPCKLPS  Z9, Z8, Z7
+	VUNPCKHPS  Z9, Z8, Z8
+	VUNPCKLPS  Z11, Z10, Z9
+	VUNPCKHPS  Z11, Z10, Z10
+	VUNPCKLPS  Z13, Z12, Z11
+	VUNPCKHPS  Z13, Z12, Z12
+	VUNPCKLPS  Z15, Z14, Z13
+	VUNPCKHPS  Z15, Z14, Z14
+	VUNPCKLPD  Z1, Z16, Z15
+	VUNPCKHPD  Z1, Z16, Z1
+	VUNPCKLPD  Z2, Z0, Z16
+	VUNPCKHPD  Z2, Z0, Z0
+	VUNPCKLPD  Z5, Z3, Z2
+	VUNPCKHPD  Z5, Z3, Z3
+	VUNPCKLPD  Z6, Z4, Z5
+	VUNPCKHPD  Z6, Z4, Z4
+	VUNPCKLPD  Z9, Z7, Z6
+	VUNPCKHPD  Z9, Z7, Z7
+	VUNPCKLPD  Z10, Z8, Z9
+	VUNPCKHPD  Z10, Z8, Z8
+	VUNPCKLPD  Z13, Z11, Z10
+	VUNPCKHPD  Z13, Z11, Z11
+	VUNPCKLPD  Z14, Z12, Z13
+	VUNPCKHPD  Z14, Z12, Z12
+	VSHUFF32X4 $0x88, Z2, Z15, Z14
+	VSHUFF32X4 $0xdd, Z2, Z15, Z2
+	VSHUFF32X4 $0x88, Z10, Z6, Z15
+	VSHUFF32X4 $0xdd, Z10, Z6, Z6
+	VSHUFF32X4 $0x88, Z15, Z14, Z10
+	VSHUFF32X4 $0xdd, Z15, Z14, Z14
+	VSHUFF32X4 $0x88, Z6, Z2, Z15
+	VSHUFF32X4 $0xdd, Z6, Z2, Z2
+	VSHUFF32X4 $0x88, Z3, Z1, Z6
+	VSHUFF32X4 $0xdd, Z3, Z1, Z1
+	VSHUFF32X4 $0x88, Z11, Z7, Z3
+	VSHUFF32X4 $0xdd, Z11, Z7, Z7
+	VSHUFF32X4 $0x88, Z3, Z6, Z11
+	VSHUFF32X4 $0xdd, Z3, Z6, Z3
+	VSHUFF32X4 $0x88, Z7, Z1, Z6
+	VSHUFF32X4 $0xdd, Z7, Z1, Z1
+	VSHUFF32X4 $0x88, Z5, Z16, Z7
+	VSHUFF32X4 $0xdd, Z5, Z16, Z5
+	VSHUFF32X4 $0x88, Z13, Z9, Z16
+	VSHUFF32X4 $0xdd, Z13, Z9, Z9
+	VSHUFF32X4 $0x88, Z16, Z7, Z13
+	VSHUFF32X4 $0xdd, Z16, Z7, Z7
+	VSHUFF32X4 $0x88, Z9, Z5, Z16
+	VSHUFF32X4 $0xdd, Z9, Z5, Z5
+	VSHUFF32X4 $0x88, Z4, Z0, Z9
+	VSHUFF32X4 $0xdd, Z4, Z0, Z0
+	VSHUFF32X4 $0x88, Z12, Z8, Z4
+	VSHUFF32X4 $0xdd, Z12, Z8, Z8
+	VSHUFF32X4 $0x88, Z4, Z9, Z12
+	VSHUFF32X4 $0xdd, Z4, Z9, Z4
+	VSHUFF32X4 $0x88, Z8, Z0, Z9
+	VSHUFF32X4 $0xdd, Z8, Z0, Z0
+	VMOVUPS    Z10, (AX)
+	ADDQ       DX, AX
+	VMOVUPS    Z11, (AX)
+	ADDQ       DX, AX
+	VMOVUPS    Z13, (AX)
+	ADDQ       DX, AX
+	VMOVUPS    Z12, (AX)
+	ADDQ       DX, AX
+	VMOVUPS    Z15, (AX)
+	ADDQ       DX, AX
+	VMOVUPS    Z6, (AX)
+	ADDQ       DX, AX
+	VMOVUPS    Z16, (AX)
+	ADDQ       DX, AX
+	VMOVUPS    Z9, (AX)
+	ADDQ       DX, AX
+	VMOVUPS    Z14, (AX)
+	ADDQ       DX, AX
+	VMOVUPS    Z3, (AX)
+	ADDQ       DX, AX
+	VMOVUPS    Z7, (AX)
+	ADDQ       DX, AX
+	VMOVUPS    Z4, (AX)
+	ADDQ       DX, AX
+	VMOVUPS    Z2, (AX)
+	ADDQ       DX, AX
+	VMOVUPS    Z1, (AX)
+	ADDQ       DX, AX
+	VMOVUPS    Z5, (AX)
+	ADDQ       DX, AX
+	VMOVUPS    Z0, (AX)
+	ADDQ       DX, AX
+	ADDQ       $0x40, CX
+	DECQ       SI
+	JNZ        transpose512block
+	VZEROUPPER
+	RET
+
+// func rowMax512(row *float32, vectors int) float32
+// Requires: AVX, AVX512F, SSE
+TEXT ·rowMax512(SB), NOSPLIT, $0-20
+	MOVQ         row+0(FP), AX
+	MOVQ         vectors+8(FP), CX
+	MOVL         $0xff800000, DX
+	VMOVD        DX, X0
+	VBROADCASTSS X0, Z0
+
+rowMax512loop:
+	VMAXPS        (AX), Z0, Z0
+	ADDQ          $0x40, AX
+	DECQ          CX
+	JNZ           rowMax512loop
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VMAXPS        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VMAXPS        X1, X0, X0
+	VPERMILPS     $0x4e, X0, X1
+	VMAXPS        X1, X0, X0
+	VPERMILPS     $0xb1, X0, X1
+	VMAXPS        X1, X0, X0
+	MOVSS         X0, ret+16(FP)
+	VZEROUPPER
+	RET
+
+// func rowExp512(row *float32, vectors int, m float32) float32
+// Requires: AVX, AVX512F, SSE
+TEXT ·rowExp512(SB), NOSPLIT, $0-28
+	MOVQ         row+0(FP), AX
+	MOVQ         vectors+8(FP), CX
+	VBROADCASTSS m+16(FP), Z0
+	MOVL         $0xc2d00000, DX
+	VMOVD        DX, X1
+	VBROADCASTSS X1, Z2
+	MOVL         $0x42b20000, DX
+	VMOVD        DX, X1
+	VBROADCASTSS X1, Z3
+	MOVL         $0x3fb8aa3b, DX
+	VMOVD        DX, X1
+	VBROADCASTSS X1, Z4
+	MOVL         $0x3f318000, DX
+	VMOVD        DX, X1
+	VBROADCASTSS X1, Z5
+	MOVL         $0xb95e8083, DX
+	VMOVD        DX, X1
+	VBROADCASTSS X1, Z6
+	MOVL         $0x3f800000, DX
+	VMOVD        DX, X1
+	VBROADCASTSS X1, Z7
+	MOVL         $0x39506967, DX
+	VMOVD        DX, X1
+	VBROADCASTSS X1, Z8
+	MOVL         $0x3ab743ce, DX
+	VMOVD        DX, X1
+	VBROADCASTSS X1, Z9
+	MOVL         $0x3c088908, DX
+	VMOVD        DX, X1
+	VBROADCASTSS X1, Z10
+	MOVL         $0x3d2aa9c1, DX
+	VMOVD        DX, X1
+	VBROADCASTSS X1, Z11
+	MOVL         $0x3e2aaaaa, DX
+	VMOVD        DX, X1
+	VBROADCASTSS X1, Z12
+	MOVL         $0x3f000000, DX
+	VMOVD        DX, X1
+	VBROADCASTSS X1, Z13
+	VXORPS       X1, X1, X1
+
+rowExp512loop:
+	VMOVUPS       (AX), Z14
+	VSUBPS        Z0, Z14, Z14
+	VMAXPS        Z14, Z2, Z14
+	VMINPS        Z14, Z3, Z14
+	VMULPS        Z4, Z14, Z15
+	VRNDSCALEPS   $0x00, Z15, Z15
+	VFNMADD231PS  Z5, Z15, Z14
+	VFNMADD231PS  Z6, Z15, Z14
+	VMOVUPS       Z8, Z16
+	VFMADD213PS   Z9, Z14, Z16
+	VFMADD213PS   Z10, Z14, Z16
+	VFMADD213PS   Z11, Z14, Z16
+	VFMADD213PS   Z12, Z14, Z16
+	VFMADD213PS   Z13, Z14, Z16
+	VMULPS        Z14, Z14, Z17
+	VADDPS        Z7, Z14, Z14
+	VFMADD231PS   Z17, Z16, Z14
+	VSCALEFPS     Z15, Z14, Z14
+	VADDPS        Z14, Z1, Z1
+	VMOVUPS       Z14, (AX)
+	ADDQ          $0x40, AX
+	DECQ          CX
+	JNZ           rowExp512loop
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPS        X0, X1, X1
+	VPERMILPS     $0x4e, X1, X0
+	VADDPS        X0, X1, X1
+	VPERMILPS     $0xb1, X1, X0
+	VADDPS        X0, X1, X1
+	MOVSS         X1, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func rowGrad512(row *float32, grad *float32, vectors int, lse float32, mean float32, scale float32)
+// Requires: AVX, AVX512F
+TEXT ·rowGrad512(SB), NOSPLIT, $0-36
+	MOVQ         row+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS lse+24(FP), Z0
+	VBROADCASTSS mean+28(FP), Z1
+	VBROADCASTSS scale+32(FP), Z2
+	MOVL         $0xc2d00000, BX
+	VMOVD        BX, X3
+	VBROADCASTSS X3, Z3
+	MOVL         $0x42b20000, BX
+	VMOVD        BX, X4
+	VBROADCASTSS X4, Z4
+	MOVL         $0x3fb8aa3b, BX
+	VMOVD        BX, X5
+	VBROADCASTSS X5, Z5
+	MOVL         $0x3f318000, BX
+	VMOVD        BX, X6
+	VBROADCASTSS X6, Z6
+	MOVL         $0xb95e8083, BX
+	VMOVD        BX, X7
+	VBROADCASTSS X7, Z7
+	MOVL         $0x3f800000, BX
+	VMOVD        BX, X8
+	VBROADCASTSS X8, Z8
+	MOVL         $0x39506967, BX
+	VMOVD        BX, X9
+	VBROADCASTSS X9, Z9
+	MOVL         $0x3ab743ce, BX
+	VMOVD        BX, X10
+	VBROADCASTSS X10, Z10
+	MOVL         $0x3c088908, BX
+	VMOVD        BX, X11
+	VBROADCASTSS X11, Z11
+	MOVL         $0x3d2aa9c1, BX
+	VMOVD        BX, X12
+	VBROADCASTSS X12, Z12
+	MOVL         $0x3e2aaaaa, BX
+	VMOVD        BX, X13
+	VBROADCASTSS X13, Z13
+	MOVL         $0x3f000000, BX
+	VMOVD        BX, X14
+	VBROADCASTSS X14, Z14
+
+rowGrad512loop:
+	VMOVUPS      (AX), Z15
+	VSUBPS       Z0, Z15, Z15
+	VMAXPS       Z15, Z3, Z15
+	VMINPS       Z15, Z4, Z15
+	VMULPS       Z5, Z15, Z16
+	VRNDSCALEPS  $0x00, Z16, Z16
+	VFNMADD231PS Z6, Z16, Z15
+	VFNMADD231PS Z7, Z16, Z15
+	VMOVUPS      Z9, Z17
+	VFMADD213PS  Z10, Z15, Z17
+	VFMADD213PS  Z11, Z15, Z17
+	VFMADD213PS  Z12, Z15, Z17
+	VFMADD213PS  Z13, Z15, Z17
+	VFMADD213PS  Z14, Z15, Z17
+	VMULPS       Z15, Z15, Z18
+	VADDPS       Z8, Z15, Z15
+	VFMADD231PS  Z18, Z17, Z15
+	VSCALEFPS    Z16, Z15, Z15
+	VMOVUPS      Z15, (AX)
+	VMOVUPS      (CX), Z16
+	VSUBPS       Z1, Z16, Z16
+	VMULPS       Z15, Z16, Z16
+	VMULPS       Z2, Z16, Z16
+	VMOVUPS      Z16, (CX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	DECQ         DX
+	JNZ          rowGrad512loop
+	VZEROUPPER
+	RET
+
+// func transpose256(to *float32, from *float32, toStride int, fromStride int, blocks int)
+// Requires: AVX
+TEXT ·transpose256(SB), NOSPLIT, $0-40
+	MOVQ to+0(FP), AX
+	MOVQ from+8(FP), CX
+	MOVQ toStride+16(FP), DX
+	MOVQ fromStride+24(FP), BX
+	MOVQ blocks+32(FP), SI
+
+transpose256block:
+	MOVQ       CX, DI
+	VMOVUPS    (DI), Y0
+	ADDQ       BX, DI
+	VMOVUPS    (DI), Y1
+	ADDQ       BX, DI
+	VMOVUPS    (DI), Y2
+	ADDQ       BX, DI
+	VMOVUPS    (DI), Y3
+	ADDQ       BX, DI
+	VMOVUPS    (DI), Y4
+	ADDQ       BX, DI
+	VMOVUPS    (DI), Y5
+	ADDQ       BX, DI
+	VMOVUPS    (DI), Y6
+	ADDQ       BX, DI
+	VMOVUPS    (DI), Y7
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y0
+	VUNPCKLPS  Y3, Y2, Y1
+	VUNPCKHPS  Y3, Y2, Y2
+	VUNPCKLPS  Y5, Y4, Y3
+	VUNPCKHPS  Y5, Y4, Y4
+	VUNPCKLPS  Y7, Y6, Y5
+	VUNPCKHPS  Y7, Y6, Y6
+	VUNPCKLPD  Y1, Y8, Y7
+	VUNPCKHPD  Y1, Y8, Y1
+	VUNPCKLPD  Y2, Y0, Y8
+	VUNPCKHPD  Y2, Y0, Y0
+	VUNPCKLPD  Y5, Y3, Y2
+	VUNPCKHPD  Y5, Y3, Y3
+	VUNPCKLPD  Y6, Y4, Y5
+	VUNPCKHPD  Y6, Y4, Y4
+	VPERM2F128 $0x20, Y2, Y7, Y6
+	VPERM2F128 $0x31, Y2, Y7, Y2
+	VPERM2F128 $0x20, Y3, Y1, Y7
+	VPERM2F128 $0x31, Y3, Y1, Y1
+	VPERM2F128 $0x20, Y5, Y8, Y3
+	VPERM2F128 $0x31, Y5, Y8, Y5
+	VPERM2F128 $0x20, Y4, Y0, Y8
+	VPERM2F128 $0x31, Y4, Y0, Y0
+	VMOVUPS    Y6, (AX)
+	ADDQ       DX, AX
+	VMOVUPS    Y7, (AX)
+	ADDQ       DX, AX
+	VMOVUPS    Y3, (AX)
+	ADDQ       DX, AX
+	VMOVUPS    Y8, (AX)
+	ADDQ       DX, AX
+	VMOVUPS    Y2, (AX)
+	ADDQ       DX, AX
+	VMOVUPS    Y1, (AX)
+	ADDQ       DX, AX
+	VMOVUPS    Y5, (AX)
+	ADDQ       DX, AX
+	VMOVUPS    Y0, (AX)
+	ADDQ       DX, AX
+	ADDQ       $0x20, CX
+	DECQ       SI
+	JNZ        transpose256block
+	VZEROUPPER
+	RET
+
+// func rowMax256(row *float32, vectors int) float32
+// Requires: AVX, AVX2, SSE
+TEXT ·rowMax256(SB), NOSPLIT, $0-20
+	MOVQ         row+0(FP), AX
+	MOVQ         vectors+8(FP), CX
+	MOVL         $0xff800000, DX
+	VMOVD        DX, X0
+	VBROADCASTSS X0, Y0
+
+rowMax256loop:
+	VMAXPS       (AX), Y0, Y0
+	ADDQ         $0x20, AX
+	DECQ         CX
+	JNZ          rowMax256loop
+	VEXTRACTF128 $0x01, Y0, X1
+	VMAXPS       X1, X0, X0
+	VPERMILPS    $0x4e, X0, X1
+	VMAXPS       X1, X0, X0
+	VPERMILPS    $0xb1, X0, X1
+	VMAXPS       X1, X0, X0
+	MOVSS        X0, ret+16(FP)
+	VZEROUPPER
+	RET
+
+// func rowExp256(row *float32, vectors int, m float32) float32
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·rowExp256(SB), NOSPLIT, $0-28
+	MOVQ         row+0(FP), AX
+	MOVQ         vectors+8(FP), CX
+	VBROADCASTSS m+16(FP), Y0
+	MOVL         $0xc2d00000, DX
+	VMOVD        DX, X1
+	VBROADCASTSS X1, Y2
+	MOVL         $0x42b20000, DX
+	VMOVD        DX, X1
+	VBROADCASTSS X1, Y3
+	VXORPS       X1, X1, X1
+
+rowExp256loop:
+	VMOVUPS      (AX), Y4
+	VSUBPS       Y0, Y4, Y4
+	VMAXPS       Y4, Y2, Y4
+	VMINPS       Y4, Y3, Y4
+	VMULPS       lanes3fb8aa3b<>+0(SB), Y4, Y5
+	VROUNDPS     $0x00, Y5, Y5
+	VFNMADD231PS lanes3f318000<>+0(SB), Y5, Y4
+	VFNMADD231PS lanesb95e8083<>+0(SB), Y5, Y4
+	VMOVUPS      lanes39506967<>+0(SB), Y6
+	VFMADD213PS  lanes3ab743ce<>+0(SB), Y4, Y6
+	VFMADD213PS  lanes3c088908<>+0(SB), Y4, Y6
+	VFMADD213PS  lanes3d2aa9c1<>+0(SB), Y4, Y6
+	VFMADD213PS  lanes3e2aaaaa<>+0(SB), Y4, Y6
+	VFMADD213PS  lanes3f000000<>+0(SB), Y4, Y6
+	VMULPS       Y4, Y4, Y7
+	VADDPS       lanes3f800000<>+0(SB), Y4, Y4
+	VFMADD231PS  Y7, Y6, Y4
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y6
+	VPSUBD       Y6, Y5, Y5
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       lanes3f800000<>+0(SB), Y6, Y6
+	VMULPS       Y6, Y4, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       lanes3f800000<>+0(SB), Y5, Y5
+	VMULPS       Y5, Y4, Y4
+	VADDPS       Y4, Y1, Y1
+	VMOVUPS      Y4, (AX)
+	ADDQ         $0x20, AX
+	DECQ         CX
+	JNZ          rowExp256loop
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X1
+	VPERMILPS    $0x4e, X1, X0
+	VADDPS       X0, X1, X1
+	VPERMILPS    $0xb1, X1, X0
+	VADDPS       X0, X1, X1
+	MOVSS        X1, ret+24(FP)
+	VZEROUPPER
+	RET
+
+DATA lanes3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
+DATA lanes3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
+DATA lanes3fb8aa3b<>+8(SB)/4, $0x3fb8aa3b
+DATA lanes3fb8aa3b<>+12(SB)/4, $0x3fb8aa3b
+DATA lanes3fb8aa3b<>+16(SB)/4, $0x3fb8aa3b
+DATA lanes3fb8aa3b<>+20(SB)/4, $0x3fb8aa3b
+DATA lanes3fb8aa3b<>+24(SB)/4, $0x3fb8aa3b
+DATA lanes3fb8aa3b<>+28(SB)/4, $0x3fb8aa3b
+GLOBL lanes3fb8aa3b<>(SB), RODATA|NOPTR, $32
+
+DATA lanes3f318000<>+0(SB)/4, $0x3f318000
+DATA lanes3f318000<>+4(SB)/4, $0x3f318000
+DATA lanes3f318000<>+8(SB)/4, $0x3f318000
+DATA lanes3f318000<>+12(SB)/4, $0x3f318000
+DATA lanes3f318000<>+16(SB)/4, $0x3f318000
+DATA lanes3f318000<>+20(SB)/4, $0x3f318000
+DATA lanes3f318000<>+24(SB)/4, $0x3f318000
+DATA lanes3f318000<>+28(SB)/4, $0x3f318000
+GLOBL lanes3f318000<>(SB), RODATA|NOPTR, $32
+
+DATA lanesb95e8083<>+0(SB)/4, $0xb95e8083
+DATA lanesb95e8083<>+4(SB)/4, $0xb95e8083
+DATA lanesb95e8083<>+8(SB)/4, $0xb95e8083
+DATA lanesb95e8083<>+12(SB)/4, $0xb95e8083
+DATA lanesb95e8083<>+16(SB)/4, $0xb95e8083
+DATA lanesb95e8083<>+20(SB)/4, $0xb95e8083
+DATA lanesb95e8083<>+24(SB)/4, $0xb95e8083
+DATA lanesb95e8083<>+28(SB)/4, $0xb95e8083
+GLOBL lanesb95e8083<>(SB), RODATA|NOPTR, $32
+
+DATA lanes3f800000<>+0(SB)/4, $0x3f800000
+DATA lanes3f800000<>+4(SB)/4, $0x3f800000
+DATA lanes3f800000<>+8(SB)/4, $0x3f800000
+DATA lanes3f800000<>+12(SB)/4, $0x3f800000
+DATA lanes3f800000<>+16(SB)/4, $0x3f800000
+DATA lanes3f800000<>+20(SB)/4, $0x3f800000
+DATA lanes3f800000<>+24(SB)/4, $0x3f800000
+DATA lanes3f800000<>+28(SB)/4, $0x3f800000
+GLOBL lanes3f800000<>(SB), RODATA|NOPTR, $32
+
+DATA lanes39506967<>+0(SB)/4, $0x39506967
+DATA lanes39506967<>+4(SB)/4, $0x39506967
+DATA lanes39506967<>+8(SB)/4, $0x39506967
+DATA lanes39506967<>+12(SB)/4, $0x39506967
+DATA lanes39506967<>+16(SB)/4, $0x39506967
+DATA lanes39506967<>+20(SB)/4, $0x39506967
+DATA lanes39506967<>+24(SB)/4, $0x39506967
+DATA lanes39506967<>+28(SB)/4, $0x39506967
+GLOBL lanes39506967<>(SB), RODATA|NOPTR, $32
+
+DATA lanes3ab743ce<>+0(SB)/4, $0x3ab743ce
+DATA lanes3ab743ce<>+4(SB)/4, $0x3ab743ce
+DATA lanes3ab743ce<>+8(SB)/4, $0x3ab743ce
+DATA lanes3ab743ce<>+12(SB)/4, $0x3ab743ce
+DATA lanes3ab743ce<>+16(SB)/4, $0x3ab743ce
+DATA lanes3ab743ce<>+20(SB)/4, $0x3ab743ce
+DATA lanes3ab743ce<>+24(SB)/4, $0x3ab743ce
+DATA lanes3ab743ce<>+28(SB)/4, $0x3ab743ce
+GLOBL lanes3ab743ce<>(SB), RODATA|NOPTR, $32
+
+DATA lanes3c088908<>+0(SB)/4, $0x3c088908
+DATA lanes3c088908<>+4(SB)/4, $0x3c088908
+DATA lanes3c088908<>+8(SB)/4, $0x3c088908
+DATA lanes3c088908<>+12(SB)/4, $0x3c088908
+DATA lanes3c088908<>+16(SB)/4, $0x3c088908
+DATA lanes3c088908<>+20(SB)/4, $0x3c088908
+DATA lanes3c088908<>+24(SB)/4, $0x3c088908
+DATA lanes3c088908<>+28(SB)/4, $0x3c088908
+GLOBL lanes3c088908<>(SB), RODATA|NOPTR, $32
+
+DATA lanes3d2aa9c1<>+0(SB)/4, $0x3d2aa9c1
+DATA lanes3d2aa9c1<>+4(SB)/4, $0x3d2aa9c1
+DATA lanes3d2aa9c1<>+8(SB)/4, $0x3d2aa9c1
+DATA lanes3d2aa9c1<>+12(SB)/4, $0x3d2aa9c1
+DATA lanes3d2aa9c1<>+16(SB)/4, $0x3d2aa9c1
+DATA lanes3d2aa9c1<>+20(SB)/4, $0x3d2aa9c1
+DATA lanes3d2aa9c1<>+24(SB)/4, $0x3d2aa9c1
+DATA lanes3d2aa9c1<>+28(SB)/4, $0x3d2aa9c1
+GLOBL lanes3d2aa9c1<>(SB), RODATA|NOPTR, $32
+
+DATA lanes3e2aaaaa<>+0(SB)/4, $0x3e2aaaaa
+DATA lanes3e2aaaaa<>+4(SB)/4, $0x3e2aaaaa
+DATA lanes3e2aaaaa<>+8(SB)/4, $0x3e2aaaaa
+DATA lanes3e2aaaaa<>+12(SB)/4, $0x3e2aaaaa
+DATA lanes3e2aaaaa<>+16(SB)/4, $0x3e2aaaaa
+DATA lanes3e2aaaaa<>+20(SB)/4, $0x3e2aaaaa
+DATA lanes3e2aaaaa<>+24(SB)/4, $0x3e2aaaaa
+DATA lanes3e2aaaaa<>+28(SB)/4, $0x3e2aaaaa
+GLOBL lanes3e2aaaaa<>(SB), RODATA|NOPTR, $32
+
+DATA lanes3f000000<>+0(SB)/4, $0x3f000000
+DATA lanes3f000000<>+4(SB)/4, $0x3f000000
+DATA lanes3f000000<>+8(SB)/4, $0x3f000000
+DATA lanes3f000000<>+12(SB)/4, $0x3f000000
+DATA lanes3f000000<>+16(SB)/4, $0x3f000000
+DATA lanes3f000000<>+20(SB)/4, $0x3f000000
+DATA lanes3f000000<>+24(SB)/4, $0x3f000000
+DATA lanes3f000000<>+28(SB)/4, $0x3f000000
+GLOBL lanes3f000000<>(SB), RODATA|NOPTR, $32
+
+// func rowGrad256(row *float32, grad *float32, vectors int, lse float32, mean float32, scale float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·rowGrad256(SB), NOSPLIT, $0-36
+	MOVQ         row+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS lse+24(FP), Y0
+	VBROADCASTSS mean+28(FP), Y1
+	VBROADCASTSS scale+32(FP), Y2
+	MOVL         $0xc2d00000, BX
+	VMOVD        BX, X3
+	VBROADCASTSS X3, Y3
+	MOVL         $0x42b20000, BX
+	VMOVD        BX, X4
+	VBROADCASTSS X4, Y4
+
+rowGrad256loop:
+	VMOVUPS      (AX), Y5
+	VSUBPS       Y0, Y5, Y5
+	VMAXPS       Y5, Y3, Y5
+	VMINPS       Y5, Y4, Y5
+	VMULPS       lanes3fb8aa3b<>+0(SB), Y5, Y6
+	VROUNDPS     $0x00, Y6, Y6
+	VFNMADD231PS lanes3f318000<>+0(SB), Y6, Y5
+	VFNMADD231PS lanesb95e8083<>+0(SB), Y6, Y5
+	VMOVUPS      lanes39506967<>+0(SB), Y7
+	VFMADD213PS  lanes3ab743ce<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3c088908<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3d2aa9c1<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3e2aaaaa<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3f000000<>+0(SB), Y5, Y7
+	VMULPS       Y5, Y5, Y8
+	VADDPS       lanes3f800000<>+0(SB), Y5, Y5
+	VFMADD231PS  Y8, Y7, Y5
+	VCVTPS2DQ    Y6, Y6
+	VPSRAD       $0x01, Y6, Y7
+	VPSUBD       Y7, Y6, Y6
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       lanes3f800000<>+0(SB), Y7, Y7
+	VMULPS       Y7, Y5, Y5
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       lanes3f800000<>+0(SB), Y6, Y6
+	VMULPS       Y6, Y5, Y5
+	VMOVUPS      Y5, (AX)
+	VMOVUPS      (CX), Y6
+	VSUBPS       Y1, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VMULPS       Y2, Y6, Y6
+	VMOVUPS      Y6, (CX)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	DECQ         DX
+	JNZ          rowGrad256loop
+	VZEROUPPER
+	RET

@@ -264,32 +264,7 @@ func (t *gemmTask) run(worker, chunk int) {
 func (t *gemmTask) packPanel(to []float32, bo, p int) {
 	b := elements[float32](&t.b)
 	j := p * t.u.cols
-	packColumns(to[:t.k*t.u.cols], t.u.cols, b, bo+j*t.bn, t.bk, t.bn, t.k, min(t.u.cols, t.n-j))
-}
-
-// packColumns copies n ≤ width columns of k rows into rows of width, filled up with zeros.
-func packColumns(to []float32, width int, b []float32, bo, bk, bn, k, n int) {
-	switch {
-	case bn == 1:
-		for p := range k {
-			row := to[p*width:][:width]
-			clear(row[copy(row, b[bo+p*bk:][:n]):])
-		}
-	default:
-		for j := range width {
-			if j >= n {
-				for p := range k {
-					to[p*width+j] = 0
-				}
-				continue
-			}
-			at := bo + j*bn
-			for p := range k {
-				to[p*width+j] = b[at]
-				at += bk
-			}
-		}
-	}
+	t.u.packColumns(to, b, bo+j*t.bn, t.bk, t.bn, t.k, min(t.u.cols, t.n-j))
 }
 
 // block computes tiles tile0…tile1 of panels p0…p1 of the matrix at the given offsets.
@@ -314,7 +289,7 @@ func (t *gemmTask) block(w *gemmWorker, co, ao, bo int, packed []float32, p0, p1
 			g.a, g.rs, g.ks = unsafe.Pointer(&from[0]), 4*t.rs, 4*t.ks
 			if t.ks != 1 && p1-p0 > 1 {
 				w.a = grow(w.a, kBlock*u.rows)
-				packRows(w.a, from, t.rs, t.ks, rows, k)
+				u.packRows(w.a, from, t.rs, t.ks, rows, k)
 				g.a, g.rs, g.ks = unsafe.Pointer(&w.a[0]), 4, 4*rows
 			}
 			for p := p0; p < p1; p++ {
@@ -331,23 +306,6 @@ func (t *gemmTask) block(w *gemmWorker, co, ao, bo int, packed []float32, p0, p1
 				}
 				u.run(g, rows, min(u.cols, t.n-j), w.edge)
 			}
-		}
-	}
-}
-
-// packRows copies a block of A so that each k's scalars lie side by side.
-func packRows(to, a []float32, rs, ks, rows, k int) {
-	if rs == 1 && rows == 12 {
-		for p := range k {
-			*(*[12]float32)(to[12*p:]) = *(*[12]float32)(a[p*ks:])
-		}
-		return
-	}
-	for p := range k {
-		at := p * ks
-		for i := range rows {
-			to[p*rows+i] = a[at]
-			at += rs
 		}
 	}
 }

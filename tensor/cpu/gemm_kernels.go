@@ -32,6 +32,16 @@ type microKernel struct {
 	cols   int // of a tile: two vectors
 	masked bool
 	tile   *[13][3]func(*tileArgs)
+	// copyPanel copies k rows of n ≤ cols floats into rows of cols, filled up
+	// with zeros; strides in elements. nil where n must be cols: then copyFull.
+	copyPanel func(to, from *float32, fromStride, k, n int)
+	// copyTile copies k rows of n ≤ lanes floats side by side; nil: none.
+	copyTile  func(to, from *float32, toStride, fromStride, k, n int)
+	copyFull  func(to, from *float32, toStride, fromStride, rows int)
+	transpose func(to, from *float32, toStride, fromStride, blocks int)
+	rowMax    func(row *float32, vectors int) float32
+	rowExp    func(row *float32, vectors int, m float32) float32
+	rowGrad   func(row, grad *float32, vectors int, lse, mean, scale float32)
 }
 
 // noSegment is the table of segments of a plain matrix product.

@@ -44,13 +44,30 @@ func TestGemm(t *testing.T) {
 	}
 }
 
+// TestGemmBlocks has more columns than a block, and several chunks for many threads.
+func TestGemmBlocks(t *testing.T) {
+	for _, l := range testLevels() {
+		r := rand.New(rand.NewPCG(2, uint64(l)))
+		for _, threads := range []int{1, 2, 7} {
+			d := testDevice(t, l, threads)
+			testGemm(t, r, d, backend.Float32, nil, 150, 301, 2*kBlock+5)
+			testGemm(t, r, d, backend.Float32, []int{20}, 65, 40, 33)
+			testGemm(t, r, d, backend.Float32, nil, 3, 700, 300)
+		}
+	}
+}
+
 func testGemmOnce(t *testing.T, r *rand.Rand, d *Device, dt backend.DType) {
 	sizes := []int{0, 1, 2, 3, 5, 7, 11, 12, 13, 16, 17, 23, 31, 32, 33, 48, 61, 64, 67}
-	m, n, k := pick(r, sizes...), pick(r, sizes...), pick(r, append(sizes, 127, 255, 256, 257, 300, 521)...)
 	var lead []int
 	for range r.IntN(3) {
 		lead = append(lead, r.IntN(4))
 	}
+	testGemm(t, r, d, dt, lead, pick(r, sizes...), pick(r, sizes...), pick(r, append(sizes, 127, 255, 256, 257, 300, 521)...))
+}
+
+func testGemm(t *testing.T, r *rand.Rand, d *Device, dt backend.DType, lead []int, m, n, k int) {
+	t.Helper()
 	shape := func(tail ...int) []int { return append(append([]int{}, lead...), tail...) }
 	how := func() arrangement { return arrangement(r.IntN(3)) }
 	var special []float64
@@ -84,5 +101,62 @@ func testGemmOnce(t *testing.T, r *rand.Rand, d *Device, dt backend.DType) {
 	if err := compare(c, k+4, func(idx []int) value { return gemmValue(c0, a, b, bias, alpha, beta, idx) }); err != nil {
 		t.Fatalf("c%v = %g·a(stride %v)·b(stride %v) + %g·c, k=%d, bias %v: %v", c.Shape[:c.Rank], alpha,
 			a.Stride[:a.Rank], b.Stride[:b.Rank], beta, k, bias != nil, err)
+	}
+}
+
+// TestGemmRowBits wants a row of c to have the same bits in any company: with
+// fewer rows, in another batch, and for any number of threads.
+func TestGemmRowBits(t *testing.T) {
+	for _, l := range testLevels() {
+		r := rand.New(rand.NewPCG(3, uint64(l)))
+		for _, s := range [][2]int{{33, 70}, {64, 600}, {300, 1100}, {1, 37}} {
+			n, k := s[0], s[1]
+			const m = 100
+			a, b := benchView(r, m, k), benchView(r, k, n)
+			want := place(r, backend.Float32, dense, m, n)
+			testDevice(t, l, 1).Gemm(want, a, b, nil, 1, 0)
+			for _, threads := range []int{1, 2, 3, 16} {
+				d := testDevice(t, l, threads)
+				for _, rows := range []int{1, 2, 11, 13, 50, 99} {
+					first := r.IntN(m - rows + 1)
+					part := *a
+					part.Shape[0], part.Off = rows, a.Off+first*k
+					got := place(r, backend.Float32, dense, rows, n)
+					d.Gemm(got, &part, b, nil, 1, 0)
+					each(got, func(i []int) {
+						if g, w := at(got, i...), at(want, first+i[0], i[1]); g != w {
+							t.Fatalf("%v, %d threads: row %d of %d alone has %v, among %d has %v", l, threads, first+i[0], rows, g, m, w)
+						}
+					})
+				}
+			}
+		}
+	}
+}
+
+// TestSteadyStateAllocates calls everything often and wants no memory for it.
+func TestSteadyStateAllocates(t *testing.T) {
+	for _, l := range testLevels() {
+		d := testDevice(t, l, 2)
+		r := rand.New(rand.NewPCG(4, uint64(l)))
+		x, w, y := benchView(r, 2, 8, 8, 16), benchView(r, 3, 3, 16, 16), benchView(r, 2, 8, 8, 16)
+		a, b, c := benchView(r, 65, 64), benchView(r, 64, 64), benchView(r, 65, 64)
+		at := transposedView(benchView(r, 64, 65))
+		p := &backend.Conv{Spatial: 2, Stride: [3]int{1, 1}, Dilation: [3]int{1, 1}, PadLo: [3]int{1, 1}, PadHi: [3]int{1, 1}, Groups: 1}
+		q := benchView(r, 2, 20, 2, 16)
+		o, dq, dk, dv, lse := benchView(r, 2, 20, 2, 16), benchView(r, 2, 20, 2, 16), benchView(r, 2, 20, 2, 16), benchView(r, 2, 20, 2, 16), benchView(r, 2, 2, 20)
+		for name, f := range map[string]func(){
+			"Gemm":           func() { d.Gemm(c, a, b, nil, 1, 0) },
+			"Gemm, aT":       func() { d.Gemm(c, &at, b, nil, 1, 0) },
+			"ConvForward":    func() { d.ConvForward(p, y, x, w, nil) },
+			"ConvInputGrad":  func() { d.ConvInputGrad(p, x, y, w) },
+			"ConvWeightGrad": func() { d.ConvWeightGrad(p, w, x, y) },
+			"Attention":      func() { d.Attention(o, lse, q, q, q, nil, 1) },
+			"AttentionGrad":  func() { d.AttentionGrad(dq, dk, dv, o, o, lse, q, q, q, nil, 1) },
+		} {
+			if n := testing.AllocsPerRun(20, f); n >= 1 {
+				t.Errorf("%v: %s allocates %v times a call", l, name, n)
+			}
+		}
 	}
 }

@@ -2,106 +2,221 @@
 
 package cpu
 
+// gemmTile512x1x1 computes a tile of 1 rows of 16 columns.
+//
 //go:noescape
 func gemmTile512x1x1(t *tileArgs)
 
+// gemmTile512x1x2 computes a tile of 1 rows of 32 columns.
+//
 //go:noescape
 func gemmTile512x1x2(t *tileArgs)
 
+// gemmTile512x2x1 computes a tile of 2 rows of 16 columns.
+//
 //go:noescape
 func gemmTile512x2x1(t *tileArgs)
 
+// gemmTile512x2x2 computes a tile of 2 rows of 32 columns.
+//
 //go:noescape
 func gemmTile512x2x2(t *tileArgs)
 
+// gemmTile512x3x1 computes a tile of 3 rows of 16 columns.
+//
 //go:noescape
 func gemmTile512x3x1(t *tileArgs)
 
+// gemmTile512x3x2 computes a tile of 3 rows of 32 columns.
+//
 //go:noescape
 func gemmTile512x3x2(t *tileArgs)
 
+// gemmTile512x4x1 computes a tile of 4 rows of 16 columns.
+//
 //go:noescape
 func gemmTile512x4x1(t *tileArgs)
 
+// gemmTile512x4x2 computes a tile of 4 rows of 32 columns.
+//
 //go:noescape
 func gemmTile512x4x2(t *tileArgs)
 
+// gemmTile512x5x1 computes a tile of 5 rows of 16 columns.
+//
 //go:noescape
 func gemmTile512x5x1(t *tileArgs)
 
+// gemmTile512x5x2 computes a tile of 5 rows of 32 columns.
+//
 //go:noescape
 func gemmTile512x5x2(t *tileArgs)
 
+// gemmTile512x6x1 computes a tile of 6 rows of 16 columns.
+//
 //go:noescape
 func gemmTile512x6x1(t *tileArgs)
 
+// gemmTile512x6x2 computes a tile of 6 rows of 32 columns.
+//
 //go:noescape
 func gemmTile512x6x2(t *tileArgs)
 
+// gemmTile512x7x1 computes a tile of 7 rows of 16 columns.
+//
 //go:noescape
 func gemmTile512x7x1(t *tileArgs)
 
+// gemmTile512x7x2 computes a tile of 7 rows of 32 columns.
+//
 //go:noescape
 func gemmTile512x7x2(t *tileArgs)
 
+// gemmTile512x8x1 computes a tile of 8 rows of 16 columns.
+//
 //go:noescape
 func gemmTile512x8x1(t *tileArgs)
 
+// gemmTile512x8x2 computes a tile of 8 rows of 32 columns.
+//
 //go:noescape
 func gemmTile512x8x2(t *tileArgs)
 
+// gemmTile512x9x1 computes a tile of 9 rows of 16 columns.
+//
 //go:noescape
 func gemmTile512x9x1(t *tileArgs)
 
+// gemmTile512x9x2 computes a tile of 9 rows of 32 columns.
+//
 //go:noescape
 func gemmTile512x9x2(t *tileArgs)
 
+// gemmTile512x10x1 computes a tile of 10 rows of 16 columns.
+//
 //go:noescape
 func gemmTile512x10x1(t *tileArgs)
 
+// gemmTile512x10x2 computes a tile of 10 rows of 32 columns.
+//
 //go:noescape
 func gemmTile512x10x2(t *tileArgs)
 
+// gemmTile512x11x1 computes a tile of 11 rows of 16 columns.
+//
 //go:noescape
 func gemmTile512x11x1(t *tileArgs)
 
+// gemmTile512x11x2 computes a tile of 11 rows of 32 columns.
+//
 //go:noescape
 func gemmTile512x11x2(t *tileArgs)
 
+// gemmTile512x12x1 computes a tile of 12 rows of 16 columns.
+//
 //go:noescape
 func gemmTile512x12x1(t *tileArgs)
 
+// gemmTile512x12x2 computes a tile of 12 rows of 32 columns.
+//
 //go:noescape
 func gemmTile512x12x2(t *tileArgs)
 
+// gemmTile256x1x2 computes a tile of 1 rows of 16 columns.
+//
 //go:noescape
 func gemmTile256x1x2(t *tileArgs)
 
+// gemmTile256x2x2 computes a tile of 2 rows of 16 columns.
+//
 //go:noescape
 func gemmTile256x2x2(t *tileArgs)
 
+// gemmTile256x3x2 computes a tile of 3 rows of 16 columns.
+//
 //go:noescape
 func gemmTile256x3x2(t *tileArgs)
 
+// gemmTile256x4x2 computes a tile of 4 rows of 16 columns.
+//
 //go:noescape
 func gemmTile256x4x2(t *tileArgs)
 
+// gemmTile256x5x2 computes a tile of 5 rows of 16 columns.
+//
 //go:noescape
 func gemmTile256x5x2(t *tileArgs)
 
+// gemmTile256x6x2 computes a tile of 6 rows of 16 columns.
+//
 //go:noescape
 func gemmTile256x6x2(t *tileArgs)
 
+// copyRows512x1 copies rows of 16 floats; strides in bytes, columns outside fromMask become zero, those outside toMask are left alone.
+//
+//go:noescape
+func copyRows512x1(to, from *float32, toStride, fromStride, rows int, toMask, fromMask uint32)
+
+// copyRows512x2 copies rows of 32 floats; strides in bytes, columns outside fromMask become zero, those outside toMask are left alone.
+//
+//go:noescape
+func copyRows512x2(to, from *float32, toStride, fromStride, rows int, toMask, fromMask uint32)
+
+// copyRows256x2 copies rows of 16 floats; strides in bytes.
+//
+//go:noescape
+func copyRows256x2(to, from *float32, toStride, fromStride, rows int)
+
+// transpose512 copies 16 rows of 16·blocks floats into columns; strides in bytes.
+//
+//go:noescape
+func transpose512(to, from *float32, toStride, fromStride, blocks int)
+
+// rowMax512 is the largest element of a row of vectors of 16 floats; NaN may be passed over.
+//
+//go:noescape
+func rowMax512(row *float32, vectors int) float32
+
+// rowExp512 replaces a row p by exp(p−m) and returns its sum.
+//
+//go:noescape
+func rowExp512(row *float32, vectors int, m float32) float32
+
+// rowGrad512 replaces a row p of scores by exp(p−lse), and its gradient g by scale·p·(g−mean).
+//
+//go:noescape
+func rowGrad512(row, grad *float32, vectors int, lse, mean, scale float32)
+
+// transpose256 copies 8 rows of 8·blocks floats into columns; strides in bytes.
+//
+//go:noescape
+func transpose256(to, from *float32, toStride, fromStride, blocks int)
+
+// rowMax256 is the largest element of a row of vectors of 8 floats; NaN may be passed over.
+//
+//go:noescape
+func rowMax256(row *float32, vectors int) float32
+
+// rowExp256 replaces a row p by exp(p−m) and returns its sum.
+//
+//go:noescape
+func rowExp256(row *float32, vectors int, m float32) float32
+
+// rowGrad256 replaces a row p of scores by exp(p−lse), and its gradient g by scale·p·(g−mean).
+//
+//go:noescape
+func rowGrad256(row, grad *float32, vectors int, lse, mean, scale float32)
+
 var tiles512 = [13][3]func(*tileArgs){
-	1: {1: gemmTile512x1x1, 2: gemmTile512x1x2},
-	2: {1: gemmTile512x2x1, 2: gemmTile512x2x2},
-	3: {1: gemmTile512x3x1, 2: gemmTile512x3x2},
-	4: {1: gemmTile512x4x1, 2: gemmTile512x4x2},
-	5: {1: gemmTile512x5x1, 2: gemmTile512x5x2},
-	6: {1: gemmTile512x6x1, 2: gemmTile512x6x2},
-	7: {1: gemmTile512x7x1, 2: gemmTile512x7x2},
-	8: {1: gemmTile512x8x1, 2: gemmTile512x8x2},
-	9: {1: gemmTile512x9x1, 2: gemmTile512x9x2},
+	1:  {1: gemmTile512x1x1, 2: gemmTile512x1x2},
+	2:  {1: gemmTile512x2x1, 2: gemmTile512x2x2},
+	3:  {1: gemmTile512x3x1, 2: gemmTile512x3x2},
+	4:  {1: gemmTile512x4x1, 2: gemmTile512x4x2},
+	5:  {1: gemmTile512x5x1, 2: gemmTile512x5x2},
+	6:  {1: gemmTile512x6x1, 2: gemmTile512x6x2},
+	7:  {1: gemmTile512x7x1, 2: gemmTile512x7x2},
+	8:  {1: gemmTile512x8x1, 2: gemmTile512x8x2},
+	9:  {1: gemmTile512x9x1, 2: gemmTile512x9x2},
 	10: {1: gemmTile512x10x1, 2: gemmTile512x10x2},
 	11: {1: gemmTile512x11x1, 2: gemmTile512x11x2},
 	12: {1: gemmTile512x12x1, 2: gemmTile512x12x2},
