@@ -109,9 +109,9 @@ func (o Opcode) Eval(a, b, c float64) float64 {
 	case OpDiv:
 		return a / b
 	case OpMin:
-		return math.Min(a, b)
+		return min(a, b) // unlike math.Min, NaN even beside −Inf
 	case OpMax:
-		return math.Max(a, b)
+		return max(a, b)
 	case OpPow:
 		return math.Pow(a, b)
 	case OpLess:

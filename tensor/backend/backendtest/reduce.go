@@ -59,10 +59,19 @@ func reduce(c *choices, d backend.Device, dt backend.DType) error {
 	return b.finish()
 }
 
+// twoSum adds x to a sum and what is lost by rounding to low (Knuth), so that
+// the truth of float64 sums is better than what it judges.
+func twoSum(sum, x, low float64) (float64, float64) {
+	s := sum + x
+	y := s - sum
+	return s, low + ((sum - (s - y)) + (x - y))
+}
+
 // foldTruth folds in float64, in order.
 func (b *bench) foldTruth(kind backend.ReduceKind, p *backend.Program, out *array, shape []int, in []*operand, scalars []float64) (truth, bound []float64) {
 	n := len(out.v)
 	mag, count := make([]float64, n), make([]int, n)
+	low := make([]float64, n) // what rounding took from the sums
 	truth, bound = out.v, make([]float64, n)
 	for i := range truth {
 		truth[i] = [...]float64{0, math.Inf(-1), math.Inf(1)}[kind]
@@ -87,19 +96,22 @@ func (b *bench) foldTruth(kind backend.ReduceKind, p *backend.Program, out *arra
 		count[i]++
 		switch kind {
 		case backend.Sum:
-			truth[i] += v.v
+			truth[i], low[i] = twoSum(truth[i], v.v, low[i])
 			mag[i] += math.Abs(v.v)
 			bound[i] += v.err
 		case backend.Max:
-			truth[i] = math.Max(truth[i], v.v)
+			truth[i] = max(truth[i], v.v) // NaN even beside +Inf, unlike math.Max
 			bound[i] = math.Max(bound[i], v.err)
 		case backend.Min:
-			truth[i] = math.Min(truth[i], v.v)
+			truth[i] = min(truth[i], v.v)
 			bound[i] = math.Max(bound[i], v.err)
 		}
 	})
 	for i := range bound {
 		if kind == backend.Sum {
+			if !math.IsNaN(low[i]) {
+				truth[i] += low[i]
+			}
 			bound[i] += sumBound(count[i], mag[i], b.dt)
 			if mag[i] > largest(b.dt)/2 { // partial sums may overflow, depending on the order
 				bound[i] = math.NaN()

@@ -1,0 +1,236 @@
+package cpu
+
+import (
+	"unsafe"
+
+	"github.com/langevin-go/langevin/tensor/backend"
+)
+
+// kernel computes one operation on n elements. dst may be any of the operands.
+type kernel[T real] func(dst, a, b, c *T, n int)
+
+// engine evaluates a plan on ranges of a space, each small enough for the
+// innermost cache. It is set up once a call and shared by the workers.
+type engine[T real] struct {
+	plan    *plan
+	kern    *[backend.NumOpcodes]kernel[T]
+	space   space
+	ops     []operand[T] // outputs first, then inputs
+	outs    int
+	staged  []bool // output i overwrites an input that is still needed: it is written last
+	uni     []T
+	vals    []T
+	block   int // most points of a range
+	bufs    int // block buffers a worker needs
+	workers []blockWorker[T]
+}
+
+// blockWorker is what one worker works in.
+type blockWorker[T real] struct {
+	mem   []T
+	ptr   []*T // slot → its block now
+	key   []int
+	have  []int // input i: its buffer holds have[i] points that start at element key[i]
+	ready bool
+}
+
+const (
+	registerBytes  = 4096 // of a register: an eighth to a twelfth of a first-level cache
+	manyBuffers = 8    // from here on, registers are half as large
+)
+
+// setup prepares a call. v is the view whose shape is the space's. sorted
+// allows the points to be numbered in another order of axes.
+func (e *engine[T]) setup(d *Device, p *plan, kern *[backend.NumOpcodes]kernel[T], v *backend.View, sorted bool, out, in []*backend.View, scalars []float64) {
+	e.plan, e.kern, e.outs = p, kern, len(out)
+	n := len(out) + len(in)
+	if cap(e.ops) < n {
+		e.ops = make([]operand[T], n)
+		e.staged = make([]bool, n)
+	}
+	e.ops = e.ops[:n]
+	for i, o := range out {
+		e.ops[i].set(o)
+	}
+	for i, o := range in {
+		e.ops[len(out)+i].set(o)
+	}
+	merge(&e.space, v, sorted, e.ops)
+	e.vals, e.uni = uniformValues(p, scalars, e.vals, e.uni)
+	e.bufs = p.regs + len(e.uni)
+	for i := range e.ops {
+		o := &e.ops[i]
+		if i < len(out) {
+			e.staged[i] = e.overwrites(i)
+			if o.mode == linear && !e.staged[i] {
+				continue
+			}
+		} else if o.mode == linear {
+			continue
+		}
+		o.buf = e.bufs
+		e.bufs++
+	}
+	var z T
+	e.block = registerBytes / int(unsafe.Sizeof(z))
+	if e.bufs > manyBuffers {
+		e.block /= 2
+	}
+	e.block = min(e.block, (e.space.total+15)&^15)
+	for len(e.workers) < d.pool.threads {
+		e.workers = append(e.workers, blockWorker[T]{})
+	}
+	for i := range e.workers {
+		e.workers[i].ready = false
+	}
+}
+
+// release forgets the operands, so that pooled engines keep no tensors alive.
+func (e *engine[T]) release() {
+	clear(e.ops)
+	for i := range e.workers {
+		clear(e.workers[i].ptr)
+	}
+}
+
+// overwrites reports whether output i shares memory with an input that is
+// read after the output's value is made.
+func (e *engine[T]) overwrites(i int) bool {
+	lo, hi := e.ops[i].extent(&e.space)
+	for j, in := range e.ops[e.outs:] {
+		if e.plan.lastUse[j] <= e.plan.producer[i] {
+			continue
+		}
+		if a, b := in.extent(&e.space); a < hi && lo < b {
+			return true
+		}
+	}
+	return false
+}
+
+// extent is the range of addresses that the operand spans.
+func (o *operand[T]) extent(s *space) (lo, hi uintptr) {
+	var z T
+	first, last := 0, 0
+	for i := range s.rank {
+		if d := o.stride[i] * (s.shape[i] - 1); d < 0 {
+			first += d
+		} else {
+			last += d
+		}
+	}
+	p, size := uintptr(unsafe.Pointer(o.base)), int(unsafe.Sizeof(z))
+	return p + uintptr(first*size), p + uintptr((last+1)*size)
+}
+
+func (e *engine[T]) prepare(w *blockWorker[T]) {
+	p := e.plan
+	size := (e.block + 15) &^ 15
+	if len(w.mem) < size*e.bufs {
+		w.mem = make([]T, size*e.bufs)
+	}
+	if n := p.slots(); cap(w.ptr) < n {
+		w.ptr = make([]*T, n)
+	}
+	w.ptr = w.ptr[:p.slots()]
+	if n := p.prog.Inputs; cap(w.key) < n {
+		w.key, w.have = make([]int, n), make([]int, n)
+	}
+	buf := func(i int) []T { return w.mem[i*size:][:size] }
+	for i := range p.regs {
+		w.ptr[p.regSlot(i)] = &buf(i)[0]
+	}
+	for i, v := range e.uni {
+		fillSlice(buf(p.regs+i), v)
+		w.ptr[p.uniformSlot(i)] = &buf(p.regs + i)[0]
+	}
+	for i := range e.ops {
+		o := &e.ops[i]
+		if i < e.outs {
+			if o.mode != linear || e.staged[i] {
+				w.ptr[p.outSlot(i)] = &buf(o.buf)[0]
+			}
+			continue
+		}
+		j := i - e.outs
+		w.have[:p.prog.Inputs][j] = 0
+		if o.mode != linear {
+			w.ptr[p.inSlot(j)] = &buf(o.buf)[0]
+		}
+		if o.mode == uniform {
+			fillSlice(buf(o.buf), *o.base)
+		}
+	}
+	w.ready = true
+}
+
+// eval runs the plan on the n points from lo on; n is at most e.block.
+func (e *engine[T]) eval(w *blockWorker[T], lo, n int) {
+	if !w.ready {
+		e.prepare(w)
+	}
+	var p spacePoint
+	e.space.decode(lo, &p)
+	for j := range e.ops[e.outs:] {
+		e.load(w, j, lo, n, &p)
+	}
+	for i := range e.ops[:e.outs] {
+		if o := &e.ops[i]; !e.staged[i] {
+			if o.mode == linear {
+				w.ptr[e.plan.outSlot(i)] = elemAt(o.base, lo)
+			} else if o.inRow(&e.space, &p, n) {
+				w.ptr[e.plan.outSlot(i)] = elemAt(o.base, o.offset(&e.space, &p))
+			} else {
+				w.ptr[e.plan.outSlot(i)] = e.buffer(w, o)
+			}
+		}
+	}
+	for i := range e.plan.ops {
+		op := &e.plan.ops[i]
+		e.kern[op.op](w.ptr[op.dst], w.ptr[op.a], w.ptr[op.b], w.ptr[op.c], n)
+	}
+	for _, c := range e.plan.copies {
+		copy(unsafe.Slice(w.ptr[c.dst], n), unsafe.Slice(w.ptr[c.src], n))
+	}
+	for i := range e.ops[:e.outs] {
+		if o := &e.ops[i]; e.staged[i] || o.mode != linear && !o.inRow(&e.space, &p, n) {
+			o.scatter(&e.space, p, unsafe.Slice(e.buffer(w, o), n))
+		}
+	}
+}
+
+func (e *engine[T]) buffer(w *blockWorker[T], o *operand[T]) *T {
+	return &w.mem[o.buf*((e.block+15)&^15)]
+}
+
+// inRow reports whether the n points from p on lie side by side in memory.
+func (o *operand[T]) inRow(s *space, p *spacePoint, n int) bool {
+	last := s.rank - 1
+	return o.stride[last] == 1 && p.idx[last]+n <= s.shape[last]
+}
+
+// load points input j's slot at its elements, in place if they lie side by
+// side, and in its buffer otherwise.
+func (e *engine[T]) load(w *blockWorker[T], j, lo, n int, p *spacePoint) {
+	o := &e.ops[e.outs+j]
+	switch {
+	case o.mode == uniform:
+	case o.mode == linear:
+		w.ptr[j] = elemAt(o.base, lo)
+	case o.inRow(&e.space, p, n):
+		w.ptr[j] = elemAt(o.base, o.offset(&e.space, p))
+	default:
+		buf := e.buffer(w, o)
+		w.ptr[j] = buf
+		at := o.offset(&e.space, p)
+		repeats := o.repeats(&e.space, p, n)
+		if repeats && w.have[j] >= n && w.key[j] == at {
+			return
+		}
+		o.gather(&e.space, *p, unsafe.Slice(buf, n))
+		w.key[j], w.have[j] = at, 0
+		if repeats {
+			w.have[j] = n
+		}
+	}
+}
