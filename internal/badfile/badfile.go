@@ -18,6 +18,9 @@ type Error struct {
 	Kind    error // for errors.Is: a kind of the reader's, or the error of reading
 }
 
+// ErrFormat is the kind of an error about a file's content: it is truncated, corrupt or of another format.
+var ErrFormat = errors.New("file of a wrong format")
+
 // New is an error about a whole file.
 func New(path string, kind error, format string, args ...any) *Error {
 	return &Error{Path: path, Offset: -1, Problem: fmt.Sprintf(format, args...), Kind: kind}

@@ -12,7 +12,7 @@ type Error = badfile.Error
 
 // Kinds of [Error], for errors.Is. An error of reading has the operating system's.
 var (
-	ErrFormat   = errors.New("not a valid safetensors file")
+	ErrFormat   = badfile.ErrFormat
 	ErrNoTensor = errors.New("no such tensor")
 	ErrDType    = errors.New("wrong dtype")
 	ErrArgument = errors.New("wrong argument")

@@ -1,7 +1,6 @@
 package gorgonia
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -14,7 +13,7 @@ import (
 type NPYError = badfile.Error
 
 // ErrFormat is the kind of an [NPYError] about a file's content.
-var ErrFormat = errors.New("not a valid .npy file")
+var ErrFormat = badfile.ErrFormat
 
 // maxNPYHeader bounds the header's text: NumPy's own reader stops at 10,000 bytes.
 const maxNPYHeader = 1 << 16
