@@ -144,7 +144,7 @@ func (f foreign) ConfigField() string { return f.name }
 type none struct{}
 
 type unet struct {
-	Channels []int                             `yaml:"channels" doc:"widths" range:"[1,inf)"`
+	Channels []int                             `yaml:"channels,required" doc:"widths" range:"[1,inf)"`
 	Inner    Variant[samplerArg, samplerOut]   `yaml:"inner" doc:"a variant in a variant"`
 	Pool     *Variant[samplerArg, samplerOut]  `yaml:"pool" doc:"maybe"`
 	List     []Variant[samplerArg, samplerOut] `yaml:"list" doc:"several"`

@@ -1,8 +1,13 @@
 package config
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 )
@@ -65,18 +70,44 @@ func Load(file string, src []byte, overrides []string, into any) (*Places, error
 func LoadFile(file string, overrides []string, into any) (*Places, error) {
 	info, err := os.Stat(file)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s: %w; must be a YAML file%s", file, fs.ErrNotExist, similarFile(file))
+	case err == nil && info.IsDir():
+		return nil, fmt.Errorf("%s: is a folder; must be a YAML file", file)
+	case err == nil && info.Size() > maxBytes:
+		return nil, fmt.Errorf("%s: is %d bytes long; a config has at most %d", file, info.Size(), maxBytes)
 	case err != nil:
 		return nil, fmt.Errorf("config: %w", err)
-	case info.IsDir():
-		return nil, fmt.Errorf("config: %s is a folder; must be a YAML file", file)
-	case info.Size() > maxBytes:
-		return nil, fmt.Errorf("config: %s is %d bytes long; a config has at most %d", file, info.Size(), maxBytes)
 	}
-	src, err := os.ReadFile(file)
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	defer f.Close()
+	src, err := io.ReadAll(io.LimitReader(f, maxBytes+1)) // a pipe has no size
 	if err != nil {
 		return nil, fmt.Errorf("config: %w", err)
 	}
 	return Load(file, src, overrides, into)
+}
+
+// similarFile suggests a YAML file of a similar name in the same folder.
+func similarFile(file string) string {
+	dir, base := filepath.Split(file)
+	entries, err := os.ReadDir(cmp.Or(dir, "."))
+	if err != nil {
+		return ""
+	}
+	var names []string
+	for _, e := range entries {
+		if ext := filepath.Ext(e.Name()); ext == ".yaml" || ext == ".yml" {
+			names = append(names, e.Name())
+		}
+	}
+	if n := nearest(base, names); n != "" {
+		return "; did you mean " + dir + n + "?"
+	}
+	return ""
 }
 
 // Places knows where each key of a decoded config was written.

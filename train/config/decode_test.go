@@ -120,6 +120,21 @@ func TestErrors(t *testing.T) {
 		{"workers: 13", "", "a.yaml:1: workers: must not be 13"},
 		{"seed: -1", "", "a.yaml:1: seed: is -1; must be from 0 to 18446744073709551615"},
 		{"optim: {schedule: cosin}", "", `a.yaml:1: optim.schedule: is "cosin"; did you mean cosine? (valid: constant, cosine, linear)`},
+		{"level: []", "", "a.yaml:1: level: must be one of quiet, loud, is a list"},
+		{"labels: 3", "", "a.yaml:1: labels: must be a section of names (each value a section), is the number 3"},
+		{"labels: x", "labels.a.path=y", `override labels.a.path=y: labels: must be a section of names (each value a section), is the text "x"`},
+		{"labels: {" + strings.Repeat("x", 201) + ": {path: y}}", "", `a.yaml:1: labels."` + strings.Repeat("x", 60) + `…": is a name of 201 bytes; at most 200`},
+		{"grid: [[a]]", "", `a.yaml:1: grid[0][0]: must be a number, is the text "a"`},
+		{"grid: true", "", "a.yaml:1: grid: must be a list (each element a list (each element a number)), is true; write [true]"},
+		{"many: [{}]", "", "a.yaml:1: many[0]: has no kind of sampler " + samplerKinds},
+		{"many: [{kind: []}]", "", "a.yaml:1: many[0].kind: must be the name of a sampler, is a list " + samplerKinds},
+		{"many: 3", "", "a.yaml:1: many: must be a list (each element the name of a sampler, or a section with kind), is the number 3; write [3]"},
+		{"name:", "", `a.yaml:1: name: must be text, is empty; empty text is written ""`},
+		{"name: true", "", `a.yaml:1: name: must be text, is true; text that looks like one is written "true" with its quotes`},
+		{"model: {kind: unet, channels: []}", "", "a.yaml:1: model.channels: is required: widths"},
+		{"model: {kind: unet, channels: [4], width: 3}", "", "a.yaml:1: model.width: unknown key (valid: channels, inner, kind, list, pool)"},
+		{"grid: [[1]]", "grid.0.0.x=1", "override grid.0.0.x=1: grid[0][0]: must be a number, is a section"},
+		{"", "seed=1\n2: 3", "override seed=1; 2: 3: is not valid YAML: mapping values are not allowed in this context; put text with YAML's special characters in quotes, as in key='\"value\"'"},
 		{"level: lod", "", `a.yaml:1: level: is "lod"; did you mean loud? (valid: loud, quiet)`},
 		{"name: 12", "", `a.yaml:1: name: must be text, is the number 12; text that looks like one is written "12" with its quotes`},
 		{"every: 5", "", "a.yaml:1: every: must be a duration such as 30s or 1h30m, is the number 5"},
@@ -133,7 +148,7 @@ func TestErrors(t *testing.T) {
 		{"sampler: []", "", "a.yaml:1: sampler: must be the name of a sampler, or a section with kind, is a list " + samplerKinds},
 		{"sampler: {kind: ddim, churn: 1}", "", "a.yaml:1: sampler.churn: unknown key; it belongs to the sampler heun (valid: eta, kind, steps)"},
 		{"sampler: {kind: ddim, eta: 0.5, steps: 3}", "", "a.yaml:1: sampler.eta: needs at least 10 steps"},
-		{"sampler:\n  kind: heun\n  steps: 0", "", "a.yaml:3: sampler.steps: must be ≥ 1 and finite, is 0"},
+		{"sampler:\n  kind: heun\n  steps: 0", "", "a.yaml:3: sampler.steps: must be ≥ 1, is 0"},
 		{"extra: {steps: 3}", "", "a.yaml:1: extra: has no kind of sampler " + samplerKinds},
 		{"stages:\n- path: a\n- until: 3", "", "a.yaml:3: stages[1].path: is required: folder of images"},
 		{"stages: [{path: ''}]", "", "a.yaml:1: stages[0].path: is required: folder of images"},
@@ -296,6 +311,15 @@ func TestLoadFile(t *testing.T) {
 	}
 	if err := os.WriteFile(file, []byte("model: mlp\nseed: 3\n"), 0o600); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := LoadFile(filepath.Join(dir, "y.yaml"), nil, &e); err == nil || !strings.HasSuffix(err.Error(), "y.yaml: file does not exist; must be a YAML file; did you mean "+file+"?") {
+		t.Errorf("misspelt file: %v", err)
+	}
+	if err := os.WriteFile(file+"long", make([]byte, maxBytes+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LoadFile(file+"long", nil, &e); err == nil || !strings.Contains(err.Error(), "at most 1048576") {
+		t.Errorf("long file: %v", err)
 	}
 	if _, err := LoadFile(file, []string{"seed=4"}, &e); err != nil || e.Seed != 4 {
 		t.Errorf("got %v, %v", e.Seed, err)

@@ -53,7 +53,7 @@ func toNode(v reflect.Value, p path) (*node, error) {
 		}
 		return textNode(string(text), p)
 	case t == durationType:
-		return textNode(time.Duration(v.Int()).String(), p)
+		return &node{text: formatDuration(time.Duration(v.Int()))}, nil
 	case isInt(t):
 		return &node{text: strconv.FormatInt(v.Int(), 10)}, nil
 	case isUint(t):
@@ -150,6 +150,18 @@ func formatFloat(f float64, bits int) string {
 		return s
 	}
 	return m + ".0" + s[len(m):]
+}
+
+// formatDuration leaves out the zeros of 1h0m0s.
+func formatDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 // emit writes a node in block style, its lists of plain values in one line.

@@ -43,7 +43,7 @@ many:
     steps: 50
     eta: 0.0
 grid: [[1.0, -.inf], []]
-every: "5m0s"
+every: 5m
 level: quiet
 clip: 1.0e+30
 ema:
@@ -73,6 +73,18 @@ func TestResolved(t *testing.T) {
 	}
 	if back := mustDecode(t, resolved); !reflect.DeepEqual(back, e) {
 		t.Errorf("read back\n%+v\nwant\n%+v", back, e)
+	}
+}
+
+func TestFormatDuration(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0s", time.Second: "1s", 10 * time.Second: "10s", time.Minute: "1m", time.Hour: "1h", time.Hour + time.Second: "1h0m1s",
+		10 * time.Hour: "10h", time.Hour + 10*time.Minute: "1h10m", -time.Hour: "-1h", time.Millisecond: "1ms", math.MinInt64: "-2562047h47m16.854775808s",
+	} {
+		got := formatDuration(d)
+		if back, err := time.ParseDuration(got); got != want || err != nil || back != d {
+			t.Errorf("%v is %s, want %s; read back as %v, %v", d, got, want, back, err)
+		}
 	}
 }
 

@@ -95,7 +95,10 @@ func blamed(err error) (name, msg string) {
 	msg = err.Error()
 	if errors.As(err, &f) {
 		name = f.ConfigField()
-		msg = strings.Replace(msg, name+": ", "", 1)
+		// The place will name the key, so the text need not.
+		own := f.Error()
+		bare := strings.TrimPrefix(strings.TrimPrefix(own, name+": "), name+" ")
+		msg = strings.Replace(msg, own, bare, 1)
 	}
 	return name, msg
 }

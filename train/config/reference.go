@@ -98,7 +98,9 @@ func (ref *reference) below(prefix string, v reflect.Value) {
 			case reflect.Map:
 				name += ".<name>"
 			}
-			t, fresh = t.Elem(), true
+			if t, fresh = t.Elem(), fresh || t.Kind() != reflect.Pointer || value.IsNil(); !fresh {
+				value = value.Elem()
+			}
 		}
 		if t.Kind() != reflect.Struct || isText(t) || isVariant(t) || ref.isOpen(t) {
 			continue
@@ -193,7 +195,10 @@ func defaultCell(f *field, v reflect.Value) string {
 	if f.required && v.IsZero() {
 		return "required"
 	}
-	t := f.typ
+	if v.Kind() == reflect.Pointer && !v.IsNil() {
+		v = v.Elem()
+	}
+	t := v.Type()
 	if t.Kind() == reflect.Struct && !isText(t) && !isVariant(t) {
 		return "see below"
 	}

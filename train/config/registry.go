@@ -140,9 +140,6 @@ func (v Variant[Arg, Out]) Build(arg Arg) (Out, error) {
 	return k.build.(func(any, Arg) (Out, error))(v.Config, arg)
 }
 
-// String gives the kind.
-func (v Variant[Arg, Out]) String() string { return v.Kind }
-
 func (Variant[Arg, Out]) core() *registry {
 	t := reflect.TypeFor[Variant[Arg, Out]]()
 	r, ok := registries.Load(t)

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -25,6 +27,29 @@ func TestBuild(t *testing.T) {
 		t.Errorf("unknown kind: %v", err)
 	}
 }
+
+// An error type with its own way of naming the field is not shown twice, and a
+// wrapped one keeps what the wrapper says.
+func TestBlamed(t *testing.T) {
+	for _, tt := range []struct {
+		err       error
+		name, msg string
+	}{
+		{Field("lr", "must be > 0"), "lr", "must be > 0"},
+		{spaced{}, "lr", "must be lr"},
+		{fmt.Errorf("heun: %w", spaced{}), "lr", "heun: must be lr"},
+		{errors.New("lr: x"), "", "lr: x"},
+	} {
+		if name, msg := blamed(tt.err); name != tt.name || msg != tt.msg {
+			t.Errorf("%v: got %q, %q", tt.err, name, msg)
+		}
+	}
+}
+
+type spaced struct{}
+
+func (spaced) Error() string       { return "lr must be lr" }
+func (spaced) ConfigField() string { return "lr" }
 
 func TestLookup(t *testing.T) {
 	v, err := samplers.Lookup("ddim")

@@ -88,9 +88,10 @@ func (s *schema) collect(root, t reflect.Type, index []int) {
 		}
 		if v, ok := sf.Tag.Lookup("range"); ok {
 			b, err := parseBounds(v)
-			if err != nil || !isNumber(scalarOf(sf.Type)) {
+			if err != nil || !isNumber(scalarOf(sf.Type)) || scalarOf(sf.Type) == durationType {
 				bug("the tag range:%q needs a form like [0,1) or (0,inf) and a number", v)
 			}
+			b.integer = !isFloat(scalarOf(sf.Type))
 			f.bounds = b
 		}
 		if v, ok := sf.Tag.Lookup("oneof"); ok {
@@ -162,6 +163,7 @@ func isFloat(t reflect.Type) bool {
 type bounds struct {
 	lo, hi         float64
 	loOpen, hiOpen bool
+	integer        bool // of a type that has no infinity
 }
 
 func parseBounds(s string) (*bounds, error) {
@@ -184,7 +186,7 @@ func (b *bounds) contain(v float64) bool {
 }
 
 // String says the bounds as a condition: "> 0 and ≤ 1". An open infinite end
-// next to another condition only excludes infinity and is left out.
+// excludes infinity only, which whole numbers cannot be.
 func (b *bounds) String() string {
 	var parts []string
 	number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
@@ -194,7 +196,7 @@ func (b *bounds) String() string {
 	if !math.IsInf(b.hi, 1) {
 		parts = append(parts, map[bool]string{true: "< ", false: "≤ "}[b.hiOpen]+number(b.hi))
 	}
-	if b.hiOpen && math.IsInf(b.hi, 1) || b.loOpen && math.IsInf(b.lo, -1) {
+	if !b.integer && (b.hiOpen && math.IsInf(b.hi, 1) || b.loOpen && math.IsInf(b.lo, -1)) {
 		parts = append(parts, "finite")
 	}
 	return strings.Join(parts, " and ")

@@ -116,9 +116,9 @@ func (d *decoder) validateField(f *field, v reflect.Value, p path) {
 	if d.failed[p.String()] && !isSection(v) {
 		return
 	}
-	if f.required && v.IsZero() {
+	if f.required && v.IsZero() && !isVariant(f.typ) { // a variant says itself that it is
 		at, found := d.places.find(p)
-		if k := scalarOf(f.typ).Kind(); !found || k == reflect.String {
+		if k := v.Kind(); !found || k == reflect.String || k == reflect.Slice || k == reflect.Map {
 			d.add(at, p, "is required: "+f.doc)
 			return
 		}
