@@ -9,6 +9,7 @@ import (
 	"image/png"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/langevin-go/langevin/internal/badfile"
 	xdraw "golang.org/x/image/draw"
@@ -61,7 +62,7 @@ func decodePicture(file io.ReadSeeker, path string, maxPixels int) (image.Image,
 }
 
 func pictureError(path string, err error) error {
-	if err == io.ErrUnexpectedEOF || err == io.EOF {
+	if err == io.EOF || strings.HasSuffix(err.Error(), io.ErrUnexpectedEOF.Error()) { // the PNG decoder hides it in a FormatError
 		return badfile.New(path, ErrFormat, "the picture is truncated")
 	}
 	return badfile.New(path, ErrFormat, "the picture cannot be decoded: %v", err)

@@ -1,0 +1,295 @@
+package data
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"image/png"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func encodePNG(t testing.TB, m image.Image) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := png.Encode(&b, m); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// uniform is a picture of one colour.
+func uniform(w, h int, c color.Color) image.Image {
+	m := image.NewNRGBA(image.Rect(0, 0, w, h))
+	for y := range h {
+		for x := range w {
+			m.Set(x, y, c)
+		}
+	}
+	return m
+}
+
+func sample(t *testing.T, s Source, i int) ([]float32, int) {
+	t.Helper()
+	x := make([]float32, volume(s.Shape()))
+	label, err := s.Sample(uint64(i), x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x, label
+}
+
+func TestFolderWithClasses(t *testing.T) {
+	dir := t.TempDir()
+	red, blue := color.RGBA{255, 0, 0, 255}, color.RGBA{0, 0, 255, 255}
+	write(t, dir, "zebra/b.PNG", encodePNG(t, uniform(9, 5, blue)))
+	write(t, dir, "zebra/more/a.png", encodePNG(t, uniform(4, 4, red)))
+	write(t, dir, "zebra/notes.txt", []byte("passed over"))
+	write(t, dir, "zebra/.hidden.png", []byte("passed over"))
+	var j bytes.Buffer
+	if err := jpeg.Encode(&j, uniform(16, 16, blue), nil); err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, "ant/a.jpeg", j.Bytes())
+	write(t, dir, ".git/x.png", []byte("passed over"))
+	calls := 0
+	s, err := OpenFolder(context.Background(), Folder{Dir: dir, Height: 4, Width: 4, Channels: 3, Progress: func(done, total int) {
+		calls++
+		if done != calls || total != 3 {
+			t.Errorf("progress %d of %d in call %d", done, total, calls)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Len() != 3 || s.Classes() != 2 || !slices.Equal(ClassNames(s), []string{"ant", "zebra"}) || !slices.Equal(s.Shape(), []int{4, 4, 3}) || calls != 3 {
+		t.Fatalf("%d in %d classes %v of %v, %d calls", s.Len(), s.Classes(), ClassNames(s), s.Shape(), calls)
+	}
+	for i, want := range []struct {
+		label int
+		rgb   []float32
+		tol   float64 // JPEG is lossy
+	}{{0, []float32{-1, -1, 1}, 0.03}, {1, []float32{-1, -1, 1}, 0}, {1, []float32{1, -1, -1}, 0}} {
+		x, label := sample(t, s, i)
+		for p := range 16 {
+			if label != want.label || !near(x[3*p:3*p+3], want.rgb, want.tol) {
+				t.Fatalf("picture %d: class %d, pixel %d is %v; want class %d, %v", i, label, p, x[3*p:3*p+3], want.label, want.rgb)
+			}
+		}
+	}
+	train, _, err := Holdout(s, 1)
+	if err != nil || !slices.Equal(ClassNames(train), []string{"ant", "zebra"}) {
+		t.Errorf("the split's classes are %v, %v", ClassNames(train), err)
+	}
+}
+
+// A picture of the wanted size passes unchanged, without labels; grey is BT.601's luma: red 0.299.
+func TestFolderWithoutClasses(t *testing.T) {
+	dir := t.TempDir()
+	m := image.NewGray(image.Rect(0, 0, 3, 2))
+	copy(m.Pix, []byte{0, 1, 2, 127, 254, 255})
+	write(t, dir, "a.png", encodePNG(t, m))
+	write(t, dir, "b.png", encodePNG(t, uniform(3, 2, color.RGBA{255, 0, 0, 255})))
+	s, err := OpenFolder(context.Background(), Folder{Dir: dir, Height: 2, Width: 3, Channels: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, label := sample(t, s, 0)
+	for i, v := range m.Pix {
+		if x[i] != float32(2*int(v))/255-1 {
+			t.Errorf("pixel %d is %v, want that of %d", i, x[i], v)
+		}
+	}
+	if label != 0 || s.Classes() != 0 || ClassNames(s) != nil {
+		t.Errorf("label %d of %d classes", label, s.Classes())
+	}
+	x, _ = sample(t, s, 1)
+	if want := float32(math.Round(0.299*255))*2/255 - 1; x[0] != want {
+		t.Errorf("red is %v in grey, want %v", x[0], want)
+	}
+}
+
+func TestCentreCropAndScale(t *testing.T) {
+	for _, c := range []struct {
+		w, h, toH, toW int
+		want           image.Rectangle
+	}{
+		{100, 50, 10, 10, image.Rect(25, 0, 75, 50)},
+		{50, 100, 10, 10, image.Rect(0, 25, 50, 75)},
+		{100, 50, 5, 10, image.Rect(0, 0, 100, 50)},
+		{90, 60, 32, 16, image.Rect(30, 0, 60, 60)},
+		{1000, 1, 8, 8, image.Rect(499, 0, 500, 1)},
+		{1, 1, 1, 1000, image.Rect(0, 0, 1, 1)},
+	} {
+		if got := centre(image.Rect(0, 0, c.w, c.h), c.toH, c.toW); got != c.want {
+			t.Errorf("%d×%d to %d×%d: cut %v, want %v", c.w, c.h, c.toW, c.toH, got, c.want)
+		}
+	}
+	// Thirds of red, green and blue: the green one is in the middle.
+	m := image.NewNRGBA(image.Rect(0, 0, 60, 20))
+	for y := range 20 {
+		for x := range 60 {
+			m.Set(x, y, []color.Color{color.NRGBA{255, 0, 0, 255}, color.NRGBA{0, 255, 0, 255}, color.NRGBA{0, 0, 255, 255}}[x/20])
+		}
+	}
+	out := fit(m, 5, 5)
+	for i := range 25 {
+		if p := out.Pix[4*i : 4*i+4]; !slices.Equal(p, []byte{0, 255, 0, 255}) {
+			t.Fatalf("pixel %d is %v", i, p)
+		}
+	}
+	// A board of single pixels has no detail left at an eighth of its size: an antialiased
+	// scaling gives the average grey, 127.5, to the kernel's ripple; taking single pixels
+	// would give black or white.
+	board := image.NewGray(image.Rect(0, 0, 64, 64))
+	for i := range board.Pix {
+		board.Pix[i] = uint8((i + i/64) % 2 * 255)
+	}
+	for i, p := range fit(board, 8, 8).Pix {
+		if i%4 < 3 && (p < 124 || p > 131) {
+			t.Fatalf("byte %d of the scaled board is %d", i, p)
+		}
+	}
+}
+
+// Half transparent black on white is mid-grey; fully transparent is white, whatever its hidden colour.
+func TestTransparencyIsLaidOnWhite(t *testing.T) {
+	m := image.NewNRGBA(image.Rect(0, 0, 2, 1))
+	m.SetNRGBA(0, 0, color.NRGBA{0, 0, 0, 128})
+	m.SetNRGBA(1, 0, color.NRGBA{200, 10, 10, 0})
+	if p := fit(m, 1, 2).Pix; p[0] != 127 || p[1] != 127 || p[3] != 255 || p[4] != 255 || p[5] != 255 || p[7] != 255 {
+		t.Errorf("pixels %v", p)
+	}
+}
+
+// bomb claims a size in a valid PNG header.
+func bomb(w, h uint32) []byte {
+	head := binary.BigEndian.AppendUint32([]byte("IHDR"), w)
+	head = append(binary.BigEndian.AppendUint32(head, h), 8, 2, 0, 0, 0)
+	b := append([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x0d"), head...)
+	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(head))
+}
+
+func TestFolderRefuses(t *testing.T) {
+	good := encodePNG(t, uniform(8, 8, color.White))
+	var j bytes.Buffer
+	if err := jpeg.Encode(&j, uniform(64, 64, color.White), nil); err != nil {
+		t.Fatal(err)
+	}
+	corrupt := slices.Clone(good)
+	corrupt[len(corrupt)-20] ^= 0x55
+	for what, c := range map[string]struct {
+		files map[string][]byte
+		path  string // of the error, in the folder
+		kind  error
+		want  string
+	}{
+		"empty folder":       {nil, "", ErrEmpty, "no PNG or JPEG"},
+		"only text":          {map[string][]byte{"a.txt": nil}, "", ErrEmpty, "no PNG or JPEG"},
+		"empty class":        {map[string][]byte{"a/x.png": good, "b/x.txt": nil}, "b", ErrEmpty, "class folder has no"},
+		"mixed":              {map[string][]byte{"a/x.png": good, "y.png": good}, "", ErrFormat, "both class folders (a) and pictures of no class (y.png)"},
+		"webp":               {map[string][]byte{"a/x.png": good, "a/y.webp": nil}, "a/y.webp", ErrFormat, "convert it to PNG or JPEG"},
+		"empty picture":      {map[string][]byte{"x.png": nil}, "x.png", ErrFormat, "not a PNG or JPEG"},
+		"text as png":        {map[string][]byte{"x.png": []byte("hello there")}, "x.png", ErrFormat, "not a PNG or JPEG"},
+		"png cut":            {map[string][]byte{"x.png": good[:len(good)-20]}, "x.png", ErrFormat, "truncated"},
+		"png header cut":     {map[string][]byte{"x.png": good[:20]}, "x.png", ErrFormat, "truncated"},
+		"png corrupt":        {map[string][]byte{"x.png": corrupt}, "x.png", ErrFormat, "cannot be decoded"},
+		"jpeg cut":           {map[string][]byte{"x.jpg": j.Bytes()[:j.Len()/2]}, "x.jpg", ErrFormat, "truncated"},
+		"bomb":               {map[string][]byte{"x.png": bomb(60000, 60000)}, "x.png", ErrSize, "60000×60000 pixels"},
+		"first bad in order": {map[string][]byte{"a.png": good, "b.png": nil, "c.png": nil, "d.png": good[:30]}, "b.png", ErrFormat, "not a PNG"},
+	} {
+		dir := t.TempDir()
+		for name, content := range c.files {
+			write(t, dir, name, content)
+		}
+		_, err := OpenFolder(context.Background(), Folder{Dir: dir, Height: 4, Width: 4, Channels: 3})
+		checkFileError(t, what, err, c.kind, filepath.Join(dir, c.path), c.want)
+	}
+	dir := t.TempDir()
+	write(t, dir, "x.png", good)
+	_, err := OpenFolder(context.Background(), Folder{Dir: dir, Height: 100, Width: 100, Channels: 3, MaxBytes: 29999})
+	checkFileError(t, "memory", err, ErrSize, dir, "take 30000 bytes of memory, more than the 29999 allowed")
+	_, err = OpenFolder(context.Background(), Folder{Dir: dir, Height: 4, Width: 4, Channels: 3, MaxPixels: 63})
+	checkFileError(t, "pixels", err, ErrSize, filepath.Join(dir, "x.png"), "8×8 pixels")
+	_, err = OpenFolder(context.Background(), Folder{Dir: dir + "/no", Height: 4, Width: 4, Channels: 3})
+	checkFileError(t, "missing", err, os.ErrNotExist, dir+"/no", "no such file")
+	if err := os.Symlink(dir+"/gone", dir+"/y.png"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = OpenFolder(context.Background(), Folder{Dir: dir, Height: 4, Width: 4, Channels: 3})
+	checkFileError(t, "dangling link", err, os.ErrNotExist, filepath.Join(dir, "y.png"), "no such file")
+	for _, f := range []Folder{
+		{Height: 4, Width: 4, Channels: 3}, {Dir: dir, Width: 4, Channels: 3}, {Dir: dir, Height: 4, Width: 1 << 20, Channels: 3},
+		{Dir: dir, Height: 4, Width: 4, Channels: 2}, {Dir: dir, Height: 4, Width: 4, Channels: 3, MaxPixels: -1},
+	} {
+		if _, err := OpenFolder(context.Background(), f); !errors.Is(err, ErrOption) {
+			t.Errorf("%+v: %v", f, err)
+		}
+	}
+}
+
+func TestFolderLinkedClass(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	write(t, elsewhere, "a.png", encodePNG(t, uniform(2, 2, color.White)))
+	if err := os.Symlink(elsewhere, filepath.Join(dir, "linked")); err != nil {
+		t.Fatal(err)
+	}
+	s, err := OpenFolder(context.Background(), Folder{Dir: dir, Height: 2, Width: 2, Channels: 1})
+	if err != nil || s.Len() != 1 || !slices.Equal(ClassNames(s), []string{"linked"}) {
+		t.Errorf("%v, %v", s, err)
+	}
+	if err := os.Symlink(elsewhere, filepath.Join(elsewhere, "loop")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = OpenFolder(context.Background(), Folder{Dir: dir, Height: 2, Width: 2, Channels: 1}); err == nil || !strings.Contains(err.Error(), "not followed") {
+		t.Errorf("a loop of links: %v", err)
+	}
+}
+
+func TestFolderStopsWithItsContext(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a.png", "b.png", "c.png", "d.png", "e.png", "f.png", "g.png", "h.png", "i.png"} {
+		write(t, dir, name, encodePNG(t, uniform(2, 2, color.White)))
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	mine := errors.New("mine")
+	_, err := OpenFolder(ctx, Folder{Dir: dir, Height: 2, Width: 2, Channels: 1, Progress: func(int, int) { cancel(mine) }})
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, mine) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func FuzzDecodePicture(f *testing.F) {
+	f.Add(encodePNG(f, uniform(3, 2, color.White)))
+	var j bytes.Buffer
+	if err := jpeg.Encode(&j, uniform(9, 7, color.White), nil); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(j.Bytes())
+	f.Add(bomb(1<<31-1, 1<<31-1))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := decodePicture(bytes.NewReader(b), "fuzz", 1<<12)
+		if err != nil {
+			var e *FileError
+			if !errors.As(err, &e) || e.Path != "fuzz" {
+				t.Fatalf("untyped error %v", err)
+			}
+			return
+		}
+		if s := m.Bounds().Size(); s.X*s.Y > 1<<12 {
+			t.Fatalf("decoded %v", s)
+		}
+		if out := fit(m, 3, 5); out.Bounds().Size() != image.Pt(5, 3) {
+			t.Fatalf("scaled to %v", out.Bounds())
+		}
+	})
+}
