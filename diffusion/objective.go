@@ -1,6 +1,8 @@
 package diffusion
 
 import (
+	"fmt"
+
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/rng"
 )
@@ -28,9 +30,12 @@ type Draw struct {
 	Vector   []float32 // (N,D); nil: none
 	Drop     []float32 // (N), 1 where the vector is dropped; nil: nowhere
 
-	noise, data, vector []float32 // storage
-	labels              []int32
-	drop                []float32
+	// storage
+	shape           []int
+	noise, data     []float32
+	vector          []float32
+	labels, labels2 []int32
+	drop, drop2     []float32
 }
 
 // Objective is what a network is trained for.
@@ -51,3 +56,98 @@ const (
 	StreamCoupling
 	StreamFree
 )
+
+// Data is x0 on the device, (N,Shape…).
+func (d *Draw) Data(s *tensor.Scope) *tensor.Tensor { return s.Tensor(d.X, d.full()...) }
+
+// Eps is ε on the device, (N,Shape…).
+func (d *Draw) Eps(s *tensor.Scope) *tensor.Tensor {
+	if d.Noise != nil {
+		return s.Tensor(d.Noise, d.full()...)
+	}
+	return s.Normal(d.NoiseKey, 0, d.full()...)
+}
+
+// Cond is the condition on the device.
+func (d *Draw) Cond(s *tensor.Scope) Cond {
+	var c Cond
+	if d.Labels != nil {
+		c.Labels = s.Ints(d.Labels, d.N)
+	}
+	if d.Vector != nil {
+		c.Vector = s.Tensor(d.Vector, d.N, len(d.Vector)/d.N)
+	}
+	if d.Drop != nil {
+		c.Drop = s.Tensor(d.Drop, d.N)
+	}
+	return c
+}
+
+// HostNoise makes Noise on the host, with the values that Eps would draw, in
+// storage of d's own, so that a coupling may rearrange it.
+func (d *Draw) HostNoise() []float32 {
+	size := len(d.X) / max(d.N, 1)
+	d.noise = resize(d.noise, len(d.X))
+	for i := range d.N {
+		rng.Normal(d.noise[i*size:(i+1)*size], d.NoiseKey, uint64(i))
+	}
+	d.Noise = d.noise
+	return d.noise
+}
+
+// Select makes d's sample i the data and condition of sample pick[i] of before:
+// for couplings that draw pairs with replacement. Noise and times stay.
+func (d *Draw) Select(pick []int32) {
+	size := len(d.X) / max(d.N, 1)
+	d.data = gather(d.data, d.X, pick, size)
+	d.X = d.data
+	if d.Labels != nil {
+		d.labels2 = gather(d.labels2, d.Labels, pick, 1)
+		d.Labels = d.labels2
+	}
+	if d.Vector != nil {
+		d.vector = gather(d.vector, d.Vector, pick, len(d.Vector)/max(d.N, 1))
+		d.Vector = d.vector
+	}
+	if d.Drop != nil {
+		d.drop2 = gather(d.drop2, d.Drop, pick, 1)
+		d.Drop = d.drop2
+	}
+}
+
+func gather[T any](dst, src []T, pick []int32, size int) []T {
+	dst = resize(dst, len(pick)*size)
+	for i, j := range pick {
+		copy(dst[i*size:(i+1)*size], src[int(j)*size:])
+	}
+	return dst
+}
+
+// full is the shape of the whole batch, in d's storage.
+func (d *Draw) full() []int {
+	d.shape = append(append(d.shape[:0], d.N), d.Shape...)
+	return d.shape
+}
+
+// check panics on a batch that contradicts itself: the caller's bug.
+func (b *Batch) check() {
+	size := b.N
+	for _, n := range b.Shape {
+		size *= n
+	}
+	switch {
+	case len(b.X) != size:
+		panic(fmt.Sprintf("diffusion: a batch of %d samples of shape %v has %d values, want %d", b.N, b.Shape, len(b.X), size))
+	case b.Labels != nil && len(b.Labels) != b.N:
+		panic(fmt.Sprintf("diffusion: %d labels for %d samples", len(b.Labels), b.N))
+	case b.Vector != nil && (b.N == 0 || len(b.Vector)%b.N != 0):
+		panic(fmt.Sprintf("diffusion: %d values of vector conditions for %d samples", len(b.Vector), b.N))
+	}
+}
+
+func resize[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
+}
