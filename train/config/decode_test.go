@@ -265,7 +265,8 @@ func TestBounds(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %.300v, want something with %q", err, tt.want)
 			}
-			if d := time.Since(start); d > 5*time.Second {
+			// Quadratic time would be 10¹² operations; a slow machine under the race detector needs seconds.
+			if d := time.Since(start); d > time.Minute {
 				t.Errorf("took %v", d)
 			} else {
 				t.Logf("took %v", d)

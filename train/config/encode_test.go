@@ -173,7 +173,7 @@ func FuzzDecode(f *testing.F) {
 		start := time.Now()
 		var e experiment
 		err := Decode("a.yaml", src, []string{override, "model=mlp"}, &e)
-		if d := time.Since(start); d > 10*time.Second {
+		if d := time.Since(start); d > time.Minute {
 			t.Errorf("took %v", d)
 		}
 		if err != nil {
