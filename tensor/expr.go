@@ -1,6 +1,10 @@
 package tensor
 
-import "github.com/langevin-go/langevin/tensor/backend"
+import (
+	"math"
+
+	"github.com/langevin-go/langevin/tensor/backend"
+)
 
 // Expr is a scalar expression, from which NewPointwise makes an elementwise
 // operation with its derivatives of every order.
@@ -12,10 +16,18 @@ type Expr struct {
 // graph holds expressions as instructions, each written once.
 type graph struct {
 	code  []backend.Instr
-	index map[backend.Instr]int32
+	index map[instrKey]int32
 }
 
-func newGraph() *graph { return &graph{index: make(map[backend.Instr]int32)} }
+// instrKey tells instructions apart. Constants differ by their bits: −0 is not
+// 0, and a NaN is itself.
+type instrKey struct {
+	op      backend.Opcode
+	a, b, c int32
+	imm     uint64
+}
+
+func newGraph() *graph { return &graph{index: make(map[instrKey]int32)} }
 
 // emit adds an instruction, or finds it, or does without it.
 func (g *graph) emit(op backend.Opcode, a, b, c int32, imm float64) int32 {
@@ -23,12 +35,13 @@ func (g *graph) emit(op backend.Opcode, a, b, c int32, imm float64) int32 {
 	if id, ok := g.simplify(in); ok {
 		return id
 	}
-	if id, ok := g.index[in]; ok {
+	key := instrKey{op, a, b, c, math.Float64bits(imm)}
+	if id, ok := g.index[key]; ok {
 		return id
 	}
 	g.code = append(g.code, in)
 	id := int32(len(g.code) - 1)
-	g.index[in] = id
+	g.index[key] = id
 	return id
 }
 
@@ -215,7 +228,9 @@ func (g *graph) adjoints(root, seed int32) []int32 {
 				push(in.A, d.Mul(a.PowConst(c-1).Scale(c)))
 				break
 			}
-			push(in.A, d.Mul(b.Mul(a.Pow(b.AddConst(-1)))))
+			// a⁰ does not change with a, though a⁻¹ is infinite at 0.
+			flat := b.Eq(d.Const(0))
+			push(in.A, flat.Select(d.Const(0), d.Mul(b.Mul(a.Pow(b.AddConst(-1))))))
 			if g.code[in.B].Op != backend.OpScalar {
 				// 0^b does not change with b>0, though ln 0 is infinite.
 				zero := a.Eq(d.Const(0))

@@ -32,6 +32,7 @@ type Scope struct {
 	ptrs    ptrSlab
 	params  map[*Param]*Tensor
 	gradOut []*Tensor
+	touched []*Tensor // leaves that have a gradient, during a gradient computation
 
 	dropout    bool
 	dropoutKey rng.Key
@@ -80,6 +81,7 @@ func (s *Scope) Recording() bool { return s.mode == Recording && s.quiet == 0 }
 // Reset gives back everything made in s since the last Reset, and empties the tape.
 func (s *Scope) Reset() {
 	s.dropTape()
+	s.touched = s.touched[:0] // not empty after a panic
 	s.arena.reset()
 	s.gen++
 	if s.gen == 0 {

@@ -91,16 +91,18 @@ type GradOptions struct {
 // that the loss does not depend on gets nil. The tape is used up, and the
 // memory of what it held is given back, but for loss and what was Kept.
 func (s *Scope) Grad(loss *Tensor, params []*Param) []*Tensor {
-	s.backward("Grad", loss, GradOptions{})
+	o := GradOptions{}
+	s.backward("Grad", loss, o)
 	s.gradOut = s.gradOut[:0]
 	for _, p := range params {
 		var g *Tensor
-		if t, ok := s.params[p]; ok {
+		if t, ok := s.params[p]; ok && t.grad != nil {
 			g = t.grad
+			g.isGrad++ // the caller's
 		}
 		s.gradOut = append(s.gradOut, g)
 	}
-	s.clearLeaves(nil)
+	s.clearLeaves(o)
 	return s.gradOut
 }
 
@@ -112,23 +114,32 @@ func (s *Scope) GradOf(y *Tensor, opts GradOptions, leaves ...*Tensor) []*Tensor
 	for i, l := range leaves {
 		if l.grad != nil {
 			out[i] = l.grad
+			l.grad.isGrad++ // the caller's
 		} else {
 			out[i] = s.alloc(l.v.DType, l.Shape()...)
 			s.fill(out[i], 0)
 		}
 	}
-	s.clearLeaves(leaves)
+	s.clearLeaves(opts)
 	return out
 }
 
-// clearLeaves forgets gradients on leaves; the gradient tensors live on.
-func (s *Scope) clearLeaves(leaves []*Tensor) {
-	for _, t := range s.params {
-		t.grad = nil
+// clearLeaves forgets the gradients of all leaves, also of those that nobody
+// asked for: the next gradient computation starts from nothing.
+func (s *Scope) clearLeaves(o GradOptions) {
+	for _, t := range s.touched {
+		s.dropGrad(t, o)
 	}
-	for _, t := range leaves {
-		t.grad = nil
+	s.touched = s.touched[:0]
+}
+
+// setGrad makes g the gradient of t, which has none.
+func (s *Scope) setGrad(t, g *Tensor) {
+	if t.node < 0 {
+		s.touched = append(s.touched, t)
 	}
+	t.grad = g
+	g.isGrad++
 }
 
 func (s *Scope) backward(what string, y *Tensor, o GradOptions) {
@@ -155,8 +166,11 @@ func (s *Scope) backward(what string, y *Tensor, o GradOptions) {
 		defer func() { s.quiet-- }()
 	}
 	y.uses++ // the caller may read the loss afterwards
-	y.grad = g
-	g.isGrad++
+	if o.Upstream != nil {
+		g.isGrad++ // it stays the caller's whatever it is passed on to
+		defer func() { g.isGrad-- }()
+	}
+	s.setGrad(y, g)
 	for i := int(y.node); i >= 0; i-- {
 		n := s.nodes.at(i)
 		out := n.out
@@ -189,7 +203,7 @@ func (s *Scope) backward(what string, y *Tensor, o GradOptions) {
 	}
 }
 
-// dropGrad forgets the gradient of an inner tensor.
+// dropGrad forgets the gradient of t.
 func (s *Scope) dropGrad(t *Tensor, o GradOptions) {
 	g := t.grad
 	t.grad = nil
@@ -204,8 +218,7 @@ func (s *Scope) dropGrad(t *Tensor, o GradOptions) {
 func (s *Scope) add(n *node, i int, g *Tensor) {
 	t := n.in[i]
 	if t.grad == nil {
-		t.grad = g
-		g.isGrad++
+		s.setGrad(t, g)
 		return
 	}
 	if s.Recording() {
@@ -215,7 +228,7 @@ func (s *Scope) add(n *node, i int, g *Tensor) {
 		sum.isGrad++
 		return
 	}
-	if old := t.grad; old.owned && old.isGrad == 1 {
+	if old := t.grad; old.exclusive() {
 		s.accumulate(&old.v, g)
 		return
 	}
@@ -225,21 +238,28 @@ func (s *Scope) add(n *node, i int, g *Tensor) {
 }
 
 func (s *Scope) replaceGrad(t, g *Tensor) {
-	if old := t.grad; old != nil {
-		old.isGrad--
-		if old.isGrad == 0 {
-			s.release(old)
-		}
-	}
 	g.owned = true
-	g.isGrad = 1
+	old := t.grad
+	if old == nil {
+		s.setGrad(t, g)
+		return
+	}
+	old.isGrad--
+	if old.isGrad == 0 {
+		s.release(old)
+	}
 	t.grad = g
+	g.isGrad++
 }
+
+// exclusive reports whether g, a gradient, may be changed in place: it is one
+// tensor's alone, and no other gradient is a view of its memory.
+func (g *Tensor) exclusive() bool { return g.owned && g.isGrad == 1 && g.blk.refs == 1 }
 
 // ownGrad makes t's gradient a dense tensor that may be changed in place.
 func (s *Scope) ownGrad(t *Tensor) *Tensor {
 	g := t.grad
-	if g != nil && g.owned && g.isGrad == 1 {
+	if g != nil && g.exclusive() {
 		return g
 	}
 	acc := s.like(t)
