@@ -54,10 +54,23 @@ func networks() []network {
 		{"residual mlp", must(NewResidualMLP(newInit(), r)), []int{3}, true},
 		{"mlp", must(NewMLP(newInit(), p)), []int{2, 3}, true},
 	}
+	for _, o := range ditVariants() {
+		all = append(all, network{"dit " + o.Activation, must(NewDiT(newInit(), o)), []int{6, 4, 3}, o.Classes > 0})
+	}
 	for _, n := range all {
 		scramble(n.model, 0.05)
 	}
 	return all
+}
+
+func ditVariants() []DiTOptions {
+	var a DiTOptions
+	a.SetDefaults()
+	a.InChannels, a.Width, a.Depth, a.Heads, a.Classes, a.Vector, a.SampleSize = 3, 16, 2, 2, 4, 5, 8
+	b := a
+	b.Activation, b.EmbedPerBlock, b.AffineNorm, b.AttentionBias, b.Patch = "geglu", true, true, false, 1
+	b.Classes, b.Vector, b.SampleSize = 0, 0, 0
+	return []DiTOptions{a, b}
 }
 
 // batch makes n samples, equal in their first ones whatever n is.
