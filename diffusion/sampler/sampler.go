@@ -1,0 +1,247 @@
+// Package sampler turns noise into data with a Model. A sampler is one short
+// function over a Run, which holds the state, asks the model and goes through
+// the times of a grid, from noise (large) to data (0).
+//
+// A sample depends on the model, the grid, its own start, its own condition
+// and its own random numbers, never on the batch that it is in.
+package sampler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+
+	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/tensor"
+	"github.com/langevin-go/langevin/tensor/rng"
+)
+
+// Sampler is a way to go along a grid. Its fields are its options.
+type Sampler interface {
+	// Sample moves r.X through all of r.Steps().
+	Sample(r *Run)
+}
+
+// Options are what a sampling run needs besides model, sampler and grid. The
+// zero value is unconditional, unclipped, with random numbers of seed 0.
+type Options struct {
+	Cond     func(s *tensor.Scope) diffusion.Cond // made anew at each step, in s; nil: none
+	Clip     Clip                                 // of the estimate of the data
+	Key      rng.Key                              // of the noise of stochastic samplers: step i draws under Key with Step i
+	First    uint64                               // sample i of the batch is row First+i under Key
+	Noise    Noise                                // replaces the drawn noise; nil: drawn
+	Progress Progress                             // called after each step; nil: nobody asks
+}
+
+// Noise gives the standard normal noise of step i, of the state's shape.
+type Noise func(s *tensor.Scope, i int) *tensor.Tensor
+
+// Progress hears that step i of n, from 0, is done, and what the model takes
+// the data to be by now (nil where its prediction does not determine that). The
+// tensor is valid during the call.
+type Progress func(i, n int, data *tensor.Tensor)
+
+// Run is a sampling run in progress: what samplers are written in.
+type Run struct {
+	X     *tensor.Tensor // the state x_t
+	Model diffusion.Model
+	Path  diffusion.GaussianPath
+
+	ctx   context.Context
+	s     *tensor.Scope
+	grid  []float64
+	opts  Options
+	cond  diffusion.Cond
+	step  Step
+	state [1]*tensor.Param // X between steps
+	err   error
+
+	// the newest evaluation of the model
+	at    diffusion.Step
+	t, to [1]float64
+	pred  diffusion.Pred
+	seen  *tensor.Tensor // the state that it saw
+	data  *tensor.Tensor // clipped estimate of the data, once made
+}
+
+// Step is one interval of the grid.
+type Step struct {
+	Index, Count int
+	From, To     diffusion.Point
+}
+
+// Last reports whether no step follows.
+func (st *Step) Last() bool { return st.Index == st.Count-1 }
+
+// Sample runs a sampler from x, the state at grid[0], along times of the
+// model's path that do not rise, and returns the state at the last. s is Reset
+// between steps, so that memory stays flat: whatever else was made in it is gone.
+// The result is valid until s's next Reset.
+//
+// Errors: ctx's, a grid that does not fit the path, a model whose prediction does
+// not determine what the sampler needs somewhere on the grid (ε where α=0).
+func Sample(ctx context.Context, s *tensor.Scope, m diffusion.Model, how Sampler, grid []float64, x *tensor.Tensor, o Options) (out *tensor.Tensor, err error) {
+	r := &Run{X: x, Model: m, Path: m.Path(), ctx: ctx, s: s, grid: grid, opts: o}
+	if err := CheckGrid(r.Path, grid); err != nil {
+		return nil, err
+	}
+	if err := o.Clip.Validate(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			e, ok := p.(error)
+			var u *diffusion.UndeterminedError
+			if !ok || !errors.As(e, &u) {
+				panic(p)
+			}
+			out, err = nil, fmt.Errorf("sampling step %d of %d: %w", r.step.Index+1, len(grid)-1, u)
+		}
+	}()
+	r.state[0] = tensor.NewParam(s.Device(), s.DType(), x.Shape()...)
+	r.state[0].Frozen = true
+	defer func() { (*tensor.Kept)(r.state[0]).Drop() }()
+	s.NoGrad(func() { how.Sample(r) })
+	if r.err != nil {
+		return nil, r.err
+	}
+	if r.step.Index != len(grid)-2 {
+		return nil, fmt.Errorf("the sampler stopped after %d of %d steps", r.step.Index+1, len(grid)-1)
+	}
+	return r.X, nil
+}
+
+// CheckGrid is an error unless there are at least two times, none larger than
+// the one before, all on the path.
+func CheckGrid(path diffusion.GaussianPath, grid []float64) error {
+	if len(grid) < 2 {
+		return fmt.Errorf("a time grid of %d times: want at least 2", len(grid))
+	}
+	for i, t := range grid {
+		p := path.At(t)
+		if !(t >= 0 && p.Alpha >= 0 && p.Sigma >= 0 && p.Alpha+p.Sigma > 0) || math.IsInf(p.Sigma, 1) {
+			return fmt.Errorf("time %d of the grid, %g, is not on the path, which runs from 0 to %g", i, t, path.End())
+		}
+		if i > 0 && t > grid[i-1] {
+			return fmt.Errorf("time %d of the grid, %g, is larger than the one before, %g: sampling runs from noise (large) to data (0)", i, t, grid[i-1])
+		}
+	}
+	return nil
+}
+
+var assign = tensor.NewUpdate("assign", 1, 1, 0, func(_, in, _ []tensor.Expr) []tensor.Expr { return in })
+
+// Steps goes through the grid. Between steps it keeps X, gives everything else
+// back, and looks whether the run is cancelled.
+func (r *Run) Steps() iter.Seq[*Step] {
+	return func(yield func(*Step) bool) {
+		n := len(r.grid) - 1
+		for i := range n {
+			if r.err = r.ctx.Err(); r.err != nil {
+				return
+			}
+			if i > 0 {
+				assign.Apply(r.s, nil, r.state[:], r.X)
+				r.s.Reset()
+				r.X = r.s.Param(r.state[0])
+			}
+			if r.opts.Cond != nil && (i > 0 || r.cond == diffusion.Cond{}) {
+				r.cond = r.opts.Cond(r.s)
+			}
+			r.step = Step{Index: i, Count: n, From: r.Path.At(r.grid[i]), To: r.Path.At(r.grid[i+1])}
+			if !yield(&r.step) {
+				return
+			}
+			if r.opts.Progress != nil {
+				r.opts.Progress(i, n, r.estimate())
+			}
+		}
+	}
+}
+
+// eval asks the model about x at p.
+func (r *Run) eval(x *tensor.Tensor, p diffusion.Point) diffusion.Pred {
+	r.t[0], r.to[0] = p.T, r.step.To.T
+	r.at = diffusion.Step{T: r.t[:], Next: r.to[:], Index: r.step.Index, Count: r.step.Count}
+	r.seen, r.data = x, nil
+	r.pred = r.Model.Eval(x, r.at, r.cond)
+	return r.pred
+}
+
+func (r *Run) as(k diffusion.Kind) *tensor.Tensor {
+	return r.pred.As(k, r.seen, r.Path, diffusion.Step{T: r.t[:]})
+}
+
+// clipped is the estimate of the data of the newest evaluation.
+func (r *Run) clipped() *tensor.Tensor {
+	if r.data == nil {
+		r.data = r.opts.Clip.apply(r.as(diffusion.X0))
+	}
+	return r.data
+}
+
+// estimate is clipped, or nil where the prediction does not determine it.
+func (r *Run) estimate() *tensor.Tensor {
+	if r.pred.Value == nil {
+		return nil
+	}
+	if _, ok := diffusion.TryConvert(r.pred.Kind, diffusion.X0, r.Path.At(r.t[0])); !ok {
+		return nil
+	}
+	return r.clipped()
+}
+
+// Data is the model's estimate of x0, clipped if the run clips, from x at p.
+func (r *Run) Data(x *tensor.Tensor, p diffusion.Point) *tensor.Tensor {
+	r.eval(x, p)
+	return r.clipped()
+}
+
+// Eps is the estimate of ε that goes with Data: (x − α·x̂0)/σ.
+func (r *Run) Eps(x *tensor.Tensor, p diffusion.Point) *tensor.Tensor {
+	r.eval(x, p)
+	return r.epsOfData(x, p)
+}
+
+func (r *Run) epsOfData(x *tensor.Tensor, p diffusion.Point) *tensor.Tensor {
+	if !r.opts.Clip.on() {
+		return r.as(diffusion.Eps)
+	}
+	return x.Axpby(1/p.Sigma, r.clipped(), -p.Alpha/p.Sigma)
+}
+
+// Velocity is dx/dt = α'·x̂0 + σ'·ε̂.
+func (r *Run) Velocity(x *tensor.Tensor, p diffusion.Point) *tensor.Tensor {
+	r.eval(x, p)
+	if !r.opts.Clip.on() {
+		return r.as(diffusion.Velocity)
+	}
+	m := diffusion.Convert(diffusion.X0, diffusion.Velocity, p)
+	return x.Axpby(m.OnX, r.clipped(), m.OnValue)
+}
+
+// LogVar is the learned log-variance of the newest evaluation, nil if there is none.
+func (r *Run) LogVar() *tensor.Tensor { return r.pred.LogVar }
+
+// Noise is the standard normal noise of this step.
+func (r *Run) Noise() *tensor.Tensor {
+	if r.opts.Noise != nil {
+		return r.opts.Noise(r.s, r.step.Index)
+	}
+	return r.s.Normal(r.opts.Key.WithStep(uint64(r.step.Index)), r.opts.First, r.X.Shape()...)
+}
+
+// Fail ends the run with an error after this step.
+func (r *Run) Fail(format string, args ...any) {
+	if r.err == nil {
+		r.err = fmt.Errorf(format, args...)
+	}
+}
+
+// Start draws the state that sampling starts from: N(0,1) times the standard
+// deviation of the path's noise at t, row i of which is sample first+i under key.
+func Start(s *tensor.Scope, path diffusion.GaussianPath, t float64, key rng.Key, first uint64, shape ...int) *tensor.Tensor {
+	return s.Normal(key, first, shape...).Scale(diffusion.PriorStd(path.At(t)))
+}
