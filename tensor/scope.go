@@ -43,6 +43,7 @@ type Scope struct {
 	bview  [maxOperands]backend.View
 	bptr   [maxOperands]*backend.View
 	outPtr [maxOutputs]*backend.View
+	item   [8]byte
 	scal   [maxScalars]float64
 	space  backend.View
 	part   backend.View

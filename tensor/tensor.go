@@ -16,6 +16,7 @@
 package tensor
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"unsafe"
@@ -120,16 +121,16 @@ func (t *Tensor) Item() float64 {
 		shapePanic("Item", "a single element", t)
 	}
 	t.check("Item")
-	var b [8]byte
+	b := &t.s.item
 	n := t.v.DType.Size()
 	t.s.dev.Download(b[:n], t.v.Mem, t.v.Off*n)
 	switch t.v.DType {
 	case backend.Float32:
-		return float64(*(*float32)(unsafe.Pointer(&b)))
+		return float64(math.Float32frombits(binary.NativeEndian.Uint32(b[:])))
 	case backend.Float64:
-		return *(*float64)(unsafe.Pointer(&b))
+		return math.Float64frombits(binary.NativeEndian.Uint64(b[:]))
 	case backend.Int32:
-		return float64(*(*int32)(unsafe.Pointer(&b)))
+		return float64(int32(binary.NativeEndian.Uint32(b[:])))
 	}
 	usagePanic("Item", "dtype %v", t.v.DType)
 	return math.NaN()
