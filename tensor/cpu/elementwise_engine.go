@@ -35,8 +35,8 @@ type blockWorker[T real] struct {
 }
 
 const (
-	registerBytes  = 4096 // of a register: an eighth to a twelfth of a first-level cache
-	manyBuffers = 8    // from here on, registers are half as large
+	registerBytes = 4096 // of a register: an eighth to a twelfth of a first-level cache
+	manyBuffers   = 8    // from here on, registers are half as large
 )
 
 // setup prepares a call. v is the view whose shape is the space's. sorted

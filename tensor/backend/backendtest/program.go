@@ -15,8 +15,12 @@ var ulps = map[backend.Opcode]float64{
 	backend.OpSin: 4, backend.OpCos: 4, backend.OpTanh: 4, backend.OpSigmoid: 4, backend.OpErf: 4, backend.OpSoftplus: 4,
 }
 
-// value is a truth with the error that a device may have made so far.
-type value struct{ v, err float64 }
+// value is a truth with the error that a device may have made so far. made
+// tells results from operands: the sign of a zero that was made is left open.
+type value struct {
+	v, err float64
+	made   bool
+}
 
 func round(v float64, dt backend.DType) float64 {
 	if dt == backend.Float64 {
@@ -30,7 +34,12 @@ func round(v float64, dt backend.DType) float64 {
 // from its values at the corners of their intervals (twice, for curvature).
 func apply(op backend.Opcode, dt backend.DType, in [3]value) value {
 	exact := op.Eval(in[0].v, in[1].v, in[2].v)
-	r := value{v: round(exact, dt)}
+	r := value{v: round(exact, dt), made: true}
+	for i, divisor := range [3]bool{op == backend.OpRecip || op == backend.OpRsqrt || op == backend.OpPow, op == backend.OpDiv} {
+		if divisor && in[i].v == 0 && in[i].made {
+			return value{v: r.v, err: math.NaN(), made: true}
+		}
+	}
 	if k := ulps[op]; k > 0 {
 		r.err = (k + 0.5) * ulp(exact, dt)
 		if op == backend.OpMulAdd {

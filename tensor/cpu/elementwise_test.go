@@ -1,0 +1,115 @@
+package cpu
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/langevin-go/langevin/tensor/backend"
+)
+
+// ulpError is how far got is from the exact result, in units of the last place
+// of float32; results that round to infinity count as it.
+func ulpError(got float32, exact float64) float64 {
+	switch {
+	case math.IsNaN(exact) || math.IsNaN(float64(got)):
+		if math.IsNaN(exact) && math.IsNaN(float64(got)) {
+			return 0
+		}
+		return math.Inf(1)
+	case math.IsInf(float64(float32(exact)), 0):
+		if got == float32(exact) {
+			return 0
+		}
+		exact = math.Copysign(0x1p128, exact) // the next value after the largest
+	case math.IsInf(float64(got), 0):
+		got, exact = float32(math.Copysign(0x1p127, float64(got))), exact/2
+	}
+	_, e := math.Frexp(math.Min(math.Abs(exact), math.MaxFloat32))
+	return math.Abs(float64(got)-exact) / math.Max(math.Ldexp(1, e-24), 0x1p-149)
+}
+
+// TestKernelAccuracy measures every function of one argument against float64
+// on all exponents (a step of some thousand bit patterns, both signs), and holds
+// it to its stated error.
+func TestKernelAccuracy(t *testing.T) {
+	allowed := map[backend.Opcode]float64{
+		backend.OpExp: 1, backend.OpExpm1: 2, backend.OpLog: 2, backend.OpLog1p: 2, backend.OpTanh: 2.5,
+		backend.OpSigmoid: 2.5, backend.OpErf: 2, backend.OpSoftplus: 3, backend.OpSin: 1.5, backend.OpCos: 1.5,
+		backend.OpRsqrt: 1.5,
+	}
+	step := uint32(1777)
+	if testing.Short() {
+		step *= 16
+	}
+	const block = 1 << 14
+	x, y := make([]float32, 0, block), make([]float32, block)
+	for _, d := range devices(t) {
+		if d.Threads() > 1 {
+			continue
+		}
+		k := kernels32(d)
+		for op := backend.OpNeg; op < backend.NumOpcodes; op++ {
+			limit, ok := allowed[op]
+			if !ok {
+				limit = 0.5
+			}
+			worst, at := 0.0, float32(0)
+			flush := func() {
+				k[op](&y[0], &x[0], &x[0], &x[0], len(x))
+				for i, v := range x {
+					if u := ulpError(y[i], op.Eval(float64(v), 0, 0)); u > worst {
+						worst, at = u, v
+					}
+				}
+				x = x[:0]
+			}
+			for bits := uint64(0); bits < 1<<32; bits += uint64(step) {
+				if x = append(x, math.Float32frombits(uint32(bits))); len(x) == block {
+					flush()
+				}
+			}
+			flush()
+			t.Logf("%v %v: %.3f ulp at %v", d.Level(), op, worst, at)
+			if worst > limit {
+				t.Errorf("%v %v: %.3f ulp at %v, want %v at most", d.Level(), op, worst, at, limit)
+			}
+		}
+	}
+}
+
+func BenchmarkElementwise(b *testing.B) {
+	const n = 1 << 20
+	d := Default()
+	for _, op := range []backend.Opcode{backend.OpAdd, backend.OpMulAdd, backend.OpMax, backend.OpDiv, backend.OpRsqrt, backend.OpExp, backend.OpExpm1, backend.OpLog, backend.OpLog1p,
+		backend.OpTanh, backend.OpSigmoid, backend.OpErf, backend.OpSoftplus, backend.OpSin, backend.OpPow} {
+		p := &backend.Program{Name: op.String(), Inputs: op.Arity()}
+		var in []*backend.View
+		for i := range op.Arity() {
+			p.Code = append(p.Code, backend.Instr{Op: backend.OpInput, A: int32(i)})
+			in = append(in, testVector(d, n))
+		}
+		p.Code = append(p.Code, backend.Instr{Op: op, A: 0, B: 1, C: 2})
+		p.Outputs = []int32{int32(op.Arity())}
+		out := []*backend.View{testVector(d, n)}
+		b.Run(fmt.Sprintf("%v", op), func(b *testing.B) {
+			b.SetBytes(int64(4 * n * (op.Arity() + 1)))
+			for b.Loop() {
+				d.Elementwise(p, out, in, nil)
+			}
+			b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds()/1e9, "Gelem/s")
+		})
+	}
+}
+
+func testVector(d *Device, shape ...int) *backend.View {
+	v := &backend.View{Rank: len(shape)}
+	copy(v.Shape[:], shape)
+	v.RowMajor()
+	v.Mem, _ = d.Alloc(4 * v.Elems())
+	x := v.Floats32()
+	for i := range x {
+		x[i] = float32(i%1013)/100 - 5
+	}
+	return v
+}
