@@ -31,7 +31,7 @@ func TestEveryEpochIsAPermutation(t *testing.T) {
 // chance exceeds once in 10⁵, by the cube-root approximation of Wilson and
 // Hilferty: d·(1 − 2/9d + z·√(2/9d))³ with z = 4.265.
 func TestPermutationsAreUniform(t *testing.T) {
-	const epochs = 20000
+	const epochs = 8000
 	for _, n := range []int{2, 3, 4, 5} {
 		count := map[string]int{}
 		o := NewOrder(n, 54)
@@ -52,7 +52,7 @@ func TestPermutationsAreUniform(t *testing.T) {
 	const n = 37
 	place, next := map[string]int{}, map[string]int{}
 	o := NewOrder(n, 54)
-	for e := range uint64(20000) {
+	for e := range uint64(8000) {
 		var p [n]uint64
 		for k := range p {
 			p[k], _ = o.At(e*n + uint64(k))
@@ -61,8 +61,8 @@ func TestPermutationsAreUniform(t *testing.T) {
 		place[fmt.Sprint(at)]++
 		next[fmt.Sprint(p[(at+1)%n])]++
 	}
-	checkUniform(t, "places", place, n, 20000)
-	checkUniform(t, "successors", next, n-1, 20000)
+	checkUniform(t, "places", place, n, 8000)
+	checkUniform(t, "successors", next, n-1, 8000)
 }
 
 func checkUniform(t *testing.T, what string, count map[string]int, cells, total int) {

@@ -1,0 +1,176 @@
+package plot
+
+import (
+	"fmt"
+	"image/color"
+	"math"
+	"slices"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// Panel is a vector field at one time.
+type Panel struct {
+	Title string
+	// At are the places, x and y in turn, as [Lattice] makes them.
+	At []float32
+	// Vectors are the field there, in the same order.
+	Vectors []float32
+}
+
+// FieldOptions say what a plot of vector fields shows beside them.
+type FieldOptions struct {
+	Title string
+	// Data are points of the data, drawn in grey below the arrows.
+	Data []float32
+}
+
+// Lattice gives n×n places, evenly spaced over the square that a plot of the
+// data would cover, at which to evaluate a field.
+func Lattice(data []float32, n int) []float32 {
+	b := limits(data)
+	at := make([]float32, 0, 2*n*n)
+	for j := range n {
+		for i := range n {
+			step := 2 * b.half / float64(n)
+			at = append(at, float32(b.x-b.half+(float64(i)+0.5)*step), float32(b.y-b.half+(float64(j)+0.5)*step))
+		}
+	}
+	return at
+}
+
+// WriteField writes a row of vector fields to path. The length of the arrows is
+// to scale within a panel, up to twice the distance of their places, and
+// darker arrows are longer; each panel names its longest vector.
+func WriteField(path string, panels []Panel, opt FieldOptions) error {
+	if len(panels) == 0 {
+		panic("plot.WriteField: no panels")
+	}
+	const side = 3.4
+	img, c := canvas(side*float64(len(panels))+0.2, side+0.35)
+	var entries []entry
+	if len(opt.Data) > 0 {
+		entries = []entry{{"data", grey}}
+	}
+	body := header(c, opt.Title, entries)
+	width := body.Size().X / vg.Length(len(panels))
+	for k, panel := range panels {
+		if len(panel.At) != len(panel.Vectors) || len(panel.At)%2 != 0 || len(panel.At) == 0 {
+			panic(fmt.Sprintf("plot.WriteField: %d coordinates and %d components", len(panel.At), len(panel.Vectors)))
+		}
+		box := around(panel.At)
+		field := newArrows(panel)
+		p := newPlot()
+		p.Title.Text = panel.Title
+		if p.Title.Text != "" {
+			p.Title.Text += "   "
+		}
+		p.Title.Text += "max |v| = " + number(math.Round(field.longest*100)/100)
+		p.Title.TextStyle = textStyle(9, muted)
+		p.Title.TextStyle.XAlign, p.Title.TextStyle.YAlign = draw.XCenter, draw.YTop
+		p.Title.Padding = 4
+		p.Add(&dots{xy: head(opt.Data), color: fade(grey, 0.35), radius: 1, box: box}, field)
+		left := vg.Length(k) * width
+		cell := draw.Crop(body, left+4, left+width-4-body.Size().X, 0, 0)
+		box.show(p, cell)
+		p.Draw(cell)
+	}
+	return writePNG(path, pixels(img))
+}
+
+// around is the square about the places, half a step wider.
+func around(at []float32) box {
+	x0, x1, y0, y1 := math.Inf(1), math.Inf(-1), math.Inf(1), math.Inf(-1)
+	for i := 0; i < len(at); i += 2 {
+		x, y := float64(at[i]), float64(at[i+1])
+		x0, x1, y0, y1 = min(x0, x), max(x1, x), min(y0, y), max(y1, y)
+	}
+	half := max(x1-x0, y1-y0) / 2
+	if half == 0 {
+		half = 1
+	}
+	return box{(x0 + x1) / 2, (y0 + y1) / 2, half * (1 + 1/math.Sqrt(float64(len(at)/2)))}
+}
+
+// arrows draws a vector field.
+type arrows struct {
+	Panel
+	longest float64 // the longest finite vector
+	scale   float64 // length in the plane of a vector of length 1
+	step    float64 // distance of neighbouring places
+}
+
+// newArrows scales the field so that nine in ten arrows are at most as long as a step.
+func newArrows(p Panel) *arrows {
+	a := &arrows{Panel: p}
+	var lengths []float64
+	for i := 0; i < len(p.Vectors); i += 2 {
+		if l := math.Hypot(float64(p.Vectors[i]), float64(p.Vectors[i+1])); l-l == 0 {
+			lengths = append(lengths, l)
+		}
+	}
+	b := around(p.At)
+	a.step = 2 * b.half / math.Sqrt(float64(len(p.At)/2))
+	if len(lengths) > 0 {
+		slices.Sort(lengths)
+		a.longest = lengths[len(lengths)-1]
+		if l := lengths[len(lengths)*9/10]; l > 0 {
+			a.scale = a.step / l
+		} else if a.longest > 0 {
+			a.scale = a.step / a.longest
+		}
+	}
+	return a
+}
+
+// Plot leaves out vectors that are not finite and draws very short ones as dots.
+func (a *arrows) Plot(c draw.Canvas, p *plot.Plot) {
+	trX, trY := p.Transforms(&c)
+	for i := 0; i < len(a.At); i += 2 {
+		vx, vy := float64(a.Vectors[i]), float64(a.Vectors[i+1])
+		l := math.Hypot(vx, vy)
+		if l-l != 0 {
+			continue
+		}
+		shown := min(l*a.scale, 2*a.step)
+		var dx, dy float64
+		if l > 0 {
+			dx, dy = vx/l*shown/2, vy/l*shown/2
+		}
+		x, y := float64(a.At[i]), float64(a.At[i+1])
+		from, to := vg.Point{X: trX(x - dx), Y: trY(y - dy)}, vg.Point{X: trX(x + dx), Y: trY(y + dy)}
+		arrow(c, from, to, shade(shown/a.step))
+	}
+}
+
+// shade goes from light to dark blue as an arrow grows from 0 to a step.
+func shade(t float64) color.NRGBA {
+	t = min(1, t)
+	mix := func(a, b uint8) uint8 { return uint8(float64(a) + t*(float64(b)-float64(a)) + 0.5) }
+	light, dark := color.NRGBA{0xa8, 0xc7, 0xf0, 0xff}, color.NRGBA{0x06, 0x3b, 0x8e, 0xff}
+	return color.NRGBA{mix(light.R, dark.R), mix(light.G, dark.G), mix(light.B, dark.B), 0xff}
+}
+
+// arrow draws a shaft with a filled head, in the middle of its place.
+func arrow(c draw.Canvas, from, to vg.Point, col color.NRGBA) {
+	d := to.Sub(from)
+	l := vg.Length(math.Hypot(float64(d.X), float64(d.Y)))
+	if l < 0.8 {
+		c.DrawGlyphNoClip(draw.GlyphStyle{Color: col, Radius: 0.7, Shape: draw.CircleGlyph{}}, from)
+		return
+	}
+	u := vg.Point{X: d.X / l, Y: d.Y / l}
+	n := vg.Point{X: -u.Y, Y: u.X}
+	size := min(3.6, 0.45*l) // length of the head
+	neck := to.Sub(u.Scale(size))
+	c.StrokeLine2(draw.LineStyle{Color: col, Width: 0.8}, from.X, from.Y, neck.X, neck.Y)
+	var head vg.Path
+	head.Move(to)
+	head.Line(neck.Add(n.Scale(0.38 * size)))
+	head.Line(neck.Sub(n.Scale(0.38 * size)))
+	head.Close()
+	c.SetColor(col)
+	c.Fill(head)
+}

@@ -1,0 +1,158 @@
+package plot
+
+import (
+	"fmt"
+	"image/color"
+	"math"
+	"slices"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// ScatterOptions say what a scatter plot shows beside the samples.
+type ScatterOptions struct {
+	Title string
+	// Data are points of the data to compare with, drawn in grey below the samples.
+	Data []float32
+	// Labels, one a sample, colour the samples by class; nil: one colour.
+	Labels []int32
+}
+
+// maxPoints bounds what is drawn of each set: more only darken the picture. The first ones are taken.
+const maxPoints = 4000
+
+// WriteScatter writes a plot of points in the plane, x and y in turn, to path. The
+// axes cover the data, or the middle of the samples where there are none; how many samples lie
+// outside (or are not finite) is said in the picture.
+func WriteScatter(path string, samples []float32, opt ScatterOptions) error {
+	if len(samples)%2 != 0 || len(opt.Data)%2 != 0 || opt.Labels != nil && len(opt.Labels) != len(samples)/2 {
+		panic(fmt.Sprintf("plot.WriteScatter: %d and %d coordinates, %d labels", len(samples), len(opt.Data), len(opt.Labels)))
+	}
+	box := limits(samples)
+	if len(opt.Data) > 0 {
+		box = limits(opt.Data)
+	}
+	outside := 0
+	for i := 0; i < len(samples); i += 2 {
+		if !box.holds(samples[i], samples[i+1]) {
+			outside++
+		}
+	}
+	img, c := canvas(5, 5)
+	var entries []entry
+	if len(opt.Data) > 0 {
+		entries = append(entries, entry{"data", grey})
+	}
+	name := "samples"
+	if outside > 0 {
+		name += fmt.Sprintf(" (%d outside)", outside)
+	}
+	entries = append(entries, entry{name, blue})
+	if opt.Labels != nil {
+		entries = entries[:len(entries)-1]
+		if outside > 0 {
+			entries = append(entries, entry{fmt.Sprintf("%d samples outside", outside), color.Transparent})
+		}
+	}
+	body := header(c, opt.Title, entries)
+	p := newPlot()
+	p.Add(&dots{xy: head(opt.Data), color: fade(grey, 0.45), radius: 1.2, box: box})
+	if opt.Labels == nil {
+		p.Add(&dots{xy: head(samples), color: fade(blue, 0.6), radius: 1.2, box: box})
+	} else {
+		p.Add(byClass(head(samples), opt.Labels, box)...)
+	}
+	box.show(p, body)
+	p.Draw(body)
+	return writePNG(path, pixels(img))
+}
+
+// byClass makes one plotter a class.
+func byClass(samples []float32, labels []int32, box box) []plot.Plotter {
+	parts := map[int32][]float32{}
+	for i := 0; i < len(samples); i += 2 {
+		l := labels[i/2]
+		parts[l] = append(parts[l], samples[i], samples[i+1])
+	}
+	order := make([]int32, 0, len(parts))
+	for l := range parts {
+		order = append(order, l)
+	}
+	slices.Sort(order)
+	out := make([]plot.Plotter, len(order))
+	for k, l := range order {
+		out[k] = &dots{xy: parts[l], color: fade(palette[(int(l)%len(palette)+len(palette))%len(palette)], 0.65), radius: 1.2, box: box}
+	}
+	return out
+}
+
+func head(xy []float32) []float32 { return xy[:min(len(xy), 2*maxPoints)] }
+
+func fade(c color.NRGBA, alpha float64) color.NRGBA {
+	c.A = uint8(alpha * 255)
+	return c
+}
+
+// dots draws points; gonum's own scatter refuses values that are not finite.
+type dots struct {
+	xy     []float32
+	color  color.NRGBA
+	radius vg.Length
+	box    box
+}
+
+func (d *dots) Plot(c draw.Canvas, p *plot.Plot) {
+	trX, trY := p.Transforms(&c)
+	style := draw.GlyphStyle{Color: d.color, Radius: d.radius, Shape: draw.CircleGlyph{}}
+	for i := 0; i < len(d.xy); i += 2 {
+		if d.box.holds(d.xy[i], d.xy[i+1]) {
+			c.DrawGlyphNoClip(style, vg.Point{X: trX(float64(d.xy[i])), Y: trY(float64(d.xy[i+1]))})
+		}
+	}
+}
+
+// box is a square part of the plane.
+type box struct{ x, y, half float64 }
+
+// limits is the square around most of the points, with a margin: single
+// stragglers, beyond the inner 99 % by more than half its width, do not widen it.
+func limits(xy []float32) box {
+	var lo, hi [2]float64
+	for axis := range 2 {
+		var v []float64
+		for i := axis; i < len(xy); i += 2 {
+			if f := float64(xy[i]); f-f == 0 {
+				v = append(v, f)
+			}
+		}
+		if len(v) == 0 {
+			lo[axis], hi[axis] = -1, 1
+			continue
+		}
+		slices.Sort(v)
+		a, b := v[len(v)/200], v[len(v)-1-len(v)/200]
+		lo[axis], hi[axis] = max(v[0], a-(b-a)/2), min(v[len(v)-1], b+(b-a)/2)
+	}
+	half := max(hi[0]-lo[0], hi[1]-lo[1]) / 2 * 1.08
+	if half == 0 {
+		half = 1
+	}
+	return box{(lo[0] + hi[0]) / 2, (lo[1] + hi[1]) / 2, half}
+}
+
+func (b box) holds(x, y float32) bool {
+	return math.Abs(float64(x)-b.x) <= b.half && math.Abs(float64(y)-b.y) <= b.half
+}
+
+// show sets the axes so that the box is seen in full, both in the same scale.
+func (b box) show(p *plot.Plot, c draw.Canvas) {
+	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = b.x-b.half, b.x+b.half, b.y-b.half, b.y+b.half
+	size := p.DataCanvas(c).Rectangle.Size()
+	if ratio := float64(size.X / size.Y); ratio > 1 {
+		p.X.Min, p.X.Max = b.x-b.half*ratio, b.x+b.half*ratio
+	} else {
+		p.Y.Min, p.Y.Max = b.y-b.half/ratio, b.y+b.half/ratio
+	}
+}
