@@ -16,7 +16,7 @@
 package tensor
 
 import (
-	"encoding/binary"
+	enc "encoding/binary" // binary is taken, by operations of two operands
 	"fmt"
 	"math"
 	"unsafe"
@@ -126,11 +126,11 @@ func (t *Tensor) Item() float64 {
 	t.s.dev.Download(b[:n], t.v.Mem, t.v.Off*n)
 	switch t.v.DType {
 	case backend.Float32:
-		return float64(math.Float32frombits(binary.NativeEndian.Uint32(b[:])))
+		return float64(math.Float32frombits(enc.NativeEndian.Uint32(b[:])))
 	case backend.Float64:
-		return math.Float64frombits(binary.NativeEndian.Uint64(b[:]))
+		return math.Float64frombits(enc.NativeEndian.Uint64(b[:]))
 	case backend.Int32:
-		return float64(int32(binary.NativeEndian.Uint32(b[:])))
+		return float64(int32(enc.NativeEndian.Uint32(b[:])))
 	}
 	usagePanic("Item", "dtype %v", t.v.DType)
 	return math.NaN()
