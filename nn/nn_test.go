@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"sync"
@@ -57,6 +58,9 @@ func networks() []network {
 	for _, o := range ditVariants() {
 		all = append(all, network{"dit " + o.Activation, must(NewDiT(newInit(), o)), []int{6, 4, 3}, o.Classes > 0})
 	}
+	for i, o := range unetVariants() {
+		all = append(all, network{fmt.Sprintf("unet %d", i), must(NewUNet(newInit(), o)), []int{8, 4, 3}, o.Classes > 0})
+	}
 	for _, n := range all {
 		scramble(n.model, 0.05)
 	}
@@ -71,6 +75,22 @@ func ditVariants() []DiTOptions {
 	b.Activation, b.EmbedPerBlock, b.AffineNorm, b.AttentionBias, b.Patch = "geglu", true, true, false, 1
 	b.Classes, b.Vector, b.SampleSize = 0, 0, 0
 	return []DiTOptions{a, b}
+}
+
+func unetVariants() []UNetOptions {
+	var a UNetOptions
+	a.SetDefaults()
+	a.InChannels, a.Channels, a.Groups, a.HeadDim, a.Layers, a.Classes, a.Vector = 3, []int{8, 16}, 4, 8, 1, 4, 5
+	b := a
+	b.DownBlocks = []string{"SkipDownBlock2D", "SkipDownBlock2D"}
+	b.UpBlocks = []string{"SkipUpBlock2D", "SkipUpBlock2D"}
+	b.Groups, b.ScaleShift, b.TimeEmbedding, b.DivideByTime, b.TimeScale, b.FourierScale = 0, false, "log_fourier", true, 1, 1
+	b.Classes, b.Vector = 0, 0
+	c := a
+	c.DownBlocks = []string{"ResnetDownsampleBlock2D", "AttnDownBlock2D"}
+	c.UpBlocks = []string{"AttnUpBlock2D", "UpBlock2D"}
+	c.Activation, c.ScaleShift, c.Upsample, c.DownPad, c.CenterInput = "mish", false, "resnet", 0, true
+	return []UNetOptions{a, b, c}
 }
 
 // batch makes n samples, equal in their first ones whatever n is.
@@ -178,7 +198,7 @@ func TestConcurrentForward(t *testing.T) {
 func TestGradientAlongADirection(t *testing.T) {
 	for _, n := range networks() {
 		Convert(n.model, tensor.Float64)
-		params := Params(n.model)
+		params := slices.DeleteFunc(Params(n.model), func(p *tensor.Param) bool { return p.Frozen })
 		s := tensor.NewScopeOf(cpu.Default(), tensor.Recording, tensor.Float64)
 		base := make([][]float64, len(params))
 		dir := make([][]float32, len(params))
