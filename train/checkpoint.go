@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/langevin-go/langevin/internal/safetensors"
@@ -35,13 +36,33 @@ const (
 
 // checkpointState is everything of a run that is not an array.
 type checkpointState struct {
-	Format     int               `json:"format"`
-	Step       int64             `json:"step"` // steps done
-	OptimSteps int               `json:"optim_steps"`
-	EMASteps   int               `json:"ema_steps"`
-	Skipped    int64             `json:"skipped"` // steps whose gradient was not finite
-	Objective  json.RawMessage   `json:"objective,omitempty"`
-	CRC32C     map[string]string `json:"crc32c"` // of each array's bytes
+	Format     int   `json:"format"`
+	Step       int64 `json:"step"`    // steps done
+	Shape      []int `json:"shape"`   // of a sample
+	Classes    int   `json:"classes"` // that the network is conditioned on
+	OptimSteps int   `json:"optim_steps"`
+	EMASteps   int   `json:"ema_steps"`
+	Skipped    int64 `json:"skipped"`  // steps whose gradient was not finite
+	InARow     int   `json:"in_a_row"` // of them, the last ones
+	// What the next record of metrics has gathered so far.
+	WindowLoss  float64Bits       `json:"window_loss"`
+	WindowNorm  float64Bits       `json:"window_norm"`
+	WindowSteps int               `json:"window_steps"`
+	Objective   json.RawMessage   `json:"objective,omitempty"`
+	CRC32C      map[string]string `json:"crc32c"` // of each array's bytes
+}
+
+// float64Bits is a number in JSON by its bits, because JSON knows no NaN.
+type float64Bits float64
+
+func (f float64Bits) MarshalText() ([]byte, error) {
+	return fmt.Appendf(nil, "%016x", math.Float64bits(float64(f))), nil
+}
+
+func (f *float64Bits) UnmarshalText(b []byte) error {
+	u, err := strconv.ParseUint(string(b), 16, 64)
+	*f = float64Bits(math.Float64frombits(u))
+	return err
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -46,25 +46,43 @@ func NewRegistry[Arg, Out any](noun, doc string) *Registry[Arg, Out] {
 // documentation describes; it needs no default constructor but SetDefaults. A
 // name that is taken, or a C that cannot be decoded, panics.
 func Register[Arg, Out, C any](r *Registry[Arg, Out], name, doc string, build func(cfg *C, arg Arg) (Out, error)) {
-	t := reflect.TypeFor[C]()
-	if t.Kind() != reflect.Struct {
-		panic(fmt.Sprintf("config: the config of %s %s must be a struct, is %v", r.core.noun, name, t))
-	}
-	if !plainKey(name) {
-		panic(fmt.Sprintf("config: %q is no name for a %s", name, r.core.noun))
-	}
-	if _, taken := schemaOf(t).byName[kindKey]; taken {
-		panic(fmt.Sprintf("config: %v has the key %q, which names the kind of the %s", t, kindKey, r.core.noun))
-	}
-	r.core.mu.Lock()
-	defer r.core.mu.Unlock()
-	if r.core.kinds[name] != nil {
-		panic(fmt.Sprintf("config: a %s called %q is registered twice", r.core.noun, name))
-	}
-	r.core.kinds[name] = &kind{name, doc, t, func(cfg any, arg Arg) (Out, error) {
+	r.core.add(name, doc, reflect.TypeFor[C](), func(cfg any, arg Arg) (Out, error) {
 		c := cfg.(C)
 		return build(&c, arg)
-	}}
+	})
+}
+
+// RegisterOptions adds a kind whose config struct is the thing itself: what is
+// built is a pointer to the decoded struct, of prototype's type.
+func RegisterOptions[Arg, Out any](r *Registry[Arg, Out], name, doc string, prototype Out) {
+	t := reflect.TypeOf(prototype)
+	if t.Kind() != reflect.Pointer {
+		panic(fmt.Sprintf("config: the prototype of %s %s must be a pointer to its struct of options, is %v", r.core.noun, name, t))
+	}
+	r.core.add(name, doc, t.Elem(), func(cfg any, _ Arg) (Out, error) {
+		p := reflect.New(t.Elem())
+		p.Elem().Set(reflect.ValueOf(cfg))
+		return p.Interface().(Out), nil
+	})
+}
+
+// add keeps a kind; build is a func(config any, arg Arg) (Out, error).
+func (r *registry) add(name, doc string, t reflect.Type, build any) {
+	if t.Kind() != reflect.Struct {
+		panic(fmt.Sprintf("config: the config of %s %s must be a struct, is %v", r.noun, name, t))
+	}
+	if !plainKey(name) {
+		panic(fmt.Sprintf("config: %q is no name for a %s", name, r.noun))
+	}
+	if _, taken := schemaOf(t).byName[kindKey]; taken {
+		panic(fmt.Sprintf("config: %v has the key %q, which names the kind of the %s", t, kindKey, r.noun))
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.kinds[name] != nil {
+		panic(fmt.Sprintf("config: a %s called %q is registered twice", r.noun, name))
+	}
+	r.kinds[name] = &kind{name, doc, t, build}
 }
 
 const kindKey = "kind"

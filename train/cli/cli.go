@@ -1,0 +1,121 @@
+// Package cli is the command line of Langevin. A program of one's own registers
+// its networks, objectives or data with package train and calls Main: it then
+// has every subcommand.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Options say what a program passes to Main. The zero value of each but Args is fine.
+type Options struct {
+	Args    []string
+	Name    string    // of the program in help texts; "": langevin
+	Version string    // shown by the version command beside Langevin's own
+	Stdout  io.Writer // results; nil: os.Stdout
+	Stderr  io.Writer // progress and errors; nil: os.Stderr
+}
+
+// app is what all subcommands share.
+type app struct {
+	Options
+}
+
+// Exit codes.
+const (
+	exitOK          = 0
+	exitError       = 1
+	exitUsage       = 2
+	exitInterrupted = 130 // as shells report Ctrl-C
+)
+
+// usageError is a mistake on the command line itself.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// Main runs a command line and returns the exit code. Ctrl-C and SIGTERM cancel
+// the work in hand, which then ends in good order; a second one ends it at once.
+func Main(o Options) int {
+	if o.Name == "" {
+		o.Name = "langevin"
+	}
+	if o.Stdout == nil {
+		o.Stdout = os.Stdout
+	}
+	if o.Stderr == nil {
+		o.Stderr = os.Stderr
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // the next signal has its usual effect
+	a := &app{o}
+	root := a.root()
+	root.SetArgs(o.Args)
+	root.SetOut(o.Stdout)
+	root.SetErr(o.Stderr)
+	err := root.ExecuteContext(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errInterrupted):
+		return exitInterrupted
+	case errors.As(err, &usage):
+		fmt.Fprintf(o.Stderr, "%s: %v\nTry '%s --help'.\n", o.Name, err, commandPath(root, o.Args))
+		return exitUsage
+	}
+	for _, line := range strings.Split(strings.TrimRight(err.Error(), "\n"), "\n") {
+		fmt.Fprintf(o.Stderr, "%s: %s\n", o.Name, line)
+	}
+	return exitError
+}
+
+// errInterrupted says that work was cut short by the user, who has been told.
+var errInterrupted = errors.New("interrupted")
+
+func commandPath(root *cobra.Command, args []string) string {
+	if c, _, err := root.Find(args); err == nil {
+		return c.CommandPath()
+	}
+	return root.Name()
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           a.Name,
+		Short:         "Train, distil and sample diffusion and flow models",
+		Long:          "Langevin trains diffusion and flow models from a YAML file, samples from them,\nmeasures them, and runs models that diffusers has saved. No Python, no cgo.",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("unknown command %q", args[0])
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.AddCommand(a.train(), a.sample(), a.eval(), a.inspect(), a.bench(), a.doctor(), a.version())
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	for _, c := range append(root.Commands(), root) {
+		if check := c.Args; check != nil {
+			c.Args = func(c *cobra.Command, args []string) error {
+				if err := check(c, args); err != nil {
+					return usageError{err}
+				}
+				return nil
+			}
+		}
+	}
+	return root
+}

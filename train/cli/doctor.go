@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/langevin-go/langevin/tensor"
+	"github.com/langevin-go/langevin/tensor/cpu"
+	"github.com/langevin-go/langevin/tensor/rng"
+)
+
+func (a *app) doctor() *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Show what this machine offers and try it",
+		Long: `Show the instruction sets and devices that Langevin finds, multiply a matrix and
+compare the result with the plain Go kernels, and say what is wrong.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.runDoctor() },
+	}
+}
+
+func (a *app) runDoctor() error {
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(a.Stdout, "%-14s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	row("langevin", "%s, %s, %s/%s", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	row("processors", "%d, Go uses %d", runtime.NumCPU(), runtime.GOMAXPROCS(0))
+	row("best level", "%v (of go, avx2, avx512)", cpu.Best())
+	if v := os.Getenv("LANGEVIN_SIMD"); v != "" {
+		row("LANGEVIN_SIMD", "%s", v)
+	}
+	dev, err := cpu.New(cpu.Options{})
+	if err != nil {
+		return err
+	}
+	row("device", "%s", dev.Name())
+	row("cuda", "not part of this version: tensors live on the CPU")
+
+	const n = 512
+	got, rate := tryGemm(dev, n)
+	plain := cpu.Go
+	ref, err := cpu.New(cpu.Options{Level: &plain})
+	if err != nil {
+		return err
+	}
+	want, _ := tryGemm(ref, n)
+	// Each entry is a sum of n products of N(0,1); two orders of summation differ
+	// by about √n·ε·√n, of which this is some ten times.
+	const tolerance = 10 * n * 6e-8
+	for i := range want {
+		if d := got[i] - want[i]; d > tolerance || d < -tolerance || d != d {
+			return fmt.Errorf("the %v kernels multiply wrongly on this machine: element %d is %g, plain Go gives %g; set LANGEVIN_SIMD=go and report this", dev.Level(), i, got[i], want[i])
+		}
+	}
+	row("matrix product", "%d³: equal to plain Go within rounding, %.0f GFLOP/s", n, rate)
+
+	dir, err := os.MkdirTemp(".", ".langevin-doctor-")
+	if err != nil {
+		row("this folder", "cannot be written to: %s", strings.TrimPrefix(err.Error(), "mkdir "))
+		return nil
+	}
+	os.Remove(dir)
+	row("this folder", "writable: runs are made in runs/")
+	return nil
+}
+
+// tryGemm multiplies two fixed random matrices and times it.
+func tryGemm(dev *cpu.Device, n int) (product []float32, gflops float64) {
+	s := tensor.NewScope(dev, tensor.Inference)
+	defer s.Close()
+	a, b := s.Normal(rng.Key{Seed: 1}, 0, n, n), s.Normal(rng.Key{Seed: 2}, 0, n, n)
+	product = a.MatMul(b).Float32s()
+	best := time.Duration(1 << 62)
+	for range 5 {
+		start := time.Now()
+		a.MatMul(b)
+		best = min(best, time.Since(start))
+		if best > time.Second/4 {
+			break
+		}
+	}
+	return product, 2 * float64(n) * float64(n) * float64(n) / best.Seconds() / 1e9
+}

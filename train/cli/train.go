@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/langevin-go/langevin/train"
+	"github.com/langevin-go/langevin/train/record"
+)
+
+func (a *app) train() *cobra.Command {
+	var dir string
+	var resume bool
+	c := &cobra.Command{
+		Use:   "train FILE|RUN [key=value ...]",
+		Short: "Train a model from a YAML file",
+		Long: `Train a model from a YAML file. Keys of the file can be overridden behind it.
+The run's folder holds the resolved config, checkpoints, metrics and pictures.
+Ctrl-C writes a checkpoint and leaves; --resume goes on from the newest
+checkpoint, bit for bit as if it had never stopped.`,
+		Example: fmt.Sprintf(`  %[1]s train examples/digits.yaml
+  %[1]s train examples/digits.yaml steps=500 optim.lr=5e-4 --run runs/quick
+  %[1]s train runs/quick --resume
+  %[1]s train runs/quick steps=2000 --resume`, a.Name),
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.runTrain(c.Context(), args[0], args[1:], dir, resume)
+		},
+	}
+	c.Flags().StringVar(&dir, "run", "", "folder of the run (default runs/NAME, with a number if that is taken)")
+	c.Flags().BoolVar(&resume, "resume", false, "go on from the newest checkpoint of the run")
+	return c
+}
+
+func (a *app) runTrain(ctx context.Context, file string, overrides []string, dir string, resume bool) error {
+	if train.IsRun(file) {
+		if !resume {
+			return usageError{fmt.Errorf("%s is a run: add --resume to go on with it", file)}
+		}
+		if dir != "" && dir != file {
+			return usageError{fmt.Errorf("the run is named twice: %s and --run %s", file, dir)}
+		}
+		dir, file = file, train.RunDir(file).Config()
+	}
+	exp, err := train.LoadExperiment(file, overrides)
+	if err != nil {
+		return err
+	}
+	started := time.Now()
+	t, err := train.New(ctx, exp, train.Options{
+		Dir: dir, Resume: resume,
+		Progress: func(label string, start, total int64) record.Progress {
+			return record.NewProgress(os.Stderr, label, start, total)
+		},
+		Warn: func(format string, args ...any) { fmt.Fprintf(a.Stderr, a.Name+": warning: "+format+"\n", args...) },
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.Stderr, "%s: %s, %s; %s parameters; %d steps of %d samples → %s\n",
+		exp.Name, exp.Data.Kind, t.Describe(), thousands(t.Params()), exp.Steps, exp.Batch, t.Dir())
+	err = t.Run(ctx)
+	if closeErr := t.Close(); err == nil {
+		err = closeErr
+	}
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintf(a.Stderr, "\nStopped at step %d; the checkpoint is %s.\nTo go on: %s train %s --resume\n", t.Step(), t.CheckpointPath(), a.Name, t.Dir())
+		return errInterrupted
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.Stdout, "\nTrained %d steps in %s.\n", t.Step(), time.Since(started).Round(time.Second))
+	rows := [][2]string{
+		{"pictures", t.Dir().Samples()},
+		{"checkpoint", t.CheckpointPath()},
+		{"metrics", t.Dir().Metrics()},
+	}
+	for _, r := range rows {
+		fmt.Fprintf(a.Stdout, "  %-11s %s\n", r[0], r[1])
+	}
+	fmt.Fprintf(a.Stdout, "\nNext:\n")
+	if classes := t.Data().Train.Classes(); classes > 0 {
+		fmt.Fprintf(a.Stdout, "  %s sample %s --class %d --n 16 --out samples.png\n", a.Name, t.Dir(), min(7, classes-1))
+	} else {
+		fmt.Fprintf(a.Stdout, "  %s sample %s --n 16 --out samples.png\n", a.Name, t.Dir())
+	}
+	fmt.Fprintf(a.Stdout, "  %s eval %s\n  %s inspect %s\n", a.Name, t.Dir(), a.Name, t.Dir())
+	return nil
+}
+
+// thousands writes 1234567 as 1,234,567.
+func thousands(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

@@ -1,0 +1,238 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/langevin-go/langevin/internal/invalid"
+	"github.com/langevin-go/langevin/tensor/rng"
+	"github.com/langevin-go/langevin/train/config"
+	"github.com/langevin-go/langevin/train/data"
+)
+
+// DataArg is what a data source is opened with.
+type DataArg struct {
+	Ctx  context.Context
+	Dir  string // relative paths are taken from here
+	Seed uint64
+}
+
+// Path resolves a path of a config.
+func (a DataArg) Path(p string) string {
+	if p == "" || filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(a.Dir, p)
+}
+
+// Dataset is training data and, where there is some, data held out.
+type Dataset struct {
+	Train   data.Source
+	Heldout data.Source // nil: none
+}
+
+// Datasets is the registry of data sources. A program of one's own adds to it before cli.Main.
+var Datasets = config.NewRegistry[DataArg, *Dataset]("data source", "Where the training data come from.")
+
+// holdout splits n samples off, n 0: none.
+func holdout(s data.Source, n int) (*Dataset, error) {
+	if n == 0 {
+		return &Dataset{Train: s}, nil
+	}
+	if n >= s.Len() {
+		return nil, invalid.Field("heldout", "must leave samples to train on: %d of %d", n, s.Len())
+	}
+	train, held, err := data.Holdout(s, n)
+	return &Dataset{train, held}, err
+}
+
+type digitsConfig struct{}
+
+type moonsConfig struct {
+	Noise float64 `yaml:"noise" doc:"standard deviation of normal noise, in units of the radius" range:"[0,inf)"`
+}
+
+func (c *moonsConfig) SetDefaults() { c.Noise = 0.05 }
+
+type gaussians8Config struct {
+	Radius float64 `yaml:"radius" doc:"distance of the centres from the origin" range:"(0,inf)"`
+	Std    float64 `yaml:"std" doc:"standard deviation of each" range:"(0,inf)"`
+}
+
+func (c *gaussians8Config) SetDefaults() { c.Radius, c.Std = 5, 0.562341325190349 }
+
+type noPoints struct{}
+
+type ringsConfig struct {
+	Radii []float64 `yaml:"radii" doc:"radius of each ring" range:"[0,inf)"`
+	Noise float64   `yaml:"noise" doc:"standard deviation of the noise" range:"(0,inf)"`
+}
+
+func (c *ringsConfig) SetDefaults() {
+	d := data.FFJORDRings()
+	c.Radii, c.Noise = d.Radii, d.Noise
+}
+
+type mixtureConfig struct {
+	Components []mixtureComponent `yaml:"components,required" doc:"the Gaussians"`
+}
+
+type mixtureComponent struct {
+	Weight float64   `yaml:"weight" doc:"share; shares need not add up to 1" range:"(0,inf)"`
+	Mean   []float64 `yaml:"mean,required" doc:"a number for each coordinate"`
+	Std    []float64 `yaml:"std,required" doc:"one for all coordinates, or one each" range:"(0,inf)"`
+}
+
+func (c *mixtureComponent) SetDefaults() { c.Weight = 1 }
+
+type idxConfig struct {
+	Images  string `yaml:"images,required" doc:"IDX file of pictures, (N,H,W) or (N,H,W,C) bytes, plain or gzipped"`
+	Labels  string `yaml:"labels" doc:"IDX file of N labels; empty: none"`
+	Classes int    `yaml:"classes" doc:"number of classes; 0: one more than the highest label" range:"[0,256]"`
+	Heldout int    `yaml:"heldout" doc:"samples to hold out, spread evenly over the classes" range:"[0,inf)"`
+}
+
+type folderConfig struct {
+	Dir      string `yaml:"dir,required" doc:"folder of PNG and JPEG pictures; subfolders are classes"`
+	Height   int    `yaml:"height,required" doc:"height that pictures are brought to, in pixels" range:"[1,4096]"`
+	Width    int    `yaml:"width,required" doc:"width, in pixels" range:"[1,4096]"`
+	Channels int    `yaml:"channels" doc:"1 (grey) or 3 (colour)" range:"[1,3]"`
+	Heldout  int    `yaml:"heldout" doc:"samples to hold out, spread evenly over the classes" range:"[0,inf)"`
+}
+
+func (c *folderConfig) SetDefaults() { c.Channels = 3 }
+
+func (c *folderConfig) Validate() error {
+	if c.Channels == 2 {
+		return invalid.Field("channels", "must be 1 or 3, is 2")
+	}
+	return nil
+}
+
+type npyConfig struct {
+	Samples string `yaml:"samples,required" doc:".npy file: points (N,D), grey images (N,H,W) or images (N,H,W,C); u1 is scaled to [−1,1]"`
+	Labels  string `yaml:"labels" doc:".npy file of N integers; empty: none"`
+	Classes int    `yaml:"classes" doc:"number of classes; 0: one more than the highest label" range:"[0,inf)"`
+	Heldout int    `yaml:"heldout" doc:"samples to hold out, spread evenly over the classes" range:"[0,inf)"`
+}
+
+type noiseConfig struct {
+	Shape   []int `yaml:"shape,required" doc:"of a sample, channels last" range:"[1,inf)"`
+	Classes int   `yaml:"classes" doc:"number of classes, equally likely; 0: none" range:"[0,inf)"`
+}
+
+func (c *noiseConfig) Validate() error {
+	if len(c.Shape) == 0 || len(c.Shape) > 4 {
+		return invalid.Field("shape", "must have 1 to 4 sizes, has %d", len(c.Shape))
+	}
+	return nil
+}
+
+// noise is an endless source of N(0,1).
+type noise struct {
+	noiseConfig
+	key rng.Key
+}
+
+func (n *noise) Len() int     { return data.Infinite }
+func (n *noise) Shape() []int { return n.noiseConfig.Shape }
+func (n *noise) Classes() int { return n.noiseConfig.Classes }
+func (n *noise) Sample(i uint64, x []float32) (int, error) {
+	rng.Normal(x, n.key, i)
+	if n.noiseConfig.Classes == 0 {
+		return 0, nil
+	}
+	return rng.Intn(n.key.WithStream(1), i, 0, n.noiseConfig.Classes), nil
+}
+
+func init() {
+	config.Register(Datasets, "noise", "Normal noise of a given shape: for benchmarks and tests.",
+		func(c *noiseConfig, a DataArg) (*Dataset, error) {
+			return &Dataset{Train: &noise{*c, rng.Key{Seed: a.Seed}}}, nil
+		})
+	config.Register(Datasets, "digits", "1,797 handwritten digits of 8×8 pixels in 10 classes, part of the program (UCI Optical Recognition of Handwritten Digits); 360 are held out.",
+		func(*digitsConfig, DataArg) (*Dataset, error) {
+			t, h := data.Digits()
+			return &Dataset{t, h}, nil
+		})
+	points := func(d data.Distribution, a DataArg) (*Dataset, error) {
+		return &Dataset{data.Draw(d, a.Seed, false), data.Draw(d, a.Seed, true)}, nil
+	}
+	config.Register(Datasets, "moons", "Two interleaved half circles in the plane, a class each.",
+		func(c *moonsConfig, a DataArg) (*Dataset, error) {
+			return points(data.Moons{Noise: c.Noise, Scale: 1, Shift: 0}, a)
+		})
+	config.Register(Datasets, "torchcfm_moons", "The moons of torchcfm: noise along the diagonal, scaled by 3 and moved by −1.",
+		func(_ *noPoints, a DataArg) (*Dataset, error) { return points(data.TorchCFMMoons(), a) })
+	config.Register(Datasets, "8gaussians", "Eight equal Gaussians on a circle, a class each; the defaults are torchcfm's.",
+		func(c *gaussians8Config, a DataArg) (*Dataset, error) {
+			d, err := data.EightGaussians(c.Radius, c.Std)
+			if err != nil {
+				return nil, err
+			}
+			return points(d, a)
+		})
+	config.Register(Datasets, "checkerboard", "Uniform on eight squares of a 4×4 board.",
+		func(_ *noPoints, a DataArg) (*Dataset, error) { return points(data.Checkerboard{}, a) })
+	config.Register(Datasets, "swissroll", "A spiral in the plane.",
+		func(_ *noPoints, a DataArg) (*Dataset, error) { return points(data.FFJORDSwissRoll(), a) })
+	config.Register(Datasets, "pinwheel", "Five bent arms, a class each.",
+		func(_ *noPoints, a DataArg) (*Dataset, error) { return points(data.FFJORDPinwheel(), a) })
+	config.Register(Datasets, "rings", "Circles about the origin, a class each.",
+		func(c *ringsConfig, a DataArg) (*Dataset, error) {
+			return points(data.Rings{Radii: c.Radii, Noise: c.Noise}, a)
+		})
+	config.Register(Datasets, "mixture", "A mixture of Gaussians of any dimension, a class each.",
+		func(c *mixtureConfig, a DataArg) (*Dataset, error) {
+			var g []data.Gaussian
+			for _, k := range c.Components {
+				g = append(g, data.Gaussian{Weight: k.Weight, Mean: k.Mean, Std: k.Std})
+			}
+			d, err := data.NewMixture(g)
+			if err != nil {
+				return nil, invalid.Field("components", "%v", err)
+			}
+			return points(d, a)
+		})
+	config.Register(Datasets, "idx", "Pictures in the IDX format of MNIST.",
+		func(c *idxConfig, a DataArg) (*Dataset, error) {
+			s, err := data.OpenIDX(data.IDX{Images: a.Path(c.Images), Labels: a.Path(c.Labels), Classes: c.Classes})
+			if err != nil {
+				return nil, err
+			}
+			return holdout(s, c.Heldout)
+		})
+	config.Register(Datasets, "folder", "A folder of pictures.",
+		func(c *folderConfig, a DataArg) (*Dataset, error) {
+			s, err := data.OpenFolder(a.Ctx, data.Folder{Dir: a.Path(c.Dir), Height: c.Height, Width: c.Width, Channels: c.Channels})
+			if err != nil {
+				return nil, err
+			}
+			return holdout(s, c.Heldout)
+		})
+	config.Register(Datasets, "npy", "Arrays in NumPy's format.",
+		func(c *npyConfig, a DataArg) (*Dataset, error) {
+			s, err := data.OpenNPY(data.NPY{Samples: a.Path(c.Samples), Labels: a.Path(c.Labels), Classes: c.Classes})
+			if err != nil {
+				return nil, err
+			}
+			return holdout(s, c.Heldout)
+		})
+}
+
+// isImage reports whether samples of that shape are pictures.
+func isImage(shape []int) bool { return len(shape) == 3 && (shape[2] == 1 || shape[2] == 3) }
+
+// describe says in a few words what a data set holds.
+func (d *Dataset) describe() string {
+	n := "endless"
+	if d.Train.Len() != data.Infinite {
+		n = fmt.Sprint(d.Train.Len())
+	}
+	s := fmt.Sprintf("%s samples of shape %v", n, d.Train.Shape())
+	if c := d.Train.Classes(); c > 0 {
+		s += fmt.Sprintf(" in %d classes", c)
+	}
+	return s
+}

@@ -1,0 +1,125 @@
+// Package train runs experiments: it turns a YAML file into a data source, a
+// network, an objective and an optimiser, trains, writes checkpoints, metrics
+// and pictures, and samples from what was trained.
+//
+// The registries Datasets, Models, Objectives, Optimizers, Schedules and
+// Samplers name what a file may ask for. A program of one's own registers more
+// and hands over to train/cli.
+package train
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/langevin-go/langevin/optim"
+	"github.com/langevin-go/langevin/tensor/backend"
+	"github.com/langevin-go/langevin/tensor/cpu"
+	"github.com/langevin-go/langevin/train/config"
+)
+
+// Experiment is everything that decides how a run turns out.
+type Experiment struct {
+	Name        string                             `yaml:"name" doc:"names the run's folder, runs/NAME; empty: the file's name"`
+	Seed        uint64                             `yaml:"seed" doc:"of all random numbers: initial weights, order of the data, noise, times"`
+	Device      string                             `yaml:"device" doc:"where tensors live; auto takes the best there is" oneof:"auto cpu"`
+	Steps       int64                              `yaml:"steps" doc:"training steps" range:"[1,inf)"`
+	Batch       int                                `yaml:"batch" doc:"samples a step" range:"[1,inf)"`
+	Data        config.Variant[DataArg, *Dataset]  `yaml:"data,required" doc:"training data"`
+	Flip        bool                               `yaml:"flip" doc:"mirror each picture left to right with probability one half"`
+	Conditional bool                               `yaml:"conditional" doc:"condition the network on the data's classes, if they have any"`
+	Model       config.Variant[ModelArg, Network]  `yaml:"model,required" doc:"the network"`
+	Objective   config.Variant[ObjectiveArg, *Job] `yaml:"objective" doc:"what the network learns"`
+	Optim       Optim                              `yaml:"optim" doc:"how weights change"`
+	EMA         *optim.EMAConfig                   `yaml:"ema" doc:"moving average of the weights, which is what samples are drawn from; null: none"`
+	Init        string                             `yaml:"init" doc:"initial weights: a run, a checkpoint, or a diffusers folder; empty: random"`
+	Sample      Sampling                           `yaml:"sample" doc:"pictures drawn while training, and the defaults of the sample command"`
+	Checkpoint  Checkpointing                      `yaml:"checkpoint" doc:"what can be resumed from"`
+	LogEvery    int64                              `yaml:"log_every" doc:"steps between records of metrics" range:"[1,inf)"`
+	MaxSkips    int                                `yaml:"max_skips" doc:"steps in a row with a loss or gradient that is not finite before training stops" range:"[1,inf)"`
+	Precision   string                             `yaml:"precision" doc:"arithmetic of the network" oneof:"fp32"`
+}
+
+// SetDefaults sets what most experiments want.
+func (e *Experiment) SetDefaults() {
+	e.Device, e.Precision = "auto", "fp32"
+	e.Steps, e.Batch, e.LogEvery, e.MaxSkips = 5000, 128, 50, 10
+	e.Conditional = true
+	e.EMA = new(optim.EMAConfig)
+	e.EMA.SetDefaults()
+	e.Objective = Objectives.Default("flow")
+}
+
+// Optim are the settings of optimisation.
+type Optim struct {
+	LR       float64                                     `yaml:"lr" doc:"peak learning rate" range:"(0,inf)"`
+	Rule     config.Variant[OptimArg, optim.Optimizer]   `yaml:"rule" doc:"update rule"`
+	Schedule config.Variant[ScheduleArg, optim.Schedule] `yaml:"schedule" doc:"learning rate over time"`
+	Clip     float64                                     `yaml:"clip" doc:"largest global norm of the gradient; 0: no clipping" range:"[0,inf)"`
+}
+
+func (o *Optim) SetDefaults() {
+	o.LR, o.Clip = 1e-3, 1
+	o.Rule = Optimizers.Default("adamw")
+	o.Schedule = Schedules.Default("cosine")
+}
+
+// Checkpointing says when checkpoints are written and how many are kept.
+type Checkpointing struct {
+	Every int64 `yaml:"every" doc:"steps between checkpoints; one is always written at the end, and on Ctrl-C" range:"[1,inf)"`
+	Keep  int   `yaml:"keep" doc:"newest checkpoints that are kept; 0: all" range:"[0,inf)"`
+}
+
+func (c *Checkpointing) SetDefaults() { c.Every, c.Keep = 1000, 2 }
+
+// Loaded is an experiment with the places of its keys, for errors that show later.
+type Loaded struct {
+	Experiment
+	File   string
+	places *config.Places
+}
+
+// LoadExperiment reads a YAML file and overrides (key.path=value).
+func LoadExperiment(file string, overrides []string) (*Loaded, error) {
+	l := &Loaded{File: file}
+	places, err := config.LoadFile(file, overrides, &l.Experiment)
+	if err != nil {
+		return nil, err
+	}
+	l.places = places
+	if l.Name == "" {
+		base := filepath.Base(file)
+		l.Name = strings.TrimSuffix(base, filepath.Ext(base))
+	}
+	if strings.ContainsAny(l.Name, `/\`) || l.Name == "." || l.Name == ".." {
+		return nil, l.places.Errorf("name", "must be a plain folder name, is %q", l.Name)
+	}
+	return l, nil
+}
+
+// at gives an error of building what stands at key that key's place.
+func (l *Loaded) at(key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return l.places.Locate(key, err)
+}
+
+// device opens the device that the experiment asks for.
+func (e *Experiment) device() (backend.Device, error) { return OpenDevice(e.Device) }
+
+// OpenDevice opens a device by name: auto or cpu.
+func OpenDevice(name string) (backend.Device, error) {
+	switch name {
+	case "auto", "cpu", "":
+		return cpu.New(cpu.Options{})
+	}
+	return nil, fmt.Errorf("unknown device %q: want auto or cpu", name)
+}
+
+// openData opens the training data; relative paths are taken from where the program was started.
+func (l *Loaded) openData(ctx context.Context) (*Dataset, error) {
+	d, err := l.Data.Build(DataArg{Ctx: ctx, Dir: ".", Seed: l.Seed})
+	return d, l.at("data", err)
+}

@@ -1,0 +1,95 @@
+package train
+
+import (
+	"fmt"
+
+	"github.com/langevin-go/langevin/nn"
+	"github.com/langevin-go/langevin/tensor"
+	"github.com/langevin-go/langevin/tensor/backend"
+	"github.com/langevin-go/langevin/tensor/rng"
+	"github.com/langevin-go/langevin/train/config"
+)
+
+// Network is what experiments train: x (N,…) and t (N) or (1) give x's shape,
+// or another number of channels where the objective wants it.
+type Network = nn.Model
+
+// ModelArg is what a network is built from besides its config.
+type ModelArg struct {
+	Device      backend.Device
+	Shape       []int   // of a sample, channels last
+	Classes     int     // to condition on; 0: none
+	OutChannels int     // of the output
+	Init        rng.Key // of the first weights
+}
+
+func (a ModelArg) init() *nn.Init { return nn.NewInit(a.Device, a.Init) }
+
+// cond fills in the classes that the data have, unless the config names some.
+func (a ModelArg) cond(o *nn.CondOptions) {
+	if o.Classes == 0 {
+		o.Classes = a.Classes
+	}
+}
+
+// Models is the registry of networks. A program of one's own adds to it before cli.Main.
+var Models = config.NewRegistry[ModelArg, Network]("network", "The network that is trained. Sizes that follow from the data need not be given.")
+
+func init() {
+	config.Register(Models, "mlp", "Residual multilayer perceptron, for points.",
+		func(c *nn.ResidualMLPOptions, a ModelArg) (Network, error) {
+			o := *c
+			a.cond(&o.CondOptions)
+			a.fillDims(&o.Dim, &o.OutDim)
+			return nn.NewResidualMLP(a.init(), o)
+		})
+	config.Register(Models, "plain_mlp", "Plain multilayer perceptron with the time as one more input, as in torchcfm's examples.",
+		func(c *nn.MLPOptions, a ModelArg) (Network, error) {
+			o := *c
+			a.cond(&o.CondOptions)
+			a.fillDims(&o.Dim, &o.OutDim)
+			return nn.NewMLP(a.init(), o)
+		})
+	config.Register(Models, "dit", "Diffusion transformer (Peebles and Xie 2023) with adaLN-Zero, for images.",
+		func(c *nn.DiTOptions, a ModelArg) (Network, error) {
+			o := *c
+			a.cond(&o.CondOptions)
+			if err := a.fillChannels(&o.InChannels, &o.OutChannels); err != nil {
+				return nil, err
+			}
+			return nn.NewDiT(a.init(), o)
+		})
+}
+
+// fillChannels takes channels from the data, which must be images.
+func (a ModelArg) fillChannels(in, out *int) error {
+	if len(a.Shape) != 3 {
+		return fmt.Errorf("is for images (H,W,C); the data have shape %v: use mlp", a.Shape)
+	}
+	if *in == 0 {
+		*in = a.Shape[2]
+	}
+	if *out == 0 {
+		*out = a.OutChannels
+	}
+	return nil
+}
+
+// fillDims takes numbers a sample from the data.
+func (a ModelArg) fillDims(in, out *int) {
+	if *in == 0 {
+		*in = volume(a.Shape)
+	}
+	if *out == 0 {
+		*out = volume(a.Shape[:len(a.Shape)-1]) * a.OutChannels
+	}
+}
+
+// buildNetwork makes a network and names its parameters.
+func buildNetwork(v config.Variant[ModelArg, Network], a ModelArg) (Network, []*tensor.Param, error) {
+	net, err := v.Build(a)
+	if err != nil {
+		return nil, nil, err
+	}
+	return net, nn.Params(net), nil
+}

@@ -1,0 +1,166 @@
+package train
+
+import (
+	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/internal/invalid"
+	"github.com/langevin-go/langevin/nn"
+	"github.com/langevin-go/langevin/tensor"
+	"github.com/langevin-go/langevin/train/config"
+)
+
+// ObjectiveArg is what an objective is made for.
+type ObjectiveArg struct {
+	Shape   []int // of a sample
+	Classes int   // that the network is conditioned on; 0: none
+	Batch   int   // samples a step
+}
+
+// Job is an objective together with what the network's outputs mean in it.
+type Job struct {
+	Objective diffusion.Objective
+	// Model is a network as the objective and the samplers see it.
+	Model func(Network) diffusion.Model
+	// OutChannels is the network's output channels per channel of data; 0: 1.
+	OutChannels int
+}
+
+func (j *Job) outChannels(shape []int) int { return shape[len(shape)-1] * max(1, j.OutChannels) }
+
+// Objectives is the registry of training objectives. A program of one's own adds to it before cli.Main.
+var Objectives = config.NewRegistry[ObjectiveArg, *Job]("objective", "What the network learns, and along which path from data to noise.")
+
+// TimeArg and WeightArg are empty: these kinds need nothing but their configs.
+type (
+	TimeArg   struct{}
+	WeightArg struct{}
+)
+
+// Times is the registry of distributions of training times, Weightings that of loss weights.
+var (
+	Times      = config.NewRegistry[TimeArg, diffusion.TimeSampler]("time distribution", "How training times are drawn. 0 is data.")
+	Weightings = config.NewRegistry[WeightArg, diffusion.Weighting]("weighting", "How much an error counts at each time.")
+)
+
+type timeSampling = config.Variant[TimeArg, diffusion.TimeSampler]
+type weighting = config.Variant[WeightArg, diffusion.Weighting]
+
+// RegressionConfig are the settings that objectives which regress on a prediction share.
+type RegressionConfig struct {
+	Times            timeSampling `yaml:"times" doc:"distribution of training times"`
+	Stratified       bool         `yaml:"stratified" doc:"draw one time from each of as many equal slices of the distribution as the batch has samples"`
+	Weighting        weighting    `yaml:"weighting" doc:"how much errors count at each time"`
+	ConditionDropout float64      `yaml:"condition_dropout" doc:"probability with which a sample's condition is replaced by the null condition, for classifier-free guidance" range:"[0,1]"`
+}
+
+func (c *RegressionConfig) SetDefaults() {
+	c.Times, c.Weighting = Times.Default("uniform"), Weightings.Default("even")
+	c.ConditionDropout = 0.1
+}
+
+// job makes the objective on a path for a network that predicts kind.
+func (c *RegressionConfig) job(path diffusion.GaussianPath, kind diffusion.Kind, input func(diffusion.Point) float64, a ObjectiveArg) (*Job, error) {
+	times, err := c.Times.Build(TimeArg{})
+	if err != nil {
+		return nil, err
+	}
+	w, err := c.Weighting.Build(WeightArg{})
+	if err != nil {
+		return nil, err
+	}
+	if table, ok := path.(*diffusion.Table); ok {
+		if err := diffusion.CheckWeights(w, kind, table); err != nil {
+			return nil, err
+		}
+	}
+	r := &diffusion.Regression{Path: path, Times: times, Stratified: c.Stratified, Weighting: w}
+	if a.Classes > 0 {
+		r.Dropout = diffusion.Dropout{P: c.ConditionDropout, Classes: a.Classes}
+	}
+	return &Job{Objective: r, Model: modelOf(path, kind, input)}, nil
+}
+
+// modelOf says what a network's outputs mean.
+func modelOf(path diffusion.GaussianPath, kind diffusion.Kind, input func(diffusion.Point) float64) func(Network) diffusion.Model {
+	return func(net Network) diffusion.Model {
+		return &diffusion.NetModel{
+			Net: func(x, t *tensor.Tensor, c diffusion.Cond) *tensor.Tensor {
+				return net.Forward(x, t, nn.Cond(c))
+			},
+			Along: path, Predicts: kind, TimeInput: input,
+		}
+	}
+}
+
+type flowConfig struct {
+	Path             string               `yaml:"path" doc:"interpolation between data and noise: condot (straight lines) or trig (a quarter circle)" oneof:"condot trig"`
+	Predict          diffusion.Prediction `yaml:"predict" doc:"what the network's output is"`
+	RegressionConfig `yaml:",inline"`
+}
+
+func (c *flowConfig) SetDefaults() {
+	c.Path, c.Predict = "condot", diffusion.Velocity
+	c.RegressionConfig.SetDefaults()
+}
+
+type ddpmConfig struct {
+	Schedule         string               `yaml:"schedule" doc:"noise schedule" oneof:"linear scaled_linear squaredcos_cap_v2 sigmoid"`
+	Steps            int                  `yaml:"steps" doc:"entries of the noise schedule" range:"[2,100000]"`
+	BetaStart        float64              `yaml:"beta_start" doc:"first variance" range:"(0,1)"`
+	BetaEnd          float64              `yaml:"beta_end" doc:"last variance" range:"(0,1)"`
+	Predict          diffusion.Prediction `yaml:"predict" doc:"what the network's output is"`
+	RegressionConfig `yaml:",inline"`
+}
+
+func (c *ddpmConfig) SetDefaults() {
+	c.Schedule, c.Steps, c.BetaStart, c.BetaEnd = "linear", 1000, 1e-4, 0.02
+	c.Predict = diffusion.Eps
+	c.RegressionConfig.SetDefaults()
+}
+
+func (c *ddpmConfig) Validate() error {
+	if c.BetaEnd < c.BetaStart {
+		return invalid.Field("beta_end", "must not be below beta_start %g, is %g", c.BetaStart, c.BetaEnd)
+	}
+	return nil
+}
+
+func init() {
+	config.Register(Objectives, "flow", "Flow matching on a continuous path (Lipman et al. 2023; rectified flow, Liu et al. 2023).",
+		func(c *flowConfig, a ObjectiveArg) (*Job, error) {
+			var path diffusion.GaussianPath = diffusion.CondOT{}
+			if c.Path == "trig" {
+				path = diffusion.Trig{}
+			}
+			return c.job(path, c.Predict, nil, a)
+		})
+	config.Register(Objectives, "ddpm", "Denoising diffusion on a discrete noise schedule (Ho et al. 2020).",
+		func(c *ddpmConfig, a ObjectiveArg) (*Job, error) {
+			betas, err := diffusion.Betas(diffusion.BetaSchedule(c.Schedule), c.Steps, c.BetaStart, c.BetaEnd)
+			if err != nil {
+				return nil, invalid.Field("schedule", "%v", err)
+			}
+			table, err := diffusion.NewTable(betas, diffusion.InterpolateLinear)
+			if err != nil {
+				return nil, invalid.Field("beta_end", "%v", err)
+			}
+			// The network sees the entry's place as a fraction of the table: times in
+			// [0,1) as for flows, so that networks need one time scale only.
+			n := float64(c.Steps)
+			return c.job(table, c.Predict, func(p diffusion.Point) float64 { return (p.T - 1) / n }, a)
+		})
+
+	config.Register(Times, "uniform", "Uniform over a part of the path.",
+		func(c *diffusion.Uniform, _ TimeArg) (diffusion.TimeSampler, error) { return c, nil })
+	config.Register(Times, "logit_normal", "The logit is normal (Esser et al. 2024).",
+		func(c *diffusion.LogitNormal, _ TimeArg) (diffusion.TimeSampler, error) { return c, nil })
+	config.Register(Times, "log_normal", "The logarithm of the noise level σ/α is normal (Karras et al. 2022).",
+		func(c *diffusion.LogNormal, _ TimeArg) (diffusion.TimeSampler, error) { return c, nil })
+
+	type none struct{}
+	config.Register(Weightings, "even", "Every time alike, in what the network predicts.",
+		func(*none, WeightArg) (diffusion.Weighting, error) { return diffusion.Even{}, nil })
+	config.Register(Weightings, "snr", "The squared error of the data by α²/σ²: that of ε alike.",
+		func(*none, WeightArg) (diffusion.Weighting, error) { return diffusion.SNR{}, nil })
+	config.Register(Weightings, "min_snr", "The squared error of the data by min(α²/σ², γ) (Hang et al. 2023).",
+		func(c *diffusion.MinSNR, _ WeightArg) (diffusion.Weighting, error) { return c, nil })
+}

@@ -1,0 +1,126 @@
+package train
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/tensor"
+	"github.com/langevin-go/langevin/train/data"
+	"github.com/langevin-go/langevin/train/plot"
+)
+
+// picture draws samples with the averaged weights: a grid of images, a row a
+// class, or points and the velocity field in the plane. It uses a scope and
+// random numbers of its own, so that training goes on as if it had not been.
+func (t *Trainer) picture(ctx context.Context) error {
+	shape := t.data.Train.Shape()
+	d := &Drawer{Device: t.dev, Model: t.avgMod, Shape: shape, Classes: t.classes(), How: t.exp.Sample}
+	switch {
+	case isImage(shape):
+		n, labels := pictureLabels(t.classes(), t.exp.Sample.Rows)
+		x, err := d.Draw(ctx, Request{N: n, Labels: labels, Seed: t.exp.Seed})
+		if err != nil {
+			return err
+		}
+		grid := plot.GridOptions{Columns: t.exp.Sample.Rows}
+		if err := plot.WriteGrid(t.dir.Sample("grid", t.step), x, shape, grid); err != nil {
+			return err
+		}
+		return t.events.Image(t.step, "samples", plot.Grid(x, shape, grid))
+	case len(shape) == 1 && shape[0] == 2:
+		return t.pointPictures(ctx, d)
+	}
+	return nil
+}
+
+// pictureLabels are the classes of a picture: a row of each, or none.
+func pictureLabels(classes, rows int) (n int, labels []int32) {
+	if classes == 0 {
+		return rows * rows, nil
+	}
+	n = classes * rows
+	labels = make([]int32, n)
+	for i := range labels {
+		labels[i] = int32(i / rows)
+	}
+	return n, labels
+}
+
+// picturePoints is how many points a scatter plot shows.
+const picturePoints = 2000
+
+func (t *Trainer) pointPictures(ctx context.Context, d *Drawer) error {
+	truth, _, err := takeSamples(t.data.Train, picturePoints)
+	if err != nil {
+		return err
+	}
+	var labels []int32
+	if classes := t.classes(); classes > 0 {
+		labels = make([]int32, picturePoints)
+		for i := range labels {
+			labels[i] = int32(i % classes)
+		}
+	}
+	d.How.Batch = picturePoints
+	x, err := d.Draw(ctx, Request{N: picturePoints, Labels: labels, Seed: t.exp.Seed})
+	if err != nil {
+		return err
+	}
+	title := fmt.Sprintf("%s, step %d", t.exp.Name, t.step)
+	if err := plot.WriteScatter(t.dir.Sample("points", t.step), x, plot.ScatterOptions{Title: title, Data: truth, Labels: labels}); err != nil {
+		return err
+	}
+	panels, err := velocityPanels(d, truth)
+	if err != nil || panels == nil {
+		return err
+	}
+	return plot.WriteField(t.dir.Sample("field", t.step), panels, plot.FieldOptions{Title: title, Data: truth})
+}
+
+// velocityPanels are the directions in which samples move, from noise to data.
+func velocityPanels(d *Drawer, truth []float32) ([]plot.Panel, error) {
+	path := d.Model.Path()
+	s := tensor.NewScope(d.Device, tensor.Inference)
+	defer s.Close()
+	at := plot.Lattice(truth, 22)
+	n := len(at) / 2
+	var panels []plot.Panel
+	for _, f := range []float64{0.9, 0.6, 0.3, 0.1} {
+		s.Reset()
+		time := f * path.End()
+		if _, ok := diffusion.TryConvert(d.Model.Kind(), diffusion.DataVelocity, path.At(time)); !ok {
+			return nil, nil
+		}
+		x := s.Tensor(at, n, 2)
+		var c diffusion.Cond
+		if d.Classes > 0 {
+			labels := make([]int32, n)
+			for i := range labels {
+				labels[i] = int32(d.Classes)
+			}
+			c.Labels = s.Ints(labels, n)
+		}
+		step := diffusion.Step{T: []float64{time}}
+		v := d.Model.Eval(x, step, c).As(diffusion.DataVelocity, x, path, step)
+		panels = append(panels, plot.Panel{Title: fmt.Sprintf("t = %.2g", time), At: at, Vectors: v.Float32s()})
+	}
+	return panels, nil
+}
+
+// takeSamples reads the first n samples of a source (all, if it has fewer).
+func takeSamples(src data.Source, n int) (x []float32, labels []int32, err error) {
+	if l := src.Len(); l != data.Infinite {
+		n = min(n, l)
+	}
+	size := volume(src.Shape())
+	x, labels = make([]float32, n*size), make([]int32, n)
+	for i := range n {
+		l, err := src.Sample(uint64(i), x[i*size:(i+1)*size])
+		if err != nil {
+			return nil, nil, err
+		}
+		labels[i] = int32(l)
+	}
+	return x, labels, nil
+}

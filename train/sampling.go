@@ -1,0 +1,174 @@
+package train
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/diffusion/sampler"
+	"github.com/langevin-go/langevin/tensor"
+	"github.com/langevin-go/langevin/tensor/backend"
+	"github.com/langevin-go/langevin/tensor/rng"
+	"github.com/langevin-go/langevin/train/config"
+)
+
+// SamplerArg is empty: a sampler needs nothing but its config.
+type SamplerArg struct{}
+
+// Samplers is the registry of samplers. A program of one's own adds to it before cli.Main.
+var Samplers = config.NewRegistry[SamplerArg, sampler.Sampler]("sampler", "How noise is turned into samples.")
+
+// GridArg is empty: a time grid needs nothing but its config.
+type GridArg struct{}
+
+// Grids is the registry of time grids.
+var Grids = config.NewRegistry[GridArg, sampler.Grid]("time grid", "The times that a sampler goes through.")
+
+// autoGrid is what fits the path.
+type autoGrid struct{}
+
+// Times gives trailing entries of a discrete table, and equal steps in time elsewhere.
+func (autoGrid) Times(path diffusion.GaussianPath, n int) ([]float64, error) {
+	if _, ok := path.(*diffusion.Table); ok {
+		return (&sampler.TableGrid{Spacing: sampler.Trailing}).Times(path, n)
+	}
+	return (&sampler.UniformGrid{Shift: 1}).Times(path, n)
+}
+
+func init() {
+	for _, e := range sampler.Samplers {
+		config.RegisterOptions(Samplers, e.Name, e.Doc, e.New())
+	}
+	config.RegisterOptions(Grids, "auto", "what fits the path: trailing entries of a discrete table, equal steps in time elsewhere", sampler.Grid(new(autoGrid)))
+	for _, e := range sampler.Grids {
+		config.RegisterOptions(Grids, e.Name, e.Doc, e.New())
+	}
+}
+
+// Sampling says how samples are drawn.
+type Sampling struct {
+	Sampler  config.Variant[SamplerArg, sampler.Sampler] `yaml:"sampler" doc:"how noise is turned into samples"`
+	Steps    int                                         `yaml:"steps" doc:"sampling steps" range:"[1,100000]"`
+	Grid     config.Variant[GridArg, sampler.Grid]       `yaml:"grid" doc:"times of the steps"`
+	Guidance float64                                     `yaml:"guidance" doc:"scale s of classifier-free guidance, u+s·(c−u): 1 is none" range:"[0,1000]"`
+	Clip     sampler.Clip                                `yaml:"clip" doc:"limits of the estimate of the data"`
+	Every    int64                                       `yaml:"every" doc:"training steps between pictures; 0: none" range:"[0,inf)"`
+	Rows     int                                         `yaml:"rows" doc:"samples of each class in a picture; without classes, a picture has rows² samples" range:"[1,100]"`
+	Batch    int                                         `yaml:"batch" doc:"samples that are drawn at a time; it does not change them" range:"[1,100000]"`
+}
+
+func (s *Sampling) SetDefaults() {
+	s.Sampler, s.Grid = Samplers.Default("heun"), Grids.Default("auto")
+	s.Steps, s.Guidance, s.Every, s.Rows, s.Batch = 20, 1, 1000, 10, 100
+	s.Clip.SetDefaults()
+}
+
+// Request is what is to be sampled.
+type Request struct {
+	N        int
+	Labels   []int32                  // (N) classes; nil: unconditional
+	Seed     uint64                   // sample i is a function of the seed and i
+	Noise    []float32                // (N,Shape…) standard normal start, row-major; nil: drawn
+	Noises   func(step int) []float32 // standard normal noise of stochastic samplers, likewise; nil: drawn
+	Scale    float64                  // standard deviation that the start is multiplied with; 0: the path's
+	Progress func(done, total int)    // in model-step units; nil: nobody asks
+}
+
+// streamStart numbers the starting noise of samples, streamSampler the noise of their steps.
+const (
+	streamStart   = diffusion.StreamFree + 0x1000
+	streamSampler = diffusion.StreamFree + 0x1001
+)
+
+// Drawer draws samples from a model.
+type Drawer struct {
+	Device  backend.Device
+	Model   diffusion.Model
+	Shape   []int // of a sample
+	Classes int   // that the model is conditioned on
+	How     Sampling
+	Times   []float64 // grid; nil: what How says
+}
+
+// Draw draws samples, row-major (N,Shape…).
+func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
+	if q.Labels != nil && len(q.Labels) != q.N {
+		return nil, fmt.Errorf("%d labels for %d samples", len(q.Labels), q.N)
+	}
+	how, err := d.How.Sampler.Build(SamplerArg{})
+	if err != nil {
+		return nil, err
+	}
+	grid := d.Times
+	if grid == nil {
+		g, err := d.How.Grid.Build(GridArg{})
+		if err != nil {
+			return nil, err
+		}
+		if grid, err = g.Times(d.Model.Path(), d.How.Steps); err != nil {
+			return nil, err
+		}
+	}
+	model, err := d.guided(q)
+	if err != nil {
+		return nil, err
+	}
+	s := tensor.NewScope(d.Device, tensor.Inference)
+	defer s.Close()
+	size := volume(d.Shape)
+	out := make([]float32, q.N*size)
+	steps := len(grid) - 1
+	batches := (q.N + d.How.Batch - 1) / d.How.Batch
+	for b := range batches {
+		from := b * d.How.Batch
+		n := min(d.How.Batch, q.N-from)
+		s.Reset()
+		o := sampler.Options{
+			Clip:  d.How.Clip,
+			Key:   rng.Key{Seed: q.Seed, Stream: streamSampler},
+			First: uint64(from),
+		}
+		if d.Classes > 0 {
+			labels := make([]int32, n)
+			for i := range labels {
+				labels[i] = int32(d.Classes)
+				if q.Labels != nil {
+					labels[i] = q.Labels[from+i]
+				}
+			}
+			o.Cond = func(s *tensor.Scope) diffusion.Cond { return diffusion.Cond{Labels: s.Ints(labels, n)} }
+		}
+		shape := append([]int{n}, d.Shape...)
+		if q.Noises != nil {
+			o.Noise = func(s *tensor.Scope, i int) *tensor.Tensor {
+				return s.Tensor(q.Noises(i)[from*size:(from+n)*size], shape...)
+			}
+		}
+		if q.Progress != nil {
+			o.Progress = func(i, _ int, _ *tensor.Tensor) { q.Progress(b*steps+i+1, batches*steps) }
+		}
+		x, err := sampler.Sample(ctx, s, model, how, grid, d.start(s, q, grid[0], from, shape), o)
+		if err != nil {
+			return nil, err
+		}
+		x.CopyTo(out[from*size : (from+n)*size])
+	}
+	return out, nil
+}
+
+// start is the state that sampling starts from.
+func (d *Drawer) start(s *tensor.Scope, q Request, t float64, from int, shape []int) *tensor.Tensor {
+	if q.Noise == nil && q.Scale == 0 {
+		return sampler.Start(s, d.Model.Path(), t, rng.Key{Seed: q.Seed, Stream: streamStart}, uint64(from), shape...)
+	}
+	var x *tensor.Tensor
+	if size := volume(d.Shape); q.Noise != nil {
+		x = s.Tensor(q.Noise[from*size:(from+shape[0])*size], shape...)
+	} else {
+		x = s.Normal(rng.Key{Seed: q.Seed, Stream: streamStart}, uint64(from), shape...)
+	}
+	if q.Scale != 0 {
+		return x.Scale(q.Scale)
+	}
+	return x.Scale(diffusion.PriorStd(d.Model.Path().At(t)))
+}

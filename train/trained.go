@@ -1,0 +1,137 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/langevin-go/langevin/nn"
+	"github.com/langevin-go/langevin/tensor"
+	"github.com/langevin-go/langevin/tensor/rng"
+	"github.com/langevin-go/langevin/train/config"
+)
+
+// Trained is a model that can be sampled from.
+type Trained struct {
+	Drawer
+	Path   string // what was opened
+	File   string // where the weights are
+	Step   int64  // training steps that made it; 0: not known
+	Params []*tensor.Param
+	Net    Network
+	Exp    *Loaded // nil: not trained here
+	EMA    bool    // the weights are the moving average
+}
+
+// Open opens what can be sampled from: a run (its newest checkpoint), a
+// checkpoint file, or a folder that diffusers has written.
+func Open(path string, warn func(format string, args ...any)) (*Trained, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case IsRun(path):
+		c, err := newestCheckpoint(RunDir(path).Checkpoints(), warn)
+		if err != nil {
+			return nil, err
+		}
+		if c == nil {
+			return nil, fmt.Errorf("%s has no checkpoint yet", path)
+		}
+		return openTrained(path, c)
+	case info.IsDir():
+		return openDiffusers(path)
+	}
+	c, err := openCheckpoint(path)
+	if err != nil {
+		return nil, err
+	}
+	return openTrained(path, c)
+}
+
+// openTrained builds the model of a checkpoint and closes the file.
+func openTrained(path string, c *checkpoint) (*Trained, error) {
+	defer c.Close()
+	exp := &Loaded{File: c.path}
+	places, err := config.Load(c.path+" (config)", c.config, nil, &exp.Experiment)
+	if err != nil {
+		return nil, err
+	}
+	exp.places = places
+	t := &Trained{Path: path, File: c.path, Step: c.state.Step, Exp: exp}
+	t.Shape, t.Classes, t.How = c.state.Shape, c.state.Classes, exp.Sample
+	if len(t.Shape) == 0 {
+		return nil, fmt.Errorf("%s: the checkpoint does not say what shape samples have", c.path)
+	}
+	if t.Device, err = exp.device(); err != nil {
+		return nil, err
+	}
+	job, err := exp.Objective.Build(ObjectiveArg{Shape: t.Shape, Classes: t.Classes, Batch: exp.Batch})
+	if err != nil {
+		return nil, exp.at("objective", err)
+	}
+	t.Net, t.Params, err = buildNetwork(exp.Model, ModelArg{Device: t.Device, Shape: t.Shape, Classes: t.Classes,
+		OutChannels: job.outChannels(t.Shape), Init: rng.Key{Seed: exp.Seed}})
+	if err != nil {
+		return nil, exp.at("model", err)
+	}
+	prefix := modelPrefix
+	if exp.EMA != nil {
+		prefix, t.EMA = emaPrefix, true
+	}
+	if err := c.load(group{prefix, t.Params}); err != nil {
+		return nil, err
+	}
+	t.Model = job.Model(t.Net)
+	return t, nil
+}
+
+// loadInitial sets a network's weights from a run, a checkpoint or a diffusers folder.
+func loadInitial(path string, net Network, params []*tensor.Param) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	var c *checkpoint
+	switch {
+	case IsRun(path):
+		c, err = newestCheckpoint(RunDir(path).Checkpoints(), func(string, ...any) {})
+		if err == nil && c == nil {
+			err = fmt.Errorf("%s has no checkpoint yet", path)
+		}
+	case info.IsDir():
+		return loadDiffusersInto(path, net)
+	default:
+		c, err = openCheckpoint(path)
+	}
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	prefix := modelPrefix
+	for _, name := range c.file.Names() {
+		if len(name) > len(emaPrefix) && name[:len(emaPrefix)] == emaPrefix {
+			prefix = emaPrefix
+			break
+		}
+	}
+	return c.load(group{prefix, params})
+}
+
+// errNotModel says that a folder holds nothing that Open knows.
+func errNotModel(dir string) error {
+	return fmt.Errorf("%s is neither a run (no config.yaml) nor a diffusers folder (no model_index.json or config.json)", dir)
+}
+
+// hasFile reports whether dir has a file of that name.
+func hasFile(dir, name string) bool {
+	info, err := os.Stat(filepath.Join(dir, name))
+	return err == nil && !info.IsDir()
+}
+
+var _ = errors.Is
+var _ = context.Canceled
+var _ = nn.Params

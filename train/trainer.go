@@ -1,0 +1,450 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"time"
+
+	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/internal/atomicfile"
+	"github.com/langevin-go/langevin/nn"
+	"github.com/langevin-go/langevin/optim"
+	"github.com/langevin-go/langevin/tensor"
+	"github.com/langevin-go/langevin/tensor/backend"
+	"github.com/langevin-go/langevin/tensor/rng"
+	"github.com/langevin-go/langevin/train/config"
+	"github.com/langevin-go/langevin/train/data"
+	"github.com/langevin-go/langevin/train/record"
+)
+
+// streamDropout numbers the dropout masks of a step.
+const streamDropout = diffusion.StreamFree
+
+// Trainer is a run in progress.
+type Trainer struct {
+	exp  *Loaded
+	dir  RunDir
+	dev  backend.Device
+	data *Dataset
+
+	loader *data.Loader
+	net    Network
+	params []*tensor.Param
+	model  diffusion.Model // of net
+	avg    Network         // the moving average of net; net itself without one
+	avgMod diffusion.Model // of avg
+	job    *Job
+	opt    optim.Optimizer
+	sched  optim.Schedule
+	ema    *optim.EMA
+
+	scope  *tensor.Scope
+	batch  diffusion.Batch
+	labels []int32 // of the batch, also where the network is not conditioned on them
+	draw   diffusion.Draw
+
+	step    int64 // steps done
+	skipped int64 // of them, without an update
+	inARow  int
+
+	config   []byte // resolved
+	lock     *record.Lock
+	metrics  *record.Metrics
+	events   *record.Events
+	progress record.Progress
+	window   window
+}
+
+// window gathers figures between two records.
+type window struct {
+	loss, norm float64
+	steps      int
+	from       time.Time
+}
+
+// Options say how a run is started.
+type Options struct {
+	Bare     bool   // without a folder: nothing is written, Run must not be called; for benchmarks
+	Dir      string // run folder; "": runs/NAME, with a number if that is taken
+	Resume   bool   // go on from the newest checkpoint in the folder
+	Progress func(label string, start, total int64) record.Progress
+	Warn     func(format string, args ...any)
+}
+
+// runsRoot is where run folders are made.
+const runsRoot = "runs"
+
+// New builds everything that the experiment names and, unless it resumes,
+// creates the run's folder. Mistakes in the experiment show before anything is written.
+func New(ctx context.Context, exp *Loaded, o Options) (t *Trainer, err error) {
+	t = &Trainer{exp: exp}
+	if o.Warn == nil {
+		o.Warn = func(string, ...any) {}
+	}
+	defer func() {
+		if err != nil {
+			t.Close()
+		}
+	}()
+	if t.config, err = config.Resolved(&exp.Experiment); err != nil {
+		return nil, err
+	}
+	if t.dev, err = exp.device(); err != nil {
+		return nil, err
+	}
+	if t.data, err = exp.openData(ctx); err != nil {
+		return nil, err
+	}
+	if t.loader, err = data.NewLoader(t.data.Train, data.Options{Seed: exp.Seed, Flip: exp.Flip}); err != nil {
+		return nil, exp.at("flip", err)
+	}
+	if err = t.buildModels(); err != nil {
+		return nil, err
+	}
+	if err = t.buildOptimizer(); err != nil {
+		return nil, err
+	}
+	t.scope = tensor.NewScope(t.dev, tensor.Recording)
+	src := t.data.Train
+	t.batch = diffusion.Batch{N: exp.Batch, Shape: src.Shape(), X: make([]float32, exp.Batch*volume(src.Shape()))}
+	t.labels = make([]int32, exp.Batch)
+	if t.classes() > 0 {
+		t.batch.Labels = t.labels
+	}
+	t.progress = record.Silent{}
+	if o.Bare {
+		return t, nil
+	}
+	if err = t.openDir(o); err != nil {
+		return nil, err
+	}
+	if o.Progress != nil {
+		t.progress = o.Progress(exp.Name, t.step, exp.Steps)
+	}
+	return t, nil
+}
+
+func volume(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}
+
+// classes is the number of classes that the network is conditioned on.
+func (t *Trainer) classes() int {
+	if t.exp.Conditional {
+		return t.data.Train.Classes()
+	}
+	return 0
+}
+
+// buildModels makes the network, its average and the models on them.
+func (t *Trainer) buildModels() error {
+	src := t.data.Train
+	classes := t.classes()
+	job, err := t.exp.Objective.Build(ObjectiveArg{Shape: src.Shape(), Classes: classes, Batch: t.exp.Batch})
+	if err != nil {
+		return t.exp.at("objective", err)
+	}
+	t.job = job
+	build := func() (Network, []*tensor.Param, error) {
+		return buildNetwork(t.exp.Model, ModelArg{
+			Device: t.dev, Shape: src.Shape(), Classes: classes,
+			OutChannels: job.outChannels(src.Shape()), Init: rng.Key{Seed: t.exp.Seed},
+		})
+	}
+	if t.net, t.params, err = build(); err != nil {
+		return t.exp.at("model", err)
+	}
+	t.model = job.Model(t.net)
+	t.avg, t.avgMod = t.net, t.model
+	if t.exp.Init != "" {
+		if err := loadInitial(t.exp.Init, t.net, t.params); err != nil {
+			return t.exp.at("init", err)
+		}
+	}
+	if t.exp.EMA == nil {
+		return nil
+	}
+	avg, average, err := build()
+	if err != nil {
+		return t.exp.at("model", err)
+	}
+	t.avg, t.avgMod = avg, job.Model(avg)
+	t.ema, err = optim.NewEMA(t.params, average, *t.exp.EMA)
+	return err
+}
+
+func (t *Trainer) buildOptimizer() (err error) {
+	if t.opt, err = t.exp.Optim.Rule.Build(OptimArg{Params: t.params}); err != nil {
+		return t.exp.at("optim.rule", err)
+	}
+	t.sched, err = t.exp.Optim.Schedule.Build(ScheduleArg{})
+	return t.exp.at("optim.schedule", err)
+}
+
+// openDir creates the run's folder, or goes on with an old one.
+func (t *Trainer) openDir(o Options) (err error) {
+	t.dir = RunDir(o.Dir)
+	switch {
+	case o.Resume && o.Dir == "":
+		t.dir, err = newestRunDir(runsRoot, t.exp.Name)
+	case !o.Resume && o.Dir == "":
+		t.dir, err = freshRunDir(runsRoot, t.exp.Name)
+	case o.Resume && !IsRun(o.Dir):
+		return fmt.Errorf("%s holds no run to resume (no config.yaml)", o.Dir)
+	}
+	if err != nil {
+		return err
+	}
+	if !o.Resume {
+		if err = t.dir.create(); err != nil {
+			return err
+		}
+	}
+	if t.lock, err = record.LockDir(string(t.dir)); err != nil {
+		return err
+	}
+	last := int64(-1)
+	if o.Resume {
+		if err = atomicfile.Sweep(t.dir.Checkpoints()); err != nil {
+			return err
+		}
+		if err = t.restore(o.Warn); err != nil {
+			return err
+		}
+		last = t.step
+	}
+	if err = atomicfile.WriteBytes(t.dir.Config(), t.config); err != nil {
+		return err
+	}
+	if t.metrics, err = record.OpenMetrics(t.dir.Metrics(), last); err != nil {
+		return err
+	}
+	t.events, err = record.NewEvents(t.dir.Events(), last)
+	return err
+}
+
+// groups is everything that a checkpoint holds.
+func (t *Trainer) groups() []group {
+	g := []group{{modelPrefix, t.params}, {optimPrefix, t.opt.State()}}
+	if t.ema != nil {
+		g = append(g, group{emaPrefix, t.ema.State()})
+	}
+	return g
+}
+
+// restore takes up the newest checkpoint. Without any, the run starts again from
+// its first step, which is where it was.
+func (t *Trainer) restore(warn func(string, ...any)) error {
+	c, err := newestCheckpoint(t.dir.Checkpoints(), warn)
+	if err != nil {
+		return err
+	}
+	if c == nil {
+		warn("%s has no checkpoint yet: starting from step 0", t.dir)
+		return nil
+	}
+	defer c.Close()
+	if c.state.Step > t.exp.Steps {
+		return t.exp.places.Errorf("steps", "is %d, but the checkpoint %s is at step %d already", t.exp.Steps, c.path, c.state.Step)
+	}
+	if err := c.load(t.groups()...); err != nil {
+		return err
+	}
+	t.step, t.skipped = c.state.Step, c.state.Skipped
+	t.inARow = c.state.InARow
+	t.window = window{loss: float64(c.state.WindowLoss), norm: float64(c.state.WindowNorm), steps: c.state.WindowSteps}
+	t.opt.SetSteps(c.state.OptimSteps)
+	if t.ema != nil {
+		t.ema.SetSteps(c.state.EMASteps)
+	}
+	return nil
+}
+
+// Save writes a checkpoint of the present step.
+func (t *Trainer) Save() error {
+	// No record up to the checkpoint's step may be lost once it is there.
+	if err := t.metrics.Sync(); err != nil {
+		return err
+	}
+	st := checkpointState{Step: t.step, Shape: t.data.Train.Shape(), Classes: t.classes(), Skipped: t.skipped, InARow: t.inARow, OptimSteps: t.opt.Steps(),
+		WindowLoss: float64Bits(t.window.loss), WindowNorm: float64Bits(t.window.norm), WindowSteps: t.window.steps}
+	if t.ema != nil {
+		st.EMASteps = t.ema.Steps()
+	}
+	path := t.CheckpointPath()
+	if err := saveCheckpoint(path, st, t.config, t.groups()...); err != nil {
+		return err
+	}
+	return pruneCheckpoints(t.dir.Checkpoints(), t.exp.Checkpoint.Keep)
+}
+
+// CheckpointPath is where the checkpoint of the present step is, or would be.
+func (t *Trainer) CheckpointPath() string {
+	return t.dir.Checkpoints() + string(os.PathSeparator) + checkpointName(t.step)
+}
+
+// Dir is the run's folder, Step the steps done, Params the number of weights.
+func (t *Trainer) Dir() RunDir    { return t.dir }
+func (t *Trainer) Step() int64    { return t.step }
+func (t *Trainer) Params() int    { return countElems(t.params) }
+func (t *Trainer) Data() *Dataset { return t.data }
+
+// Describe says in a few words what is trained on.
+func (t *Trainer) Describe() string { return t.data.describe() }
+
+func countElems(params []*tensor.Param) int {
+	n := 0
+	for _, p := range params {
+		n += p.Elems()
+	}
+	return n
+}
+
+// Close ends the run's records and unlocks its folder.
+func (t *Trainer) Close() error {
+	var errs []error
+	if t.progress != nil {
+		t.progress.Finish()
+	}
+	if t.metrics != nil {
+		errs = append(errs, t.metrics.Close())
+	}
+	if t.events != nil {
+		errs = append(errs, t.events.Close())
+	}
+	if t.lock != nil {
+		errs = append(errs, t.lock.Unlock())
+	}
+	if t.scope != nil {
+		t.scope.Close()
+	}
+	return errors.Join(errs...)
+}
+
+// Run trains to the last step. When ctx is cancelled it writes a checkpoint and
+// returns ctx's error.
+func (t *Trainer) Run(ctx context.Context) error {
+	t.window.from = time.Now()
+	for t.step < t.exp.Steps {
+		if ctx.Err() != nil {
+			if err := t.Save(); err != nil {
+				return errors.Join(ctx.Err(), err)
+			}
+			return ctx.Err()
+		}
+		if err := t.Train(); err != nil {
+			return err
+		}
+		last := t.step == t.exp.Steps
+		if t.step%t.exp.LogEvery == 0 || last {
+			if err := t.log(); err != nil {
+				return err
+			}
+		}
+		if every := t.exp.Sample.Every; every > 0 && (t.step%every == 0 || last) {
+			if err := t.picture(ctx); err != nil && !errors.Is(err, context.Canceled) {
+				return err
+			}
+		}
+		if t.step%t.exp.Checkpoint.Every == 0 || last {
+			if err := t.Save(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Train makes one step: draw, loss, gradient, clipping, update, average.
+func (t *Trainer) Train() error {
+	if err := t.loader.Batch(uint64(t.step)*uint64(t.exp.Batch), t.batch.X, t.labels); err != nil {
+		return err
+	}
+	s := t.scope
+	s.Reset()
+	key := rng.Key{Seed: t.exp.Seed, Step: uint64(t.step)}
+	t.job.Objective.Draw(key, &t.batch, &t.draw)
+	s.SetDropout(key.WithStream(streamDropout))
+	loss := t.job.Objective.Loss(s, t.model, &t.draw)
+	grads := s.Grad(loss, t.params)
+	norm := optim.GlobalNorm(s, grads)
+	value := loss.Item()
+	if finite(value) && finite(norm) {
+		lr := t.exp.Optim.LR * t.sched.Rate(int(t.step), int(t.exp.Steps))
+		t.opt.Step(s, grads, lr, optim.ClipScale(norm, t.exp.Optim.Clip))
+		if t.ema != nil {
+			t.ema.Update(s)
+		}
+		t.inARow = 0
+	} else {
+		t.skipped++
+		t.inARow++
+	}
+	t.step++
+	t.window.loss += value
+	t.window.norm += norm
+	t.window.steps++
+	t.progress.Update(t.step, record.V("loss", value))
+	if t.inARow >= t.exp.MaxSkips {
+		return t.diagnose(value, norm, grads)
+	}
+	return nil
+}
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+
+// diagnose says where numbers went wrong first.
+func (t *Trainer) diagnose(loss, norm float64, grads []*tensor.Tensor) error {
+	for _, p := range t.params {
+		for _, v := range p.Float32s() {
+			if !finite(float64(v)) {
+				return fmt.Errorf("training stopped at step %d: weight %s is not finite any more; start again from an earlier checkpoint with a lower optim.lr (%g)", t.step, p.Name, t.exp.Optim.LR)
+			}
+		}
+	}
+	where := "the loss"
+	for i, g := range grads {
+		if g == nil {
+			continue
+		}
+		for _, v := range g.Float32s() {
+			if !finite(float64(v)) {
+				where = "the gradient of " + t.params[i].Name
+				break
+			}
+		}
+		if where != "the loss" {
+			break
+		}
+	}
+	return fmt.Errorf("training stopped at step %d: loss (%g) or gradient norm (%g) was not finite for %d steps in a row, first in %s; the weights are still good: lower optim.lr (%g) or look at the data",
+		t.step, loss, norm, t.inARow, where, t.exp.Optim.LR)
+}
+
+// log writes a record of the steps since the last one.
+func (t *Trainer) log() error {
+	n := float64(max(1, t.window.steps))
+	values := []record.Value{
+		record.V("train/loss", t.window.loss/n),
+		record.V("train/grad_norm", t.window.norm/n),
+		record.V("train/lr", t.exp.Optim.LR*t.sched.Rate(int(t.step-1), int(t.exp.Steps))),
+		record.V("train/skipped", float64(t.skipped)),
+		record.V(record.WallPrefix+"steps_per_s", n/math.Max(1e-9, time.Since(t.window.from).Seconds())),
+		record.V(record.WallPrefix+"memory_mib", float64(t.scope.MemoryHeld())/(1<<20)),
+	}
+	t.window = window{from: time.Now()}
+	if err := t.metrics.Write(t.step, values...); err != nil {
+		return err
+	}
+	return t.events.Scalars(t.step, values...)
+}
+
+// paramsOf names and lists a network's parameters.
+func paramsOf(net Network) []*tensor.Param { return nn.Params(net) }
