@@ -26,7 +26,8 @@ type Folder struct {
 	// Height and Width that every picture is brought to: scaled (Catmull–Rom,
 	// antialiased) until it covers them, and cut at the centre.
 	Height, Width int
-	// Channels is 1 (grey, ITU-R BT.601 luma) or 3 (RGB). Transparent pictures are laid on white.
+	// Channels is 1 (grey, ITU-R BT.601 luma) or 3 (RGB). Transparent pictures are
+	// laid on white, and JPEGs turned as their EXIF orientation says.
 	Channels int
 	// MaxPixels bounds the pixels of a picture before it is scaled; 0: 1<<26
 	// (67 million). A file that claims more is refused before it is decoded.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"hash/crc32"
 	"image"
@@ -171,6 +172,52 @@ func TestTransparencyIsLaidOnWhite(t *testing.T) {
 	}
 }
 
+// The files and what Pillow makes of them are written by testdata/exif.py.
+func TestOrientation(t *testing.T) {
+	text, err := os.ReadFile("testdata/exif.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want map[string]struct {
+		Width, Height int
+		Quarters      []string
+	}
+	if err := json.Unmarshal(text, &want); err != nil {
+		t.Fatal(err)
+	}
+	if len(want) != 8 {
+		t.Fatalf("%d pictures", len(want))
+	}
+	colors := map[string][]byte{"red": {255, 0, 0}, "green": {0, 255, 0}, "blue": {0, 0, 255}, "white": {255, 255, 255}}
+	for name, w := range want {
+		dst := make([]byte, w.Height*w.Width*3)
+		if err := readPicture("testdata/"+name, dst, Folder{Height: w.Height, Width: w.Width, Channels: 3, MaxPixels: 1 << 20}); err != nil {
+			t.Fatal(err)
+		}
+		for q, color := range w.Quarters {
+			x, y := w.Width/4+q%2*w.Width/2, w.Height/4+q/2*w.Height/2
+			for k, v := range colors[color] {
+				if d := int(dst[(y*w.Width+x)*3+k]) - int(v); d < -10 || d > 10 { // JPEG is lossy
+					t.Errorf("%s: quarter %d has channel %d off by %d from %s", name, q, k, d, color)
+				}
+			}
+		}
+	}
+	// Whatever stands there instead of a tag: the picture as it is.
+	good, err := os.ReadFile("testdata/exif-6.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := orientation(bytes.NewReader(good)); o != 6 {
+		t.Errorf("orientation %d", o)
+	}
+	for n := range 60 { // cut within the EXIF part
+		if o := orientation(bytes.NewReader(good[:n])); o != 1 {
+			t.Errorf("cut at %d: orientation %d", n, o)
+		}
+	}
+}
+
 // bomb claims a size in a valid PNG header.
 func bomb(w, h uint32) []byte {
 	head := binary.BigEndian.AppendUint32([]byte("IHDR"), w)
@@ -276,8 +323,13 @@ func FuzzDecodePicture(f *testing.F) {
 	}
 	f.Add(j.Bytes())
 	f.Add(bomb(1<<31-1, 1<<31-1))
+	turned, err := os.ReadFile("testdata/exif-6.jpg")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(turned)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := decodePicture(bytes.NewReader(b), "fuzz", 1<<12)
+		m, turn, err := decodePicture(bytes.NewReader(b), "fuzz", 1<<12)
 		if err != nil {
 			var e *FileError
 			if !errors.As(err, &e) || e.Path != "fuzz" {
@@ -287,6 +339,9 @@ func FuzzDecodePicture(f *testing.F) {
 		}
 		if s := m.Bounds().Size(); s.X*s.Y > 1<<12 {
 			t.Fatalf("decoded %v", s)
+		}
+		if turn < 1 || turn > 8 {
+			t.Fatalf("orientation %d", turn)
 		}
 		if out := fit(m, 3, 5); out.Bounds().Size() != image.Pt(5, 3) {
 			t.Fatalf("scaled to %v", out.Bounds())

@@ -22,43 +22,58 @@ func readPicture(path string, dst []uint8, f Folder) error {
 		return badfile.Read(path, err)
 	}
 	defer file.Close()
-	src, err := decodePicture(file, path, f.MaxPixels)
+	src, turn, err := decodePicture(file, path, f.MaxPixels)
 	if err != nil {
 		return err
 	}
-	flatten(dst, fit(src, f.Height, f.Width), f.Channels)
+	h, w := f.Height, f.Width
+	if turned(turn) {
+		h, w = w, h
+	}
+	flatten(dst, orient(fit(src, h, w), turn), f.Channels)
 	return nil
 }
 
 // decodePicture decodes a PNG or JPEG, told apart by its first bytes, of at
-// most maxPixels pixels.
-func decodePicture(file io.ReadSeeker, path string, maxPixels int) (image.Image, error) {
+// most maxPixels pixels, and gives its orientation (see [orient]).
+func decodePicture(file io.ReadSeeker, path string, maxPixels int) (m image.Image, turn int, err error) {
 	r := bufio.NewReader(file)
 	head, _ := r.Peek(8)
 	config, decode := png.DecodeConfig, png.Decode
+	turn = 1
+	isJPEG := bytes.HasPrefix(head, []byte("\xff\xd8"))
 	switch {
 	case bytes.HasPrefix(head, []byte("\x89PNG\r\n\x1a\n")):
-	case bytes.HasPrefix(head, []byte("\xff\xd8")):
+	case isJPEG:
 		config, decode = jpeg.DecodeConfig, jpeg.Decode
 	default:
-		return nil, badfile.New(path, ErrFormat, "the file begins with %q: this is not a PNG or JPEG picture", head)
+		return nil, 0, badfile.New(path, ErrFormat, "the file begins with %q: this is not a PNG or JPEG picture", head)
 	}
 	c, err := config(r)
 	if err != nil {
-		return nil, pictureError(path, err)
+		return nil, 0, pictureError(path, err)
 	}
 	if c.Width < 1 || c.Height < 1 || c.Width > maxPixels/c.Height {
-		return nil, badfile.New(path, ErrSize, "the picture has %d×%d pixels: want at least 1 and at most %d", c.Width, c.Height, maxPixels)
+		return nil, 0, badfile.New(path, ErrSize, "the picture has %d×%d pixels: want at least 1 and at most %d", c.Width, c.Height, maxPixels)
 	}
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return nil, badfile.Read(path, err)
+	again := func() error {
+		_, err := file.Seek(0, io.SeekStart)
+		r.Reset(file)
+		return err
 	}
-	r.Reset(file)
-	m, err := decode(r)
-	if err != nil {
-		return nil, pictureError(path, err)
+	if isJPEG {
+		if err := again(); err != nil {
+			return nil, 0, badfile.Read(path, err)
+		}
+		turn = orientation(r)
 	}
-	return m, nil
+	if err := again(); err != nil {
+		return nil, 0, badfile.Read(path, err)
+	}
+	if m, err = decode(r); err != nil {
+		return nil, 0, pictureError(path, err)
+	}
+	return m, turn, nil
 }
 
 func pictureError(path string, err error) error {
