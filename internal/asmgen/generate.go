@@ -1,0 +1,9 @@
+// Package asmgen holds the generators of assembly, a folder each, in a module of
+// their own: users of Langevin never download what only these need. To bring
+// all generated files up to date, run
+//
+//	make generate
+package asmgen
+
+//go:generate go run ./gemm -out ../../tensor/cpu/gemm_amd64.s -decl ../../tensor/cpu/gemm_tiles_amd64.go
+//go:generate go run ./elementwise -out ../../tensor/cpu/elementwise_amd64.s -stubs ../../tensor/cpu/elementwise_stubs_amd64.go -pkg cpu
