@@ -82,12 +82,8 @@ func (p *PointwiseSum) Sum(scalars []float64, axes []int, in ...*Tensor) *Tensor
 	s.runReduce(backend.Sum, prog, scalars, out, space, args[:len(f.args)]...)
 	if n := s.record(p, out, in...); n != nil {
 		copy(n.f[:], scalars)
-		var ts [maxOperands]*Tensor
-		for i, t := range in {
-			ts[i] = t
-		}
 		// The summand itself is not kept: its VJP programs must not read it.
-		n.save(ts[:len(in)]...)
+		n.save(in...)
 	}
 	return out
 }

@@ -65,15 +65,6 @@ func (n *node) save(ts ...*Tensor) {
 	}
 }
 
-// saveTemp keeps byproducts of the forward pass (statistics, a mask) for n's VJP
-// alone.
-func (n *node) saveTemp(ts ...*Tensor) {
-	n.save(ts...)
-	for _, t := range ts {
-		t.temp = true
-	}
-}
-
 func (s *Scope) dropTape() {
 	s.nodes.rewind()
 	s.ptrs.rewind()
