@@ -1,0 +1,245 @@
+// Package metrics measures how good samples of a model are, always beside
+// held-out data that is scored as if it were samples.
+//
+// What the figures can be compared with decides how they are computed. An
+// average over single samples (class accuracy, precision, density, median distance) has the
+// same expectation for any number of samples, so it is taken over all. A
+// figure of a set (Fréchet distance, recall, coverage, Wasserstein distance) depends on the set's size: the
+// Fréchet distance of a small set is too large, its recall too small. So both
+// sides are cut into sets of one size, that of the smaller side; the figure is the mean
+// over as few sets as hold every sample, each with nearly the class proportions of the whole. The reference, the training split,
+// is the same for both. Ratios between the two columns then compare distributions, not counts.
+//
+// Everything is deterministic: a function of its arguments, bit for bit, for any number of threads.
+package metrics
+
+import (
+	"context"
+	"math"
+
+	"github.com/langevin-go/langevin/tensor/backend"
+	"github.com/langevin-go/langevin/tensor/cpu"
+)
+
+// Nearest is the k of manifolds, as in Kynkäänniemi et al. 2019.
+const Nearest = 3
+
+// MaxReference is the largest number of training pictures that a manifold is made
+// of, since its cost is quadratic. Of more, that many are chosen by the seed, evenly over classes.
+const MaxReference = 10000
+
+// Progress tells how far an evaluation has come. Stages follow each other; Done counts to Total in each.
+type Progress struct {
+	Stage       string // "classifier", "features", "training distance", "precision and recall", "Fréchet distance"
+	Done, Total int
+}
+
+// Input is what Evaluate compares.
+type Input struct {
+	Train, Heldout, Generated Images // labels of Generated: the classes asked for; nil for an unconditional model
+	Classes                   int    // number of classes of the labels; not used without labels of Train
+
+	// Classifier gives accuracy and features. With nil one is trained on Train, unless
+	// that has no labels: then sets are compared in pixels, averaged down to at most 8×8.
+	Classifier *Classifier
+	Config     ClassifierConfig // of the one to be trained
+
+	Device   backend.Device // to train on; nil: cpu.Default()
+	Seed     uint64         // of the choice of sets
+	Progress func(Progress) // may be nil
+}
+
+func (in *Input) report(stage string, done, total int) {
+	if in.Progress != nil {
+		in.Progress(Progress{stage, done, total})
+	}
+}
+
+// pixelSide is the largest side of pictures whose pixels serve as features.
+const pixelSide = 8
+
+// Evaluate measures generated pictures against the training split. Data that do
+// not fit are an *InputError.
+func Evaluate(ctx context.Context, in Input) (Report, error) {
+	if err := in.check(); err != nil {
+		return Report{}, err
+	}
+	r := Report{N: in.Generated.Len(), NHeldout: in.Heldout.Len(), NTrain: in.Train.Len(), Nearest: Nearest, Seed: in.Seed,
+		ClassAccuracy: Figure(math.NaN()), ClassAccuracyHeldout: Figure(math.NaN())}
+	f, err := in.features(ctx, &r)
+	if err != nil {
+		return Report{}, err
+	}
+	if err := in.distances(ctx, &r); err != nil {
+		return Report{}, err
+	}
+	return r, in.compare(ctx, f, &r)
+}
+
+func (in *Input) check() error {
+	classes := in.Classes
+	if k := in.Classifier; k != nil {
+		if err := in.Train.same("training pictures", Images{H: k.H, W: k.W, C: k.C}, "those of the classifier"); err != nil {
+			return err
+		}
+		if classes != 0 && classes != k.Classes {
+			return inputError("a classifier of %d classes for data of %d", k.Classes, classes)
+		}
+		classes = k.Classes
+	} else if in.Train.Labels == nil {
+		classes = 0
+	}
+	for _, s := range []struct {
+		what string
+		im   Images
+	}{{"training pictures", in.Train}, {"held-out pictures", in.Heldout}, {"generated pictures", in.Generated}} {
+		if err := s.im.check(s.what, classes); err != nil {
+			return err
+		}
+		if err := s.im.same(s.what, in.Train, "the training pictures"); err != nil {
+			return err
+		}
+		if n := s.im.Len(); n <= Nearest {
+			return inputError("%s: %d pictures, want at least %d", s.what, n, Nearest+1)
+		}
+	}
+	return nil
+}
+
+// featureSets are the three sets in the features they are compared in.
+type featureSets struct{ train, heldout, generated Points }
+
+// features finds the features, and the accuracies on the way.
+func (in *Input) features(ctx context.Context, r *Report) (f featureSets, err error) {
+	if in.Classifier == nil && in.Train.Labels == nil {
+		r.Features = "pixels"
+		f, err = in.pixels()
+		r.FeatureDim = f.train.D
+		return f, err
+	}
+	r.Features, r.FeatureDim = "classifier", FeatureDim
+	if in.Classifier == nil {
+		dev := in.Device
+		if dev == nil {
+			dev = cpu.Default()
+		}
+		r.Trained = true
+		in.Classifier, err = TrainClassifier(ctx, dev, in.Train, in.Classes, in.Config, func(done, total int) { in.report("classifier", done, total) })
+		if err != nil {
+			return f, err
+		}
+	}
+	for i, s := range []struct {
+		im       Images
+		to       *Points
+		accuracy *Figure
+	}{{in.Train, &f.train, nil}, {in.Heldout, &f.heldout, &r.ClassAccuracyHeldout}, {in.Generated, &f.generated, &r.ClassAccuracy}} {
+		read, err := in.Classifier.Read(ctx, s.im)
+		if err != nil {
+			return f, err
+		}
+		*s.to = read.Features
+		if s.accuracy != nil && s.im.Labels != nil {
+			*s.accuracy = Figure(read.Accuracy(s.im.Labels))
+		}
+		if i == 2 && s.im.Labels != nil {
+			r.ClassAccuracyByClass = read.accuracyByClass(s.im.Labels)
+		}
+		in.report("features", i+1, 3)
+	}
+	return f, nil
+}
+
+// pixels are the features of pictures without labels, on the scale of the classifier's.
+func (in *Input) pixels() (f featureSets, err error) {
+	f = featureSets{in.Train.shrink(pixelSide).points(), in.Heldout.shrink(pixelSide).points(), in.Generated.shrink(pixelSide).points()}
+	v := NewGaussian(f.train).totalVariance() / float64(f.train.D)
+	if v <= 0 {
+		return f, inputError("training pictures: all are equal")
+	}
+	scale := float32(1 / math.Sqrt(v))
+	f.train, f.heldout, f.generated = f.train.scaled(scale), f.heldout.scaled(scale), f.generated.scaled(scale)
+	return f, nil
+}
+
+// distances finds the median distances to the training pictures.
+func (in *Input) distances(ctx context.Context, r *Report) error {
+	train := in.Train.points()
+	for i, s := range []struct {
+		im Images
+		to *Figure
+	}{{in.Heldout, &r.MedianTrainDistanceHeldout}, {in.Generated, &r.MedianTrainDistance}} {
+		d, err := MedianNearest(ctx, s.im.points(), train)
+		if err != nil {
+			return err
+		}
+		*s.to = Figure(d)
+		in.report("training distance", i+1, 2)
+	}
+	return nil
+}
+
+// side is one column of a report.
+type side struct {
+	f                                             Points
+	labels                                        []int32
+	frechet, precision, recall, density, coverage *Figure
+	sets                                          *int
+}
+
+// compare finds the figures of sets in feature space.
+func (in *Input) compare(ctx context.Context, f featureSets, r *Report) error {
+	m := min(r.N, r.NHeldout)
+	reference := f.train
+	if reference.Len() > MaxReference {
+		reference = reference.pick(mixed(reference.Len(), in.Train.Labels, in.Seed)[:MaxReference])
+	}
+	r.SetSize, r.Reference = m, reference.Len()
+	manifold, err := NewManifold(ctx, reference, Nearest)
+	if err != nil {
+		return err
+	}
+	data := NewGaussian(f.train)
+	for i, s := range []side{
+		{f.heldout, in.Heldout.Labels, &r.FrechetHeldout, &r.PrecisionHeldout, &r.RecallHeldout, &r.DensityHeldout, &r.CoverageHeldout, &r.SetsHeldout},
+		{f.generated, in.Generated.Labels, &r.Frechet, &r.Precision, &r.Recall, &r.Density, &r.Coverage, &r.Sets},
+	} {
+		if err := s.measure(ctx, manifold, data, m, in.Seed); err != nil {
+			return err
+		}
+		in.report("precision and recall", i+1, 2)
+	}
+	return nil
+}
+
+// measure fills one column: precision and density over all samples, the others over sets of m.
+func (s *side) measure(ctx context.Context, manifold *Manifold, data Gaussian, m int, seed uint64) error {
+	count, err := manifold.balls(ctx, s.f)
+	if err != nil {
+		return err
+	}
+	*s.precision, *s.density = Figure(share(count)), Figure(density(count, manifold.K))
+	sets := windows(s.f.Len(), m, s.labels, seed)
+	*s.sets = len(sets)
+	var frechet, recall, coverage float64
+	for _, set := range sets {
+		p := s.f.pick(set)
+		frechet += Frechet(data, NewGaussian(p))
+		own, err := NewManifold(ctx, p, manifold.K)
+		if err != nil {
+			return err
+		}
+		part, err := own.Share(ctx, manifold.Points)
+		if err != nil {
+			return err
+		}
+		recall += part
+		if part, err = manifold.Coverage(ctx, p); err != nil {
+			return err
+		}
+		coverage += part
+	}
+	n := float64(len(sets))
+	*s.frechet, *s.recall, *s.coverage = Figure(frechet/n), Figure(recall/n), Figure(coverage/n)
+	return nil
+}
