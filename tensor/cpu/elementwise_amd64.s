@@ -2544,6 +2544,1059 @@ done:
 	VZEROUPPER
 	RET
 
+// func vecSquares512(a *float32, n int, mean float32) float32
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·vecSquares512(SB), NOSPLIT, $0-28
+	MOVSS        mean+16(FP), X0
+	VBROADCASTSS X0, Z0
+	VXORPS       Z1, Z1, Z1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+	VXORPS       Z4, Z4, Z4
+	MOVQ         a+0(FP), AX
+	MOVQ         n+8(FP), CX
+	XORQ         DX, DX
+
+group:
+	CMPQ        CX, $+64
+	JL          single
+	VMOVUPS     (AX)(DX*1), Z5
+	VMOVUPS     64(AX)(DX*1), Z6
+	VMOVUPS     128(AX)(DX*1), Z7
+	VMOVUPS     192(AX)(DX*1), Z8
+	VSUBPS      Z0, Z5, Z5
+	VFMADD231PS Z5, Z5, Z1
+	VSUBPS      Z0, Z6, Z6
+	VFMADD231PS Z6, Z6, Z2
+	VSUBPS      Z0, Z7, Z7
+	VFMADD231PS Z7, Z7, Z3
+	VSUBPS      Z0, Z8, Z8
+	VFMADD231PS Z8, Z8, Z4
+	ADDQ        $+256, DX
+	SUBQ        $+64, CX
+	JMP         group
+
+single:
+	CMPQ        CX, $+16
+	JL          rest
+	VMOVUPS     (AX)(DX*1), Z5
+	VSUBPS      Z0, Z5, Z5
+	VFMADD231PS Z5, Z5, Z1
+	ADDQ        $+64, DX
+	SUBQ        $+16, CX
+	JMP         single
+
+rest:
+	TESTQ       CX, CX
+	JZ          done
+	MOVL        $0x00000001, BX
+	SHLL        CL, BX
+	DECL        BX
+	KMOVW       BX, K1
+	VMOVUPS.Z   (AX)(DX*1), K1, Z5
+	VSUBPS      Z0, Z5, Z5
+	VMOVAPS.Z   Z5, K1, Z5
+	VFMADD231PS Z5, Z5, Z1
+
+done:
+	VADDPS        Z3, Z1, Z1
+	VADDPS        Z4, Z2, Z2
+	VADDPS        Z2, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPS        X0, X1, X1
+	VPERMILPS     $0x4e, X1, X0
+	VADDPS        X0, X1, X1
+	VPERMILPS     $0xb1, X1, X0
+	VADDPS        X0, X1, X1
+	MOVSS         X1, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func vecAddSquares512(acc *float32, x *float32, m *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·vecAddSquares512(SB), NOSPLIT, $0-32
+	MOVQ acc+0(FP), AX
+	MOVQ acc+0(FP), DX
+	MOVQ x+8(FP), BX
+	MOVQ m+16(FP), SI
+	MOVQ n+24(FP), CX
+	XORQ DI, DI
+
+group:
+	CMPQ        CX, $+32
+	JL          single
+	VMOVUPS     (DX)(DI*1), Z0
+	VMOVUPS     64(DX)(DI*1), Z1
+	VMOVUPS     (BX)(DI*1), Z2
+	VMOVUPS     64(BX)(DI*1), Z3
+	VMOVUPS     (SI)(DI*1), Z4
+	VMOVUPS     64(SI)(DI*1), Z5
+	VSUBPS      Z4, Z2, Z2
+	VFMADD231PS Z2, Z2, Z0
+	VMOVUPS     Z0, (AX)(DI*1)
+	VSUBPS      Z5, Z3, Z3
+	VFMADD231PS Z3, Z3, Z1
+	VMOVUPS     Z1, 64(AX)(DI*1)
+	ADDQ        $+128, DI
+	SUBQ        $+32, CX
+	JMP         group
+
+single:
+	CMPQ        CX, $+16
+	JL          rest
+	VMOVUPS     (DX)(DI*1), Z0
+	VMOVUPS     (BX)(DI*1), Z1
+	VMOVUPS     (SI)(DI*1), Z2
+	VSUBPS      Z2, Z1, Z1
+	VFMADD231PS Z1, Z1, Z0
+	VMOVUPS     Z0, (AX)(DI*1)
+	ADDQ        $+64, DI
+	SUBQ        $+16, CX
+	JMP         single
+
+rest:
+	TESTQ       CX, CX
+	JZ          done
+	MOVL        $0x00000001, R8
+	SHLL        CL, R8
+	DECL        R8
+	KMOVW       R8, K1
+	VMOVUPS.Z   (DX)(DI*1), K1, Z0
+	VMOVUPS.Z   (BX)(DI*1), K1, Z1
+	VMOVUPS.Z   (SI)(DI*1), K1, Z2
+	VSUBPS      Z2, Z1, Z1
+	VFMADD231PS Z1, Z1, Z0
+	VMOVUPS     Z0, K1, (AX)(DI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecNormRow512(y *float32, x *float32, gamma *float32, b *float32, n int, mean float32, rstd float32)
+// Requires: AVX, AVX512F, SSE
+TEXT ·vecNormRow512(SB), NOSPLIT, $0-48
+	MOVSS        mean+40(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        rstd+44(FP), X1
+	VBROADCASTSS X1, Z1
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), DX
+	MOVQ         gamma+16(FP), BX
+	MOVQ         b+24(FP), SI
+	MOVQ         n+32(FP), CX
+	XORQ         DI, DI
+
+group:
+	CMPQ        CX, $+32
+	JL          single
+	VMOVUPS     (DX)(DI*1), Z2
+	VMOVUPS     64(DX)(DI*1), Z3
+	VMOVUPS     (BX)(DI*1), Z4
+	VMOVUPS     64(BX)(DI*1), Z5
+	VMOVUPS     (SI)(DI*1), Z6
+	VMOVUPS     64(SI)(DI*1), Z7
+	VSUBPS      Z0, Z2, Z2
+	VMULPS      Z1, Z2, Z2
+	VFMADD213PS Z6, Z4, Z2
+	VMOVUPS     Z2, (AX)(DI*1)
+	VSUBPS      Z0, Z3, Z3
+	VMULPS      Z1, Z3, Z3
+	VFMADD213PS Z7, Z5, Z3
+	VMOVUPS     Z3, 64(AX)(DI*1)
+	ADDQ        $+128, DI
+	SUBQ        $+32, CX
+	JMP         group
+
+single:
+	CMPQ        CX, $+16
+	JL          rest
+	VMOVUPS     (DX)(DI*1), Z2
+	VMOVUPS     (BX)(DI*1), Z3
+	VMOVUPS     (SI)(DI*1), Z4
+	VSUBPS      Z0, Z2, Z2
+	VMULPS      Z1, Z2, Z2
+	VFMADD213PS Z4, Z3, Z2
+	VMOVUPS     Z2, (AX)(DI*1)
+	ADDQ        $+64, DI
+	SUBQ        $+16, CX
+	JMP         single
+
+rest:
+	TESTQ       CX, CX
+	JZ          done
+	MOVL        $0x00000001, R8
+	SHLL        CL, R8
+	DECL        R8
+	KMOVW       R8, K1
+	VMOVUPS.Z   (DX)(DI*1), K1, Z2
+	VMOVUPS.Z   (BX)(DI*1), K1, Z3
+	VMOVUPS.Z   (SI)(DI*1), K1, Z4
+	VSUBPS      Z0, Z2, Z2
+	VMULPS      Z1, Z2, Z2
+	VFMADD213PS Z4, Z3, Z2
+	VMOVUPS     Z2, K1, (AX)(DI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecNormChannels512(y *float32, x *float32, m *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·vecNormChannels512(SB), NOSPLIT, $0-48
+	MOVQ y+0(FP), AX
+	MOVQ x+8(FP), DX
+	MOVQ m+16(FP), BX
+	MOVQ a+24(FP), SI
+	MOVQ b+32(FP), DI
+	MOVQ n+40(FP), CX
+	XORQ R8, R8
+
+group:
+	CMPQ        CX, $+32
+	JL          single
+	VMOVUPS     (DX)(R8*1), Z0
+	VMOVUPS     64(DX)(R8*1), Z1
+	VMOVUPS     (BX)(R8*1), Z2
+	VMOVUPS     64(BX)(R8*1), Z3
+	VMOVUPS     (SI)(R8*1), Z4
+	VMOVUPS     64(SI)(R8*1), Z5
+	VMOVUPS     (DI)(R8*1), Z6
+	VMOVUPS     64(DI)(R8*1), Z7
+	VSUBPS      Z2, Z0, Z0
+	VFMADD213PS Z6, Z4, Z0
+	VMOVUPS     Z0, (AX)(R8*1)
+	VSUBPS      Z3, Z1, Z1
+	VFMADD213PS Z7, Z5, Z1
+	VMOVUPS     Z1, 64(AX)(R8*1)
+	ADDQ        $+128, R8
+	SUBQ        $+32, CX
+	JMP         group
+
+single:
+	CMPQ        CX, $+16
+	JL          rest
+	VMOVUPS     (DX)(R8*1), Z0
+	VMOVUPS     (BX)(R8*1), Z1
+	VMOVUPS     (SI)(R8*1), Z2
+	VMOVUPS     (DI)(R8*1), Z3
+	VSUBPS      Z1, Z0, Z0
+	VFMADD213PS Z3, Z2, Z0
+	VMOVUPS     Z0, (AX)(R8*1)
+	ADDQ        $+64, R8
+	SUBQ        $+16, CX
+	JMP         single
+
+rest:
+	TESTQ       CX, CX
+	JZ          done
+	MOVL        $0x00000001, R9
+	SHLL        CL, R9
+	DECL        R9
+	KMOVW       R9, K1
+	VMOVUPS.Z   (DX)(R8*1), K1, Z0
+	VMOVUPS.Z   (BX)(R8*1), K1, Z1
+	VMOVUPS.Z   (SI)(R8*1), K1, Z2
+	VMOVUPS.Z   (DI)(R8*1), K1, Z3
+	VSUBPS      Z1, Z0, Z0
+	VFMADD213PS Z3, Z2, Z0
+	VMOVUPS     Z0, K1, (AX)(R8*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecSilu512(dst *float32, a *float32, b *float32, c *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecSilu512(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ a+8(FP), DX
+	MOVQ n+32(FP), CX
+	XORQ BX, BX
+
+single:
+	CMPQ              CX, $+16
+	JL                rest
+	VMOVUPS           (DX)(BX*1), Z0
+	VORPS.BCST        c16_80000000<>+0(SB), Z0, Z1
+	VMOVAPS           Z1, Z1
+	VBROADCASTSS      c16_42b20000<>+0(SB), Z4
+	VMINPS            Z1, Z4, Z1
+	VBROADCASTSS      c16_c2d00000<>+0(SB), Z4
+	VMAXPS            Z1, Z4, Z1
+	VMULPS.BCST       c16_3fb8aa3b<>+0(SB), Z1, Z4
+	VRNDSCALEPS       $0x08, Z4, Z4
+	VMOVAPS           Z1, Z1
+	VFNMADD231PS.BCST c16_3f317217<>+0(SB), Z4, Z1
+	VFNMADD231PS.BCST c16_3377d1cf<>+0(SB), Z4, Z1
+	VBROADCASTSS      c16_3ab42f76<>+0(SB), Z5
+	VFMADD213PS.BCST  c16_3c091e9d<>+0(SB), Z1, Z5
+	VFMADD213PS.BCST  c16_3d2aadc7<>+0(SB), Z1, Z5
+	VFMADD213PS.BCST  c16_3e2aaa46<>+0(SB), Z1, Z5
+	VFMADD213PS.BCST  c16_3efffffc<>+0(SB), Z1, Z5
+	VMULPS            Z1, Z1, Z6
+	VFMADD213PS       Z1, Z6, Z5
+	VADDPS.BCST       c16_3f800000<>+0(SB), Z5, Z5
+	VSCALEFPS         Z4, Z5, Z5
+	VADDPS.BCST       c16_3f800000<>+0(SB), Z5, Z1
+	VCMPPS.BCST       $0x01, c16_00000000<>+0(SB), Z0, K1
+	VBROADCASTSS      c16_3f800000<>+0(SB), Z4
+	VBLENDMPS         Z5, Z4, K1, Z2
+	VDIVPS            Z1, Z2, Z2
+	VMULPS            Z0, Z2, Z2
+	VMOVUPS           Z2, (AX)(BX*1)
+	ADDQ              $+64, BX
+	SUBQ              $+16, CX
+	JMP               single
+
+rest:
+	TESTQ             CX, CX
+	JZ                done
+	MOVL              $0x00000001, SI
+	SHLL              CL, SI
+	DECL              SI
+	KMOVW             SI, K1
+	VMOVUPS.Z         (DX)(BX*1), K1, Z0
+	VORPS.BCST        c16_80000000<>+0(SB), Z0, Z1
+	VMOVAPS           Z1, Z1
+	VBROADCASTSS      c16_42b20000<>+0(SB), Z2
+	VMINPS            Z1, Z2, Z1
+	VBROADCASTSS      c16_c2d00000<>+0(SB), Z2
+	VMAXPS            Z1, Z2, Z1
+	VMULPS.BCST       c16_3fb8aa3b<>+0(SB), Z1, Z2
+	VRNDSCALEPS       $0x08, Z2, Z2
+	VMOVAPS           Z1, Z1
+	VFNMADD231PS.BCST c16_3f317217<>+0(SB), Z2, Z1
+	VFNMADD231PS.BCST c16_3377d1cf<>+0(SB), Z2, Z1
+	VBROADCASTSS      c16_3ab42f76<>+0(SB), Z4
+	VFMADD213PS.BCST  c16_3c091e9d<>+0(SB), Z1, Z4
+	VFMADD213PS.BCST  c16_3d2aadc7<>+0(SB), Z1, Z4
+	VFMADD213PS.BCST  c16_3e2aaa46<>+0(SB), Z1, Z4
+	VFMADD213PS.BCST  c16_3efffffc<>+0(SB), Z1, Z4
+	VMULPS            Z1, Z1, Z5
+	VFMADD213PS       Z1, Z5, Z4
+	VADDPS.BCST       c16_3f800000<>+0(SB), Z4, Z4
+	VSCALEFPS         Z2, Z4, Z4
+	VADDPS.BCST       c16_3f800000<>+0(SB), Z4, Z1
+	VCMPPS.BCST       $0x01, c16_00000000<>+0(SB), Z0, K2
+	VBROADCASTSS      c16_3f800000<>+0(SB), Z2
+	VBLENDMPS         Z4, Z2, K2, Z3
+	VDIVPS            Z1, Z3, Z3
+	VMULPS            Z0, Z3, Z3
+	VMOVUPS           Z3, K1, (AX)(BX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecSiluGrad512(dst *float32, a *float32, b *float32, c *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecSiluGrad512(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ a+8(FP), DX
+	MOVQ b+16(FP), BX
+	MOVQ n+32(FP), CX
+	XORQ SI, SI
+
+single:
+	CMPQ              CX, $+16
+	JL                rest
+	VMOVUPS           (DX)(SI*1), Z0
+	VMOVUPS           (BX)(SI*1), Z1
+	VORPS.BCST        c16_80000000<>+0(SB), Z1, Z2
+	VMOVAPS           Z2, Z2
+	VBROADCASTSS      c16_42b20000<>+0(SB), Z5
+	VMINPS            Z2, Z5, Z2
+	VBROADCASTSS      c16_c2d00000<>+0(SB), Z5
+	VMAXPS            Z2, Z5, Z2
+	VMULPS.BCST       c16_3fb8aa3b<>+0(SB), Z2, Z5
+	VRNDSCALEPS       $0x08, Z5, Z5
+	VMOVAPS           Z2, Z2
+	VFNMADD231PS.BCST c16_3f317217<>+0(SB), Z5, Z2
+	VFNMADD231PS.BCST c16_3377d1cf<>+0(SB), Z5, Z2
+	VBROADCASTSS      c16_3ab42f76<>+0(SB), Z6
+	VFMADD213PS.BCST  c16_3c091e9d<>+0(SB), Z2, Z6
+	VFMADD213PS.BCST  c16_3d2aadc7<>+0(SB), Z2, Z6
+	VFMADD213PS.BCST  c16_3e2aaa46<>+0(SB), Z2, Z6
+	VFMADD213PS.BCST  c16_3efffffc<>+0(SB), Z2, Z6
+	VMULPS            Z2, Z2, Z7
+	VFMADD213PS       Z2, Z7, Z6
+	VADDPS.BCST       c16_3f800000<>+0(SB), Z6, Z6
+	VSCALEFPS         Z5, Z6, Z6
+	VADDPS.BCST       c16_3f800000<>+0(SB), Z6, Z2
+	VCMPPS.BCST       $0x01, c16_00000000<>+0(SB), Z1, K1
+	VBROADCASTSS      c16_3f800000<>+0(SB), Z5
+	VBLENDMPS         Z6, Z5, K1, Z3
+	VDIVPS            Z2, Z3, Z3
+	VBROADCASTSS      c16_3f800000<>+0(SB), Z2
+	VSUBPS            Z3, Z2, Z2
+	VFMADD213PS.BCST  c16_3f800000<>+0(SB), Z1, Z2
+	VMULPS            Z3, Z2, Z2
+	VMULPS            Z0, Z2, Z2
+	VMOVUPS           Z2, (AX)(SI*1)
+	ADDQ              $+64, SI
+	SUBQ              $+16, CX
+	JMP               single
+
+rest:
+	TESTQ             CX, CX
+	JZ                done
+	MOVL              $0x00000001, DI
+	SHLL              CL, DI
+	DECL              DI
+	KMOVW             DI, K1
+	VMOVUPS.Z         (DX)(SI*1), K1, Z0
+	VMOVUPS.Z         (BX)(SI*1), K1, Z1
+	VORPS.BCST        c16_80000000<>+0(SB), Z1, Z2
+	VMOVAPS           Z2, Z2
+	VBROADCASTSS      c16_42b20000<>+0(SB), Z3
+	VMINPS            Z2, Z3, Z2
+	VBROADCASTSS      c16_c2d00000<>+0(SB), Z3
+	VMAXPS            Z2, Z3, Z2
+	VMULPS.BCST       c16_3fb8aa3b<>+0(SB), Z2, Z3
+	VRNDSCALEPS       $0x08, Z3, Z3
+	VMOVAPS           Z2, Z2
+	VFNMADD231PS.BCST c16_3f317217<>+0(SB), Z3, Z2
+	VFNMADD231PS.BCST c16_3377d1cf<>+0(SB), Z3, Z2
+	VBROADCASTSS      c16_3ab42f76<>+0(SB), Z5
+	VFMADD213PS.BCST  c16_3c091e9d<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c16_3d2aadc7<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c16_3e2aaa46<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c16_3efffffc<>+0(SB), Z2, Z5
+	VMULPS            Z2, Z2, Z6
+	VFMADD213PS       Z2, Z6, Z5
+	VADDPS.BCST       c16_3f800000<>+0(SB), Z5, Z5
+	VSCALEFPS         Z3, Z5, Z5
+	VADDPS.BCST       c16_3f800000<>+0(SB), Z5, Z2
+	VCMPPS.BCST       $0x01, c16_00000000<>+0(SB), Z1, K2
+	VBROADCASTSS      c16_3f800000<>+0(SB), Z3
+	VBLENDMPS         Z5, Z3, K2, Z4
+	VDIVPS            Z2, Z4, Z4
+	VBROADCASTSS      c16_3f800000<>+0(SB), Z2
+	VSUBPS            Z4, Z2, Z2
+	VFMADD213PS.BCST  c16_3f800000<>+0(SB), Z1, Z2
+	VMULPS            Z4, Z2, Z2
+	VMULPS            Z0, Z2, Z2
+	VMOVUPS           Z2, K1, (AX)(SI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecNormSums512(dz *float32, x *float32, gamma *float32, shift *float32, scale *float32, n int, mean float32, rstd float32) (s1 float32, s2 float32)
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·vecNormSums512(SB), NOSPLIT, $0-64
+	MOVSS        mean+48(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        rstd+52(FP), X1
+	VBROADCASTSS X1, Z1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+	VXORPS       Z4, Z4, Z4
+	VXORPS       Z5, Z5, Z5
+	MOVQ         shift+24(FP), AX
+	MOVQ         scale+32(FP), DX
+	MOVQ         shift+24(FP), BX
+	MOVQ         scale+32(FP), SI
+	MOVQ         dz+0(FP), DI
+	MOVQ         x+8(FP), R8
+	MOVQ         gamma+16(FP), R9
+	MOVQ         n+40(FP), CX
+	XORQ         R10, R10
+
+group:
+	CMPQ        CX, $+32
+	JL          single
+	VMOVUPS     (BX)(R10*1), Z6
+	VMOVUPS     64(BX)(R10*1), Z7
+	VMOVUPS     (SI)(R10*1), Z8
+	VMOVUPS     64(SI)(R10*1), Z9
+	VMOVUPS     (DI)(R10*1), Z10
+	VMOVUPS     64(DI)(R10*1), Z11
+	VMOVUPS     (R8)(R10*1), Z12
+	VMOVUPS     64(R8)(R10*1), Z13
+	VMOVUPS     (R9)(R10*1), Z14
+	VMOVUPS     64(R9)(R10*1), Z15
+	VSUBPS      Z0, Z12, Z12
+	VMULPS      Z1, Z12, Z12
+	VADDPS      Z10, Z6, Z6
+	VFMADD231PS Z12, Z10, Z8
+	VMULPS      Z10, Z14, Z14
+	VADDPS      Z14, Z2, Z2
+	VFMADD231PS Z12, Z14, Z4
+	VMOVUPS     Z6, (AX)(R10*1)
+	VMOVUPS     Z8, (DX)(R10*1)
+	VSUBPS      Z0, Z13, Z13
+	VMULPS      Z1, Z13, Z13
+	VADDPS      Z11, Z7, Z7
+	VFMADD231PS Z13, Z11, Z9
+	VMULPS      Z11, Z15, Z15
+	VADDPS      Z15, Z3, Z3
+	VFMADD231PS Z13, Z15, Z5
+	VMOVUPS     Z7, 64(AX)(R10*1)
+	VMOVUPS     Z9, 64(DX)(R10*1)
+	ADDQ        $+128, R10
+	SUBQ        $+32, CX
+	JMP         group
+
+single:
+	CMPQ        CX, $+16
+	JL          rest
+	VMOVUPS     (BX)(R10*1), Z6
+	VMOVUPS     (SI)(R10*1), Z7
+	VMOVUPS     (DI)(R10*1), Z8
+	VMOVUPS     (R8)(R10*1), Z9
+	VMOVUPS     (R9)(R10*1), Z10
+	VSUBPS      Z0, Z9, Z9
+	VMULPS      Z1, Z9, Z9
+	VADDPS      Z8, Z6, Z6
+	VFMADD231PS Z9, Z8, Z7
+	VMULPS      Z8, Z10, Z10
+	VADDPS      Z10, Z2, Z2
+	VFMADD231PS Z9, Z10, Z4
+	VMOVUPS     Z6, (AX)(R10*1)
+	VMOVUPS     Z7, (DX)(R10*1)
+	ADDQ        $+64, R10
+	SUBQ        $+16, CX
+	JMP         single
+
+rest:
+	TESTQ       CX, CX
+	JZ          done
+	MOVL        $0x00000001, R11
+	SHLL        CL, R11
+	DECL        R11
+	KMOVW       R11, K1
+	VMOVUPS.Z   (BX)(R10*1), K1, Z6
+	VMOVUPS.Z   (SI)(R10*1), K1, Z7
+	VMOVUPS.Z   (DI)(R10*1), K1, Z8
+	VMOVUPS.Z   (R8)(R10*1), K1, Z9
+	VMOVUPS.Z   (R9)(R10*1), K1, Z10
+	VSUBPS      Z0, Z9, Z9
+	VMULPS      Z1, Z9, Z9
+	VADDPS      Z8, Z6, Z6
+	VFMADD231PS Z9, Z8, Z7
+	VMULPS      Z8, Z10, Z10
+	VADDPS      Z10, Z2, Z2
+	VFMADD231PS Z9, Z10, Z4
+	VMOVUPS     Z6, K1, (AX)(R10*1)
+	VMOVUPS     Z7, K1, (DX)(R10*1)
+
+done:
+	VADDPS        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPS        Y0, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X0
+	VADDPS        X0, X2, X2
+	VPERMILPS     $0x4e, X2, X0
+	VADDPS        X0, X2, X2
+	VPERMILPS     $0xb1, X2, X0
+	VADDPS        X0, X2, X2
+	MOVSS         X2, s1+56(FP)
+	VADDPS        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y0
+	VADDPS        Y0, Y4, Y4
+	VEXTRACTF128  $0x01, Y4, X0
+	VADDPS        X0, X4, X4
+	VPERMILPS     $0x4e, X4, X0
+	VADDPS        X0, X4, X4
+	VPERMILPS     $0xb1, X4, X0
+	VADDPS        X0, X4, X4
+	MOVSS         X4, s2+60(FP)
+	VZEROUPPER
+	RET
+
+// func vecNormGradRow512(dx *float32, dz *float32, x *float32, gamma *float32, n int, mean float32, rstd float32, m1 float32, m2 float32)
+// Requires: AVX, AVX512F, SSE
+TEXT ·vecNormGradRow512(SB), NOSPLIT, $0-56
+	MOVSS        mean+40(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        rstd+44(FP), X1
+	VBROADCASTSS X1, Z1
+	MOVSS        m1+48(FP), X2
+	VBROADCASTSS X2, Z2
+	MOVSS        m2+52(FP), X3
+	VBROADCASTSS X3, Z3
+	MOVQ         dx+0(FP), AX
+	MOVQ         dz+8(FP), DX
+	MOVQ         x+16(FP), BX
+	MOVQ         gamma+24(FP), SI
+	MOVQ         n+32(FP), CX
+	XORQ         DI, DI
+
+group:
+	CMPQ         CX, $+32
+	JL           single
+	VMOVUPS      (DX)(DI*1), Z4
+	VMOVUPS      64(DX)(DI*1), Z5
+	VMOVUPS      (BX)(DI*1), Z6
+	VMOVUPS      64(BX)(DI*1), Z7
+	VMOVUPS      (SI)(DI*1), Z8
+	VMOVUPS      64(SI)(DI*1), Z9
+	VSUBPS       Z0, Z6, Z6
+	VMULPS       Z1, Z6, Z6
+	VMULPS       Z8, Z4, Z4
+	VSUBPS       Z2, Z4, Z4
+	VFNMADD231PS Z3, Z6, Z4
+	VMULPS       Z1, Z4, Z4
+	VMOVUPS      Z4, (AX)(DI*1)
+	VSUBPS       Z0, Z7, Z7
+	VMULPS       Z1, Z7, Z7
+	VMULPS       Z9, Z5, Z5
+	VSUBPS       Z2, Z5, Z5
+	VFNMADD231PS Z3, Z7, Z5
+	VMULPS       Z1, Z5, Z5
+	VMOVUPS      Z5, 64(AX)(DI*1)
+	ADDQ         $+128, DI
+	SUBQ         $+32, CX
+	JMP          group
+
+single:
+	CMPQ         CX, $+16
+	JL           rest
+	VMOVUPS      (DX)(DI*1), Z4
+	VMOVUPS      (BX)(DI*1), Z5
+	VMOVUPS      (SI)(DI*1), Z6
+	VSUBPS       Z0, Z5, Z5
+	VMULPS       Z1, Z5, Z5
+	VMULPS       Z6, Z4, Z4
+	VSUBPS       Z2, Z4, Z4
+	VFNMADD231PS Z3, Z5, Z4
+	VMULPS       Z1, Z4, Z4
+	VMOVUPS      Z4, (AX)(DI*1)
+	ADDQ         $+64, DI
+	SUBQ         $+16, CX
+	JMP          single
+
+rest:
+	TESTQ        CX, CX
+	JZ           done
+	MOVL         $0x00000001, R8
+	SHLL         CL, R8
+	DECL         R8
+	KMOVW        R8, K1
+	VMOVUPS.Z    (DX)(DI*1), K1, Z4
+	VMOVUPS.Z    (BX)(DI*1), K1, Z5
+	VMOVUPS.Z    (SI)(DI*1), K1, Z6
+	VSUBPS       Z0, Z5, Z5
+	VMULPS       Z1, Z5, Z5
+	VMULPS       Z6, Z4, Z4
+	VSUBPS       Z2, Z4, Z4
+	VFNMADD231PS Z3, Z5, Z4
+	VMULPS       Z1, Z4, Z4
+	VMOVUPS      Z4, K1, (AX)(DI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecAddProducts512(sum *float32, dot *float32, dz *float32, x *float32, m *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·vecAddProducts512(SB), NOSPLIT, $0-48
+	MOVQ sum+0(FP), AX
+	MOVQ dot+8(FP), DX
+	MOVQ sum+0(FP), BX
+	MOVQ dot+8(FP), SI
+	MOVQ dz+16(FP), DI
+	MOVQ x+24(FP), R8
+	MOVQ m+32(FP), R9
+	MOVQ n+40(FP), CX
+	XORQ R10, R10
+
+group:
+	CMPQ        CX, $+32
+	JL          single
+	VMOVUPS     (BX)(R10*1), Z0
+	VMOVUPS     64(BX)(R10*1), Z1
+	VMOVUPS     (SI)(R10*1), Z2
+	VMOVUPS     64(SI)(R10*1), Z3
+	VMOVUPS     (DI)(R10*1), Z4
+	VMOVUPS     64(DI)(R10*1), Z5
+	VMOVUPS     (R8)(R10*1), Z6
+	VMOVUPS     64(R8)(R10*1), Z7
+	VMOVUPS     (R9)(R10*1), Z8
+	VMOVUPS     64(R9)(R10*1), Z9
+	VADDPS      Z4, Z0, Z0
+	VSUBPS      Z8, Z6, Z6
+	VFMADD231PS Z6, Z4, Z2
+	VMOVUPS     Z0, (AX)(R10*1)
+	VMOVUPS     Z2, (DX)(R10*1)
+	VADDPS      Z5, Z1, Z1
+	VSUBPS      Z9, Z7, Z7
+	VFMADD231PS Z7, Z5, Z3
+	VMOVUPS     Z1, 64(AX)(R10*1)
+	VMOVUPS     Z3, 64(DX)(R10*1)
+	ADDQ        $+128, R10
+	SUBQ        $+32, CX
+	JMP         group
+
+single:
+	CMPQ        CX, $+16
+	JL          rest
+	VMOVUPS     (BX)(R10*1), Z0
+	VMOVUPS     (SI)(R10*1), Z1
+	VMOVUPS     (DI)(R10*1), Z2
+	VMOVUPS     (R8)(R10*1), Z3
+	VMOVUPS     (R9)(R10*1), Z4
+	VADDPS      Z2, Z0, Z0
+	VSUBPS      Z4, Z3, Z3
+	VFMADD231PS Z3, Z2, Z1
+	VMOVUPS     Z0, (AX)(R10*1)
+	VMOVUPS     Z1, (DX)(R10*1)
+	ADDQ        $+64, R10
+	SUBQ        $+16, CX
+	JMP         single
+
+rest:
+	TESTQ       CX, CX
+	JZ          done
+	MOVL        $0x00000001, R11
+	SHLL        CL, R11
+	DECL        R11
+	KMOVW       R11, K1
+	VMOVUPS.Z   (BX)(R10*1), K1, Z0
+	VMOVUPS.Z   (SI)(R10*1), K1, Z1
+	VMOVUPS.Z   (DI)(R10*1), K1, Z2
+	VMOVUPS.Z   (R8)(R10*1), K1, Z3
+	VMOVUPS.Z   (R9)(R10*1), K1, Z4
+	VADDPS      Z2, Z0, Z0
+	VSUBPS      Z4, Z3, Z3
+	VFMADD231PS Z3, Z2, Z1
+	VMOVUPS     Z0, K1, (AX)(R10*1)
+	VMOVUPS     Z1, K1, (DX)(R10*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecNormGradChannels512(dx *float32, dz *float32, x *float32, a *float32, q *float32, m *float32, r *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·vecNormGradChannels512(SB), NOSPLIT, $0-64
+	MOVQ dx+0(FP), AX
+	MOVQ dz+8(FP), DX
+	MOVQ x+16(FP), BX
+	MOVQ a+24(FP), SI
+	MOVQ q+32(FP), DI
+	MOVQ m+40(FP), R8
+	MOVQ r+48(FP), R9
+	MOVQ n+56(FP), CX
+	XORQ R10, R10
+
+single:
+	CMPQ        CX, $+16
+	JL          rest
+	VMOVUPS     (DX)(R10*1), Z0
+	VMOVUPS     (BX)(R10*1), Z1
+	VMOVUPS     (SI)(R10*1), Z2
+	VMOVUPS     (DI)(R10*1), Z3
+	VMOVUPS     (R8)(R10*1), Z4
+	VMOVUPS     (R9)(R10*1), Z5
+	VSUBPS      Z4, Z1, Z1
+	VFMADD213PS Z5, Z3, Z1
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS     Z1, (AX)(R10*1)
+	ADDQ        $+64, R10
+	SUBQ        $+16, CX
+	JMP         single
+
+rest:
+	TESTQ       CX, CX
+	JZ          done
+	MOVL        $0x00000001, R11
+	SHLL        CL, R11
+	DECL        R11
+	KMOVW       R11, K1
+	VMOVUPS.Z   (DX)(R10*1), K1, Z0
+	VMOVUPS.Z   (BX)(R10*1), K1, Z1
+	VMOVUPS.Z   (SI)(R10*1), K1, Z2
+	VMOVUPS.Z   (DI)(R10*1), K1, Z3
+	VMOVUPS.Z   (R8)(R10*1), K1, Z4
+	VMOVUPS.Z   (R9)(R10*1), K1, Z5
+	VSUBPS      Z4, Z1, Z1
+	VFMADD213PS Z5, Z3, Z1
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS     Z1, K1, (AX)(R10*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecExpSum512(dst *float32, a *float32, n int, top float32) float32
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·vecExpSum512(SB), NOSPLIT, $0-36
+	MOVSS        top+24(FP), X0
+	VBROADCASTSS X0, Z0
+	VXORPS       Z1, Z1, Z1
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), DX
+	MOVQ         n+16(FP), CX
+	XORQ         BX, BX
+
+single:
+	CMPQ              CX, $+16
+	JL                rest
+	VMOVUPS           (DX)(BX*1), Z2
+	VSUBPS            Z0, Z2, Z2
+	VMOVAPS           Z2, Z2
+	VBROADCASTSS      c16_42b20000<>+0(SB), Z3
+	VMINPS            Z2, Z3, Z2
+	VBROADCASTSS      c16_c2d00000<>+0(SB), Z3
+	VMAXPS            Z2, Z3, Z2
+	VMULPS.BCST       c16_3fb8aa3b<>+0(SB), Z2, Z3
+	VRNDSCALEPS       $0x08, Z3, Z3
+	VMOVAPS           Z2, Z2
+	VFNMADD231PS.BCST c16_3f317217<>+0(SB), Z3, Z2
+	VFNMADD231PS.BCST c16_3377d1cf<>+0(SB), Z3, Z2
+	VBROADCASTSS      c16_3ab42f76<>+0(SB), Z4
+	VFMADD213PS.BCST  c16_3c091e9d<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c16_3d2aadc7<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c16_3e2aaa46<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c16_3efffffc<>+0(SB), Z2, Z4
+	VMULPS            Z2, Z2, Z5
+	VFMADD213PS       Z2, Z5, Z4
+	VADDPS.BCST       c16_3f800000<>+0(SB), Z4, Z4
+	VSCALEFPS         Z3, Z4, Z4
+	VADDPS            Z4, Z1, Z1
+	VMOVUPS           Z4, (AX)(BX*1)
+	ADDQ              $+64, BX
+	SUBQ              $+16, CX
+	JMP               single
+
+rest:
+	TESTQ             CX, CX
+	JZ                done
+	MOVL              $0x00000001, SI
+	SHLL              CL, SI
+	DECL              SI
+	KMOVW             SI, K1
+	VMOVUPS.Z         (DX)(BX*1), K1, Z2
+	VSUBPS            Z0, Z2, Z2
+	VMOVAPS           Z2, Z0
+	VBROADCASTSS      c16_42b20000<>+0(SB), Z2
+	VMINPS            Z0, Z2, Z0
+	VBROADCASTSS      c16_c2d00000<>+0(SB), Z2
+	VMAXPS            Z0, Z2, Z0
+	VMULPS.BCST       c16_3fb8aa3b<>+0(SB), Z0, Z2
+	VRNDSCALEPS       $0x08, Z2, Z2
+	VMOVAPS           Z0, Z0
+	VFNMADD231PS.BCST c16_3f317217<>+0(SB), Z2, Z0
+	VFNMADD231PS.BCST c16_3377d1cf<>+0(SB), Z2, Z0
+	VBROADCASTSS      c16_3ab42f76<>+0(SB), Z3
+	VFMADD213PS.BCST  c16_3c091e9d<>+0(SB), Z0, Z3
+	VFMADD213PS.BCST  c16_3d2aadc7<>+0(SB), Z0, Z3
+	VFMADD213PS.BCST  c16_3e2aaa46<>+0(SB), Z0, Z3
+	VFMADD213PS.BCST  c16_3efffffc<>+0(SB), Z0, Z3
+	VMULPS            Z0, Z0, Z4
+	VFMADD213PS       Z0, Z4, Z3
+	VADDPS.BCST       c16_3f800000<>+0(SB), Z3, Z3
+	VSCALEFPS         Z2, Z3, Z3
+	VMOVAPS.Z         Z3, K1, Z3
+	VADDPS            Z3, Z1, Z1
+	VMOVUPS           Z3, K1, (AX)(BX*1)
+
+done:
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPS        X0, X1, X1
+	VPERMILPS     $0x4e, X1, X0
+	VADDPS        X0, X1, X1
+	VPERMILPS     $0xb1, X1, X0
+	VADDPS        X0, X1, X1
+	MOVSS         X1, ret+32(FP)
+	VZEROUPPER
+	RET
+
+// func vecScale512(dst *float32, a *float32, n int, s float32)
+// Requires: AVX, AVX512F, SSE
+TEXT ·vecScale512(SB), NOSPLIT, $0-28
+	MOVSS        s+24(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), DX
+	MOVQ         n+16(FP), CX
+	XORQ         BX, BX
+
+group:
+	CMPQ    CX, $+64
+	JL      single
+	VMOVUPS (DX)(BX*1), Z1
+	VMOVUPS 64(DX)(BX*1), Z2
+	VMOVUPS 128(DX)(BX*1), Z3
+	VMOVUPS 192(DX)(BX*1), Z4
+	VMULPS  Z0, Z1, Z1
+	VMOVUPS Z1, (AX)(BX*1)
+	VMULPS  Z0, Z2, Z2
+	VMOVUPS Z2, 64(AX)(BX*1)
+	VMULPS  Z0, Z3, Z3
+	VMOVUPS Z3, 128(AX)(BX*1)
+	VMULPS  Z0, Z4, Z4
+	VMOVUPS Z4, 192(AX)(BX*1)
+	ADDQ    $+256, BX
+	SUBQ    $+64, CX
+	JMP     group
+
+single:
+	CMPQ    CX, $+16
+	JL      rest
+	VMOVUPS (DX)(BX*1), Z1
+	VMULPS  Z0, Z1, Z1
+	VMOVUPS Z1, (AX)(BX*1)
+	ADDQ    $+64, BX
+	SUBQ    $+16, CX
+	JMP     single
+
+rest:
+	TESTQ     CX, CX
+	JZ        done
+	MOVL      $0x00000001, SI
+	SHLL      CL, SI
+	DECL      SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (DX)(BX*1), K1, Z1
+	VMULPS    Z0, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)(BX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecDot512(a *float32, b *float32, n int) float32
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·vecDot512(SB), NOSPLIT, $0-28
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	MOVQ   a+0(FP), AX
+	MOVQ   b+8(FP), DX
+	MOVQ   n+16(FP), CX
+	XORQ   BX, BX
+
+group:
+	CMPQ        CX, $+64
+	JL          single
+	VMOVUPS     (AX)(BX*1), Z4
+	VMOVUPS     64(AX)(BX*1), Z5
+	VMOVUPS     128(AX)(BX*1), Z6
+	VMOVUPS     192(AX)(BX*1), Z7
+	VMOVUPS     (DX)(BX*1), Z8
+	VMOVUPS     64(DX)(BX*1), Z9
+	VMOVUPS     128(DX)(BX*1), Z10
+	VMOVUPS     192(DX)(BX*1), Z11
+	VFMADD231PS Z8, Z4, Z0
+	VFMADD231PS Z9, Z5, Z1
+	VFMADD231PS Z10, Z6, Z2
+	VFMADD231PS Z11, Z7, Z3
+	ADDQ        $+256, BX
+	SUBQ        $+64, CX
+	JMP         group
+
+single:
+	CMPQ        CX, $+16
+	JL          rest
+	VMOVUPS     (AX)(BX*1), Z4
+	VMOVUPS     (DX)(BX*1), Z5
+	VFMADD231PS Z5, Z4, Z0
+	ADDQ        $+64, BX
+	SUBQ        $+16, CX
+	JMP         single
+
+rest:
+	TESTQ       CX, CX
+	JZ          done
+	MOVL        $0x00000001, SI
+	SHLL        CL, SI
+	DECL        SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (AX)(BX*1), K1, Z4
+	VMOVUPS.Z   (DX)(BX*1), K1, Z5
+	VFMADD231PS Z5, Z4, Z0
+
+done:
+	VADDPS        Z2, Z0, Z0
+	VADDPS        Z3, Z1, Z1
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0x4e, X0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0xb1, X0, X1
+	VADDPS        X1, X0, X0
+	MOVSS         X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func vecSoftmaxGrad512(dx *float32, dy *float32, y *float32, n int, dot float32)
+// Requires: AVX, AVX512F, SSE
+TEXT ·vecSoftmaxGrad512(SB), NOSPLIT, $0-36
+	MOVSS        dot+32(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), DX
+	MOVQ         y+16(FP), BX
+	MOVQ         n+24(FP), CX
+	XORQ         SI, SI
+
+group:
+	CMPQ    CX, $+64
+	JL      single
+	VMOVUPS (DX)(SI*1), Z1
+	VMOVUPS 64(DX)(SI*1), Z2
+	VMOVUPS 128(DX)(SI*1), Z3
+	VMOVUPS 192(DX)(SI*1), Z4
+	VMOVUPS (BX)(SI*1), Z5
+	VMOVUPS 64(BX)(SI*1), Z6
+	VMOVUPS 128(BX)(SI*1), Z7
+	VMOVUPS 192(BX)(SI*1), Z8
+	VSUBPS  Z0, Z1, Z1
+	VMULPS  Z5, Z1, Z1
+	VMOVUPS Z1, (AX)(SI*1)
+	VSUBPS  Z0, Z2, Z2
+	VMULPS  Z6, Z2, Z2
+	VMOVUPS Z2, 64(AX)(SI*1)
+	VSUBPS  Z0, Z3, Z3
+	VMULPS  Z7, Z3, Z3
+	VMOVUPS Z3, 128(AX)(SI*1)
+	VSUBPS  Z0, Z4, Z4
+	VMULPS  Z8, Z4, Z4
+	VMOVUPS Z4, 192(AX)(SI*1)
+	ADDQ    $+256, SI
+	SUBQ    $+64, CX
+	JMP     group
+
+single:
+	CMPQ    CX, $+16
+	JL      rest
+	VMOVUPS (DX)(SI*1), Z1
+	VMOVUPS (BX)(SI*1), Z2
+	VSUBPS  Z0, Z1, Z1
+	VMULPS  Z2, Z1, Z1
+	VMOVUPS Z1, (AX)(SI*1)
+	ADDQ    $+64, SI
+	SUBQ    $+16, CX
+	JMP     single
+
+rest:
+	TESTQ     CX, CX
+	JZ        done
+	MOVL      $0x00000001, DI
+	SHLL      CL, DI
+	DECL      DI
+	KMOVW     DI, K1
+	VMOVUPS.Z (DX)(SI*1), K1, Z1
+	VMOVUPS.Z (BX)(SI*1), K1, Z2
+	VSUBPS    Z0, Z1, Z1
+	VMULPS    Z2, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)(SI*1)
+
+done:
+	VZEROUPPER
+	RET
+
 // func vecAdd256(dst *float32, a *float32, b *float32, c *float32, n int)
 // Requires: AVX
 TEXT ·vecAdd256(SB), NOSPLIT, $0-40
@@ -5725,5 +6778,1096 @@ done:
 	VUCOMISS     X0, X1
 	SETHI        AL
 	MOVB         AL, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func vecSquares256(a *float32, n int, mean float32) float32
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·vecSquares256(SB), NOSPLIT, $0-28
+	MOVSS        mean+16(FP), X0
+	VBROADCASTSS X0, Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	MOVQ         a+0(FP), AX
+	MOVQ         n+8(FP), CX
+	XORQ         DX, DX
+
+group:
+	CMPQ        CX, $+32
+	JL          single
+	VMOVUPS     (AX)(DX*1), Y5
+	VMOVUPS     32(AX)(DX*1), Y6
+	VMOVUPS     64(AX)(DX*1), Y7
+	VMOVUPS     96(AX)(DX*1), Y8
+	VSUBPS      Y0, Y5, Y5
+	VFMADD231PS Y5, Y5, Y1
+	VSUBPS      Y0, Y6, Y6
+	VFMADD231PS Y6, Y6, Y2
+	VSUBPS      Y0, Y7, Y7
+	VFMADD231PS Y7, Y7, Y3
+	VSUBPS      Y0, Y8, Y8
+	VFMADD231PS Y8, Y8, Y4
+	ADDQ        $+128, DX
+	SUBQ        $+32, CX
+	JMP         group
+
+single:
+	CMPQ        CX, $+8
+	JL          rest
+	VMOVUPS     (AX)(DX*1), Y5
+	VSUBPS      Y0, Y5, Y5
+	VFMADD231PS Y5, Y5, Y1
+	ADDQ        $+32, DX
+	SUBQ        $+8, CX
+	JMP         single
+
+rest:
+	TESTQ       CX, CX
+	JZ          done
+	LEAQ        tail<>+0(SB), BX
+	NEGQ        CX
+	VMOVUPS     32(BX)(CX*4), Y5
+	NEGQ        CX
+	VMASKMOVPS  (AX)(DX*1), Y5, Y6
+	VSUBPS      Y0, Y6, Y6
+	VANDPS      Y5, Y6, Y6
+	VFMADD231PS Y6, Y6, Y1
+
+done:
+	VADDPS       Y3, Y1, Y1
+	VADDPS       Y4, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X1
+	VPERMILPS    $0x4e, X1, X0
+	VADDPS       X0, X1, X1
+	VPERMILPS    $0xb1, X1, X0
+	VADDPS       X0, X1, X1
+	MOVSS        X1, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func vecAddSquares256(acc *float32, x *float32, m *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·vecAddSquares256(SB), NOSPLIT, $0-32
+	MOVQ acc+0(FP), AX
+	MOVQ acc+0(FP), CX
+	MOVQ x+8(FP), DX
+	MOVQ m+16(FP), BX
+	MOVQ n+24(FP), SI
+	XORQ DI, DI
+
+group:
+	CMPQ        SI, $+16
+	JL          single
+	VMOVUPS     (CX)(DI*1), Y0
+	VMOVUPS     32(CX)(DI*1), Y1
+	VMOVUPS     (DX)(DI*1), Y2
+	VMOVUPS     32(DX)(DI*1), Y3
+	VMOVUPS     (BX)(DI*1), Y4
+	VMOVUPS     32(BX)(DI*1), Y5
+	VSUBPS      Y4, Y2, Y2
+	VFMADD231PS Y2, Y2, Y0
+	VMOVUPS     Y0, (AX)(DI*1)
+	VSUBPS      Y5, Y3, Y3
+	VFMADD231PS Y3, Y3, Y1
+	VMOVUPS     Y1, 32(AX)(DI*1)
+	ADDQ        $+64, DI
+	SUBQ        $+16, SI
+	JMP         group
+
+single:
+	CMPQ        SI, $+8
+	JL          rest
+	VMOVUPS     (CX)(DI*1), Y0
+	VMOVUPS     (DX)(DI*1), Y1
+	VMOVUPS     (BX)(DI*1), Y2
+	VSUBPS      Y2, Y1, Y1
+	VFMADD231PS Y1, Y1, Y0
+	VMOVUPS     Y0, (AX)(DI*1)
+	ADDQ        $+32, DI
+	SUBQ        $+8, SI
+	JMP         single
+
+rest:
+	TESTQ       SI, SI
+	JZ          done
+	LEAQ        tail<>+0(SB), R8
+	NEGQ        SI
+	VMOVUPS     32(R8)(SI*4), Y0
+	NEGQ        SI
+	VMASKMOVPS  (CX)(DI*1), Y0, Y1
+	VMASKMOVPS  (DX)(DI*1), Y0, Y2
+	VMASKMOVPS  (BX)(DI*1), Y0, Y3
+	VSUBPS      Y3, Y2, Y2
+	VFMADD231PS Y2, Y2, Y1
+	VMASKMOVPS  Y1, Y0, (AX)(DI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecNormRow256(y *float32, x *float32, gamma *float32, b *float32, n int, mean float32, rstd float32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·vecNormRow256(SB), NOSPLIT, $0-48
+	MOVSS        mean+40(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVSS        rstd+44(FP), X1
+	VBROADCASTSS X1, Y1
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         gamma+16(FP), DX
+	MOVQ         b+24(FP), BX
+	MOVQ         n+32(FP), SI
+	XORQ         DI, DI
+
+group:
+	CMPQ        SI, $+16
+	JL          single
+	VMOVUPS     (CX)(DI*1), Y2
+	VMOVUPS     32(CX)(DI*1), Y3
+	VMOVUPS     (DX)(DI*1), Y4
+	VMOVUPS     32(DX)(DI*1), Y5
+	VMOVUPS     (BX)(DI*1), Y6
+	VMOVUPS     32(BX)(DI*1), Y7
+	VSUBPS      Y0, Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VFMADD213PS Y6, Y4, Y2
+	VMOVUPS     Y2, (AX)(DI*1)
+	VSUBPS      Y0, Y3, Y3
+	VMULPS      Y1, Y3, Y3
+	VFMADD213PS Y7, Y5, Y3
+	VMOVUPS     Y3, 32(AX)(DI*1)
+	ADDQ        $+64, DI
+	SUBQ        $+16, SI
+	JMP         group
+
+single:
+	CMPQ        SI, $+8
+	JL          rest
+	VMOVUPS     (CX)(DI*1), Y2
+	VMOVUPS     (DX)(DI*1), Y3
+	VMOVUPS     (BX)(DI*1), Y4
+	VSUBPS      Y0, Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VFMADD213PS Y4, Y3, Y2
+	VMOVUPS     Y2, (AX)(DI*1)
+	ADDQ        $+32, DI
+	SUBQ        $+8, SI
+	JMP         single
+
+rest:
+	TESTQ       SI, SI
+	JZ          done
+	LEAQ        tail<>+0(SB), R8
+	NEGQ        SI
+	VMOVUPS     32(R8)(SI*4), Y2
+	NEGQ        SI
+	VMASKMOVPS  (CX)(DI*1), Y2, Y3
+	VMASKMOVPS  (DX)(DI*1), Y2, Y4
+	VMASKMOVPS  (BX)(DI*1), Y2, Y5
+	VSUBPS      Y0, Y3, Y3
+	VMULPS      Y1, Y3, Y3
+	VFMADD213PS Y5, Y4, Y3
+	VMASKMOVPS  Y3, Y2, (AX)(DI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecNormChannels256(y *float32, x *float32, m *float32, a *float32, b *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·vecNormChannels256(SB), NOSPLIT, $0-48
+	MOVQ y+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ m+16(FP), DX
+	MOVQ a+24(FP), BX
+	MOVQ b+32(FP), SI
+	MOVQ n+40(FP), DI
+	XORQ R8, R8
+
+group:
+	CMPQ        DI, $+16
+	JL          single
+	VMOVUPS     (CX)(R8*1), Y0
+	VMOVUPS     32(CX)(R8*1), Y1
+	VMOVUPS     (DX)(R8*1), Y2
+	VMOVUPS     32(DX)(R8*1), Y3
+	VMOVUPS     (BX)(R8*1), Y4
+	VMOVUPS     32(BX)(R8*1), Y5
+	VMOVUPS     (SI)(R8*1), Y6
+	VMOVUPS     32(SI)(R8*1), Y7
+	VSUBPS      Y2, Y0, Y0
+	VFMADD213PS Y6, Y4, Y0
+	VMOVUPS     Y0, (AX)(R8*1)
+	VSUBPS      Y3, Y1, Y1
+	VFMADD213PS Y7, Y5, Y1
+	VMOVUPS     Y1, 32(AX)(R8*1)
+	ADDQ        $+64, R8
+	SUBQ        $+16, DI
+	JMP         group
+
+single:
+	CMPQ        DI, $+8
+	JL          rest
+	VMOVUPS     (CX)(R8*1), Y0
+	VMOVUPS     (DX)(R8*1), Y1
+	VMOVUPS     (BX)(R8*1), Y2
+	VMOVUPS     (SI)(R8*1), Y3
+	VSUBPS      Y1, Y0, Y0
+	VFMADD213PS Y3, Y2, Y0
+	VMOVUPS     Y0, (AX)(R8*1)
+	ADDQ        $+32, R8
+	SUBQ        $+8, DI
+	JMP         single
+
+rest:
+	TESTQ       DI, DI
+	JZ          done
+	LEAQ        tail<>+0(SB), R9
+	NEGQ        DI
+	VMOVUPS     32(R9)(DI*4), Y0
+	NEGQ        DI
+	VMASKMOVPS  (CX)(R8*1), Y0, Y1
+	VMASKMOVPS  (DX)(R8*1), Y0, Y2
+	VMASKMOVPS  (BX)(R8*1), Y0, Y3
+	VMASKMOVPS  (SI)(R8*1), Y0, Y4
+	VSUBPS      Y2, Y1, Y1
+	VFMADD213PS Y4, Y3, Y1
+	VMASKMOVPS  Y1, Y0, (AX)(R8*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecSilu256(dst *float32, a *float32, b *float32, c *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·vecSilu256(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ a+8(FP), CX
+	MOVQ n+32(FP), DX
+	XORQ BX, BX
+
+single:
+	CMPQ         DX, $+8
+	JL           rest
+	VMOVUPS      (CX)(BX*1), Y0
+	VORPS        c8_80000000<>+0(SB), Y0, Y1
+	VMOVAPS      Y1, Y1
+	VMOVUPS      c8_42b20000<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVUPS      c8_c2d00000<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMULPS       c8_3fb8aa3b<>+0(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS c8_3f317217<>+0(SB), Y2, Y1
+	VFNMADD231PS c8_3377d1cf<>+0(SB), Y2, Y1
+	VMOVUPS      c8_3ab42f76<>+0(SB), Y3
+	VFMADD213PS  c8_3c091e9d<>+0(SB), Y1, Y3
+	VFMADD213PS  c8_3d2aadc7<>+0(SB), Y1, Y3
+	VFMADD213PS  c8_3e2aaa46<>+0(SB), Y1, Y3
+	VFMADD213PS  c8_3efffffc<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y4
+	VFMADD213PS  Y1, Y4, Y3
+	VADDPS       c8_3f800000<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y1
+	VPSRAD       $0x01, Y1, Y2
+	VPSUBD       Y2, Y1, Y1
+	VPADDD       c8_0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       c8_0000007f<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y2, Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VADDPS       c8_3f800000<>+0(SB), Y3, Y1
+	VCMPPS       $0x01, c8_00000000<>+0(SB), Y0, Y2
+	VMOVUPS      c8_3f800000<>+0(SB), Y4
+	VBLENDVPS    Y2, Y3, Y4, Y2
+	VDIVPS       Y1, Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, (AX)(BX*1)
+	ADDQ         $+32, BX
+	SUBQ         $+8, DX
+	JMP          single
+
+rest:
+	TESTQ        DX, DX
+	JZ           done
+	LEAQ         tail<>+0(SB), SI
+	NEGQ         DX
+	VMOVUPS      32(SI)(DX*4), Y0
+	NEGQ         DX
+	VMASKMOVPS   (CX)(BX*1), Y0, Y1
+	VORPS        c8_80000000<>+0(SB), Y1, Y2
+	VMOVAPS      Y2, Y2
+	VMOVUPS      c8_42b20000<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      c8_c2d00000<>+0(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       c8_3fb8aa3b<>+0(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS c8_3f317217<>+0(SB), Y3, Y2
+	VFNMADD231PS c8_3377d1cf<>+0(SB), Y3, Y2
+	VMOVUPS      c8_3ab42f76<>+0(SB), Y4
+	VFMADD213PS  c8_3c091e9d<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3d2aadc7<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3e2aaa46<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3efffffc<>+0(SB), Y2, Y4
+	VMULPS       Y2, Y2, Y5
+	VFMADD213PS  Y2, Y5, Y4
+	VADDPS       c8_3f800000<>+0(SB), Y4, Y4
+	VCVTPS2DQ    Y3, Y2
+	VPSRAD       $0x01, Y2, Y3
+	VPSUBD       Y3, Y2, Y2
+	VPADDD       c8_0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       c8_0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       c8_3f800000<>+0(SB), Y4, Y2
+	VCMPPS       $0x01, c8_00000000<>+0(SB), Y1, Y3
+	VMOVUPS      c8_3f800000<>+0(SB), Y5
+	VBLENDVPS    Y3, Y4, Y5, Y3
+	VDIVPS       Y2, Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMASKMOVPS   Y3, Y0, (AX)(BX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecSiluGrad256(dst *float32, a *float32, b *float32, c *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·vecSiluGrad256(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ a+8(FP), CX
+	MOVQ b+16(FP), DX
+	MOVQ n+32(FP), BX
+	XORQ SI, SI
+
+single:
+	CMPQ         BX, $+8
+	JL           rest
+	VMOVUPS      (CX)(SI*1), Y0
+	VMOVUPS      (DX)(SI*1), Y1
+	VORPS        c8_80000000<>+0(SB), Y1, Y2
+	VMOVAPS      Y2, Y2
+	VMOVUPS      c8_42b20000<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      c8_c2d00000<>+0(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       c8_3fb8aa3b<>+0(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS c8_3f317217<>+0(SB), Y3, Y2
+	VFNMADD231PS c8_3377d1cf<>+0(SB), Y3, Y2
+	VMOVUPS      c8_3ab42f76<>+0(SB), Y4
+	VFMADD213PS  c8_3c091e9d<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3d2aadc7<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3e2aaa46<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3efffffc<>+0(SB), Y2, Y4
+	VMULPS       Y2, Y2, Y5
+	VFMADD213PS  Y2, Y5, Y4
+	VADDPS       c8_3f800000<>+0(SB), Y4, Y4
+	VCVTPS2DQ    Y3, Y2
+	VPSRAD       $0x01, Y2, Y3
+	VPSUBD       Y3, Y2, Y2
+	VPADDD       c8_0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       c8_0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       c8_3f800000<>+0(SB), Y4, Y2
+	VCMPPS       $0x01, c8_00000000<>+0(SB), Y1, Y3
+	VMOVUPS      c8_3f800000<>+0(SB), Y5
+	VBLENDVPS    Y3, Y4, Y5, Y3
+	VDIVPS       Y2, Y3, Y3
+	VMOVUPS      c8_3f800000<>+0(SB), Y2
+	VSUBPS       Y3, Y2, Y2
+	VFMADD213PS  c8_3f800000<>+0(SB), Y1, Y2
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, (AX)(SI*1)
+	ADDQ         $+32, SI
+	SUBQ         $+8, BX
+	JMP          single
+
+rest:
+	TESTQ        BX, BX
+	JZ           done
+	LEAQ         tail<>+0(SB), DI
+	NEGQ         BX
+	VMOVUPS      32(DI)(BX*4), Y0
+	NEGQ         BX
+	VMASKMOVPS   (CX)(SI*1), Y0, Y1
+	VMASKMOVPS   (DX)(SI*1), Y0, Y2
+	VORPS        c8_80000000<>+0(SB), Y2, Y3
+	VMOVAPS      Y3, Y3
+	VMOVUPS      c8_42b20000<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMOVUPS      c8_c2d00000<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMULPS       c8_3fb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c8_3f317217<>+0(SB), Y4, Y3
+	VFNMADD231PS c8_3377d1cf<>+0(SB), Y4, Y3
+	VMOVUPS      c8_3ab42f76<>+0(SB), Y5
+	VFMADD213PS  c8_3c091e9d<>+0(SB), Y3, Y5
+	VFMADD213PS  c8_3d2aadc7<>+0(SB), Y3, Y5
+	VFMADD213PS  c8_3e2aaa46<>+0(SB), Y3, Y5
+	VFMADD213PS  c8_3efffffc<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       c8_3f800000<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y3
+	VPSRAD       $0x01, Y3, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPADDD       c8_0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       c8_0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       c8_3f800000<>+0(SB), Y5, Y3
+	VCMPPS       $0x01, c8_00000000<>+0(SB), Y2, Y4
+	VMOVUPS      c8_3f800000<>+0(SB), Y6
+	VBLENDVPS    Y4, Y5, Y6, Y4
+	VDIVPS       Y3, Y4, Y4
+	VMOVUPS      c8_3f800000<>+0(SB), Y3
+	VSUBPS       Y4, Y3, Y3
+	VFMADD213PS  c8_3f800000<>+0(SB), Y2, Y3
+	VMULPS       Y4, Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMASKMOVPS   Y3, Y0, (AX)(SI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecNormSums256(dz *float32, x *float32, gamma *float32, shift *float32, scale *float32, n int, mean float32, rstd float32) (s1 float32, s2 float32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·vecNormSums256(SB), NOSPLIT, $0-64
+	MOVSS        mean+48(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVSS        rstd+52(FP), X1
+	VBROADCASTSS X1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	MOVQ         shift+24(FP), AX
+	MOVQ         scale+32(FP), CX
+	MOVQ         shift+24(FP), DX
+	MOVQ         scale+32(FP), BX
+	MOVQ         dz+0(FP), SI
+	MOVQ         x+8(FP), DI
+	MOVQ         gamma+16(FP), R8
+	MOVQ         n+40(FP), R9
+	XORQ         R10, R10
+
+group:
+	CMPQ        R9, $+16
+	JL          single
+	VMOVUPS     (DX)(R10*1), Y6
+	VMOVUPS     32(DX)(R10*1), Y7
+	VMOVUPS     (BX)(R10*1), Y8
+	VMOVUPS     32(BX)(R10*1), Y9
+	VMOVUPS     (SI)(R10*1), Y10
+	VMOVUPS     32(SI)(R10*1), Y11
+	VMOVUPS     (DI)(R10*1), Y12
+	VMOVUPS     32(DI)(R10*1), Y13
+	VMOVUPS     (R8)(R10*1), Y14
+	VMOVUPS     32(R8)(R10*1), Y15
+	VSUBPS      Y0, Y12, Y12
+	VMULPS      Y1, Y12, Y12
+	VADDPS      Y10, Y6, Y6
+	VFMADD231PS Y12, Y10, Y8
+	VMULPS      Y10, Y14, Y14
+	VADDPS      Y14, Y2, Y2
+	VFMADD231PS Y12, Y14, Y4
+	VMOVUPS     Y6, (AX)(R10*1)
+	VMOVUPS     Y8, (CX)(R10*1)
+	VSUBPS      Y0, Y13, Y13
+	VMULPS      Y1, Y13, Y13
+	VADDPS      Y11, Y7, Y7
+	VFMADD231PS Y13, Y11, Y9
+	VMULPS      Y11, Y15, Y15
+	VADDPS      Y15, Y3, Y3
+	VFMADD231PS Y13, Y15, Y5
+	VMOVUPS     Y7, 32(AX)(R10*1)
+	VMOVUPS     Y9, 32(CX)(R10*1)
+	ADDQ        $+64, R10
+	SUBQ        $+16, R9
+	JMP         group
+
+single:
+	CMPQ        R9, $+8
+	JL          rest
+	VMOVUPS     (DX)(R10*1), Y6
+	VMOVUPS     (BX)(R10*1), Y7
+	VMOVUPS     (SI)(R10*1), Y8
+	VMOVUPS     (DI)(R10*1), Y9
+	VMOVUPS     (R8)(R10*1), Y10
+	VSUBPS      Y0, Y9, Y9
+	VMULPS      Y1, Y9, Y9
+	VADDPS      Y8, Y6, Y6
+	VFMADD231PS Y9, Y8, Y7
+	VMULPS      Y8, Y10, Y10
+	VADDPS      Y10, Y2, Y2
+	VFMADD231PS Y9, Y10, Y4
+	VMOVUPS     Y6, (AX)(R10*1)
+	VMOVUPS     Y7, (CX)(R10*1)
+	ADDQ        $+32, R10
+	SUBQ        $+8, R9
+	JMP         single
+
+rest:
+	TESTQ       R9, R9
+	JZ          done
+	LEAQ        tail<>+0(SB), R11
+	NEGQ        R9
+	VMOVUPS     32(R11)(R9*4), Y6
+	NEGQ        R9
+	VMASKMOVPS  (DX)(R10*1), Y6, Y7
+	VMASKMOVPS  (BX)(R10*1), Y6, Y8
+	VMASKMOVPS  (SI)(R10*1), Y6, Y9
+	VMASKMOVPS  (DI)(R10*1), Y6, Y10
+	VMASKMOVPS  (R8)(R10*1), Y6, Y11
+	VSUBPS      Y0, Y10, Y10
+	VMULPS      Y1, Y10, Y10
+	VADDPS      Y9, Y7, Y7
+	VFMADD231PS Y10, Y9, Y8
+	VMULPS      Y9, Y11, Y11
+	VADDPS      Y11, Y2, Y2
+	VFMADD231PS Y10, Y11, Y4
+	VMASKMOVPS  Y7, Y6, (AX)(R10*1)
+	VMASKMOVPS  Y8, Y6, (CX)(R10*1)
+
+done:
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X2
+	VPERMILPS    $0x4e, X2, X0
+	VADDPS       X0, X2, X2
+	VPERMILPS    $0xb1, X2, X0
+	VADDPS       X0, X2, X2
+	MOVSS        X2, s1+56(FP)
+	VADDPS       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X0
+	VADDPS       X0, X4, X4
+	VPERMILPS    $0x4e, X4, X0
+	VADDPS       X0, X4, X4
+	VPERMILPS    $0xb1, X4, X0
+	VADDPS       X0, X4, X4
+	MOVSS        X4, s2+60(FP)
+	VZEROUPPER
+	RET
+
+// func vecNormGradRow256(dx *float32, dz *float32, x *float32, gamma *float32, n int, mean float32, rstd float32, m1 float32, m2 float32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·vecNormGradRow256(SB), NOSPLIT, $0-56
+	MOVSS        mean+40(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVSS        rstd+44(FP), X1
+	VBROADCASTSS X1, Y1
+	MOVSS        m1+48(FP), X2
+	VBROADCASTSS X2, Y2
+	MOVSS        m2+52(FP), X3
+	VBROADCASTSS X3, Y3
+	MOVQ         dx+0(FP), AX
+	MOVQ         dz+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         gamma+24(FP), BX
+	MOVQ         n+32(FP), SI
+	XORQ         DI, DI
+
+group:
+	CMPQ         SI, $+16
+	JL           single
+	VMOVUPS      (CX)(DI*1), Y4
+	VMOVUPS      32(CX)(DI*1), Y5
+	VMOVUPS      (DX)(DI*1), Y6
+	VMOVUPS      32(DX)(DI*1), Y7
+	VMOVUPS      (BX)(DI*1), Y8
+	VMOVUPS      32(BX)(DI*1), Y9
+	VSUBPS       Y0, Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMULPS       Y8, Y4, Y4
+	VSUBPS       Y2, Y4, Y4
+	VFNMADD231PS Y3, Y6, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, (AX)(DI*1)
+	VSUBPS       Y0, Y7, Y7
+	VMULPS       Y1, Y7, Y7
+	VMULPS       Y9, Y5, Y5
+	VSUBPS       Y2, Y5, Y5
+	VFNMADD231PS Y3, Y7, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 32(AX)(DI*1)
+	ADDQ         $+64, DI
+	SUBQ         $+16, SI
+	JMP          group
+
+single:
+	CMPQ         SI, $+8
+	JL           rest
+	VMOVUPS      (CX)(DI*1), Y4
+	VMOVUPS      (DX)(DI*1), Y5
+	VMOVUPS      (BX)(DI*1), Y6
+	VSUBPS       Y0, Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMULPS       Y6, Y4, Y4
+	VSUBPS       Y2, Y4, Y4
+	VFNMADD231PS Y3, Y5, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, (AX)(DI*1)
+	ADDQ         $+32, DI
+	SUBQ         $+8, SI
+	JMP          single
+
+rest:
+	TESTQ        SI, SI
+	JZ           done
+	LEAQ         tail<>+0(SB), R8
+	NEGQ         SI
+	VMOVUPS      32(R8)(SI*4), Y4
+	NEGQ         SI
+	VMASKMOVPS   (CX)(DI*1), Y4, Y5
+	VMASKMOVPS   (DX)(DI*1), Y4, Y6
+	VMASKMOVPS   (BX)(DI*1), Y4, Y7
+	VSUBPS       Y0, Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMULPS       Y7, Y5, Y5
+	VSUBPS       Y2, Y5, Y5
+	VFNMADD231PS Y3, Y6, Y5
+	VMULPS       Y1, Y5, Y5
+	VMASKMOVPS   Y5, Y4, (AX)(DI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecAddProducts256(sum *float32, dot *float32, dz *float32, x *float32, m *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·vecAddProducts256(SB), NOSPLIT, $0-48
+	MOVQ sum+0(FP), AX
+	MOVQ dot+8(FP), CX
+	MOVQ sum+0(FP), DX
+	MOVQ dot+8(FP), BX
+	MOVQ dz+16(FP), SI
+	MOVQ x+24(FP), DI
+	MOVQ m+32(FP), R8
+	MOVQ n+40(FP), R9
+	XORQ R10, R10
+
+group:
+	CMPQ        R9, $+16
+	JL          single
+	VMOVUPS     (DX)(R10*1), Y0
+	VMOVUPS     32(DX)(R10*1), Y1
+	VMOVUPS     (BX)(R10*1), Y2
+	VMOVUPS     32(BX)(R10*1), Y3
+	VMOVUPS     (SI)(R10*1), Y4
+	VMOVUPS     32(SI)(R10*1), Y5
+	VMOVUPS     (DI)(R10*1), Y6
+	VMOVUPS     32(DI)(R10*1), Y7
+	VMOVUPS     (R8)(R10*1), Y8
+	VMOVUPS     32(R8)(R10*1), Y9
+	VADDPS      Y4, Y0, Y0
+	VSUBPS      Y8, Y6, Y6
+	VFMADD231PS Y6, Y4, Y2
+	VMOVUPS     Y0, (AX)(R10*1)
+	VMOVUPS     Y2, (CX)(R10*1)
+	VADDPS      Y5, Y1, Y1
+	VSUBPS      Y9, Y7, Y7
+	VFMADD231PS Y7, Y5, Y3
+	VMOVUPS     Y1, 32(AX)(R10*1)
+	VMOVUPS     Y3, 32(CX)(R10*1)
+	ADDQ        $+64, R10
+	SUBQ        $+16, R9
+	JMP         group
+
+single:
+	CMPQ        R9, $+8
+	JL          rest
+	VMOVUPS     (DX)(R10*1), Y0
+	VMOVUPS     (BX)(R10*1), Y1
+	VMOVUPS     (SI)(R10*1), Y2
+	VMOVUPS     (DI)(R10*1), Y3
+	VMOVUPS     (R8)(R10*1), Y4
+	VADDPS      Y2, Y0, Y0
+	VSUBPS      Y4, Y3, Y3
+	VFMADD231PS Y3, Y2, Y1
+	VMOVUPS     Y0, (AX)(R10*1)
+	VMOVUPS     Y1, (CX)(R10*1)
+	ADDQ        $+32, R10
+	SUBQ        $+8, R9
+	JMP         single
+
+rest:
+	TESTQ       R9, R9
+	JZ          done
+	LEAQ        tail<>+0(SB), R11
+	NEGQ        R9
+	VMOVUPS     32(R11)(R9*4), Y0
+	NEGQ        R9
+	VMASKMOVPS  (DX)(R10*1), Y0, Y1
+	VMASKMOVPS  (BX)(R10*1), Y0, Y2
+	VMASKMOVPS  (SI)(R10*1), Y0, Y3
+	VMASKMOVPS  (DI)(R10*1), Y0, Y4
+	VMASKMOVPS  (R8)(R10*1), Y0, Y5
+	VADDPS      Y3, Y1, Y1
+	VSUBPS      Y5, Y4, Y4
+	VFMADD231PS Y4, Y3, Y2
+	VMASKMOVPS  Y1, Y0, (AX)(R10*1)
+	VMASKMOVPS  Y2, Y0, (CX)(R10*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecNormGradChannels256(dx *float32, dz *float32, x *float32, a *float32, q *float32, m *float32, r *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·vecNormGradChannels256(SB), NOSPLIT, $0-64
+	MOVQ dx+0(FP), AX
+	MOVQ dz+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ a+24(FP), BX
+	MOVQ q+32(FP), SI
+	MOVQ m+40(FP), DI
+	MOVQ r+48(FP), R8
+	MOVQ n+56(FP), R9
+	XORQ R10, R10
+
+single:
+	CMPQ        R9, $+8
+	JL          rest
+	VMOVUPS     (CX)(R10*1), Y0
+	VMOVUPS     (DX)(R10*1), Y1
+	VMOVUPS     (BX)(R10*1), Y2
+	VMOVUPS     (SI)(R10*1), Y3
+	VMOVUPS     (DI)(R10*1), Y4
+	VMOVUPS     (R8)(R10*1), Y5
+	VSUBPS      Y4, Y1, Y1
+	VFMADD213PS Y5, Y3, Y1
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS     Y1, (AX)(R10*1)
+	ADDQ        $+32, R10
+	SUBQ        $+8, R9
+	JMP         single
+
+rest:
+	TESTQ       R9, R9
+	JZ          done
+	LEAQ        tail<>+0(SB), R11
+	NEGQ        R9
+	VMOVUPS     32(R11)(R9*4), Y0
+	NEGQ        R9
+	VMASKMOVPS  (CX)(R10*1), Y0, Y1
+	VMASKMOVPS  (DX)(R10*1), Y0, Y2
+	VMASKMOVPS  (BX)(R10*1), Y0, Y3
+	VMASKMOVPS  (SI)(R10*1), Y0, Y4
+	VMASKMOVPS  (DI)(R10*1), Y0, Y5
+	VMASKMOVPS  (R8)(R10*1), Y0, Y6
+	VSUBPS      Y5, Y2, Y2
+	VFMADD213PS Y6, Y4, Y2
+	VFMADD231PS Y3, Y1, Y2
+	VMASKMOVPS  Y2, Y0, (AX)(R10*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecExpSum256(dst *float32, a *float32, n int, top float32) float32
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·vecExpSum256(SB), NOSPLIT, $0-36
+	MOVSS        top+24(FP), X0
+	VBROADCASTSS X0, Y0
+	VXORPS       Y1, Y1, Y1
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         n+16(FP), DX
+	XORQ         BX, BX
+
+single:
+	CMPQ         DX, $+8
+	JL           rest
+	VMOVUPS      (CX)(BX*1), Y2
+	VSUBPS       Y0, Y2, Y2
+	VMOVAPS      Y2, Y2
+	VMOVUPS      c8_42b20000<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      c8_c2d00000<>+0(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       c8_3fb8aa3b<>+0(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS c8_3f317217<>+0(SB), Y3, Y2
+	VFNMADD231PS c8_3377d1cf<>+0(SB), Y3, Y2
+	VMOVUPS      c8_3ab42f76<>+0(SB), Y4
+	VFMADD213PS  c8_3c091e9d<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3d2aadc7<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3e2aaa46<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3efffffc<>+0(SB), Y2, Y4
+	VMULPS       Y2, Y2, Y5
+	VFMADD213PS  Y2, Y5, Y4
+	VADDPS       c8_3f800000<>+0(SB), Y4, Y4
+	VCVTPS2DQ    Y3, Y2
+	VPSRAD       $0x01, Y2, Y3
+	VPSUBD       Y3, Y2, Y2
+	VPADDD       c8_0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       c8_0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y4, Y1, Y1
+	VMOVUPS      Y4, (AX)(BX*1)
+	ADDQ         $+32, BX
+	SUBQ         $+8, DX
+	JMP          single
+
+rest:
+	TESTQ        DX, DX
+	JZ           done
+	LEAQ         tail<>+0(SB), SI
+	NEGQ         DX
+	VMOVUPS      32(SI)(DX*4), Y2
+	NEGQ         DX
+	VMASKMOVPS   (CX)(BX*1), Y2, Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVAPS      Y3, Y0
+	VMOVUPS      c8_42b20000<>+0(SB), Y3
+	VMINPS       Y0, Y3, Y0
+	VMOVUPS      c8_c2d00000<>+0(SB), Y3
+	VMAXPS       Y0, Y3, Y0
+	VMULPS       c8_3fb8aa3b<>+0(SB), Y0, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS c8_3f317217<>+0(SB), Y3, Y0
+	VFNMADD231PS c8_3377d1cf<>+0(SB), Y3, Y0
+	VMOVUPS      c8_3ab42f76<>+0(SB), Y4
+	VFMADD213PS  c8_3c091e9d<>+0(SB), Y0, Y4
+	VFMADD213PS  c8_3d2aadc7<>+0(SB), Y0, Y4
+	VFMADD213PS  c8_3e2aaa46<>+0(SB), Y0, Y4
+	VFMADD213PS  c8_3efffffc<>+0(SB), Y0, Y4
+	VMULPS       Y0, Y0, Y5
+	VFMADD213PS  Y0, Y5, Y4
+	VADDPS       c8_3f800000<>+0(SB), Y4, Y4
+	VCVTPS2DQ    Y3, Y0
+	VPSRAD       $0x01, Y0, Y3
+	VPSUBD       Y3, Y0, Y0
+	VPADDD       c8_0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       c8_0000007f<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VANDPS       Y2, Y4, Y4
+	VADDPS       Y4, Y1, Y1
+	VMASKMOVPS   Y4, Y2, (AX)(BX*1)
+
+done:
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X1
+	VPERMILPS    $0x4e, X1, X0
+	VADDPS       X0, X1, X1
+	VPERMILPS    $0xb1, X1, X0
+	VADDPS       X0, X1, X1
+	MOVSS        X1, ret+32(FP)
+	VZEROUPPER
+	RET
+
+// func vecScale256(dst *float32, a *float32, n int, s float32)
+// Requires: AVX, AVX2, SSE
+TEXT ·vecScale256(SB), NOSPLIT, $0-28
+	MOVSS        s+24(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         n+16(FP), DX
+	XORQ         BX, BX
+
+group:
+	CMPQ    DX, $+32
+	JL      single
+	VMOVUPS (CX)(BX*1), Y1
+	VMOVUPS 32(CX)(BX*1), Y2
+	VMOVUPS 64(CX)(BX*1), Y3
+	VMOVUPS 96(CX)(BX*1), Y4
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	VMULPS  Y0, Y2, Y2
+	VMOVUPS Y2, 32(AX)(BX*1)
+	VMULPS  Y0, Y3, Y3
+	VMOVUPS Y3, 64(AX)(BX*1)
+	VMULPS  Y0, Y4, Y4
+	VMOVUPS Y4, 96(AX)(BX*1)
+	ADDQ    $+128, BX
+	SUBQ    $+32, DX
+	JMP     group
+
+single:
+	CMPQ    DX, $+8
+	JL      rest
+	VMOVUPS (CX)(BX*1), Y1
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	ADDQ    $+32, BX
+	SUBQ    $+8, DX
+	JMP     single
+
+rest:
+	TESTQ      DX, DX
+	JZ         done
+	LEAQ       tail<>+0(SB), SI
+	NEGQ       DX
+	VMOVUPS    32(SI)(DX*4), Y1
+	NEGQ       DX
+	VMASKMOVPS (CX)(BX*1), Y1, Y2
+	VMULPS     Y0, Y2, Y2
+	VMASKMOVPS Y2, Y1, (AX)(BX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecDot256(a *float32, b *float32, n int) float32
+// Requires: AVX, FMA3, SSE
+TEXT ·vecDot256(SB), NOSPLIT, $0-28
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   a+0(FP), AX
+	MOVQ   b+8(FP), CX
+	MOVQ   n+16(FP), DX
+	XORQ   BX, BX
+
+group:
+	CMPQ        DX, $+32
+	JL          single
+	VMOVUPS     (AX)(BX*1), Y4
+	VMOVUPS     32(AX)(BX*1), Y5
+	VMOVUPS     64(AX)(BX*1), Y6
+	VMOVUPS     96(AX)(BX*1), Y7
+	VMOVUPS     (CX)(BX*1), Y8
+	VMOVUPS     32(CX)(BX*1), Y9
+	VMOVUPS     64(CX)(BX*1), Y10
+	VMOVUPS     96(CX)(BX*1), Y11
+	VFMADD231PS Y8, Y4, Y0
+	VFMADD231PS Y9, Y5, Y1
+	VFMADD231PS Y10, Y6, Y2
+	VFMADD231PS Y11, Y7, Y3
+	ADDQ        $+128, BX
+	SUBQ        $+32, DX
+	JMP         group
+
+single:
+	CMPQ        DX, $+8
+	JL          rest
+	VMOVUPS     (AX)(BX*1), Y4
+	VMOVUPS     (CX)(BX*1), Y5
+	VFMADD231PS Y5, Y4, Y0
+	ADDQ        $+32, BX
+	SUBQ        $+8, DX
+	JMP         single
+
+rest:
+	TESTQ       DX, DX
+	JZ          done
+	LEAQ        tail<>+0(SB), SI
+	NEGQ        DX
+	VMOVUPS     32(SI)(DX*4), Y4
+	NEGQ        DX
+	VMASKMOVPS  (AX)(BX*1), Y4, Y5
+	VMASKMOVPS  (CX)(BX*1), Y4, Y4
+	VFMADD231PS Y4, Y5, Y0
+
+done:
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y3, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x4e, X0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0xb1, X0, X1
+	VADDPS       X1, X0, X0
+	MOVSS        X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func vecSoftmaxGrad256(dx *float32, dy *float32, y *float32, n int, dot float32)
+// Requires: AVX, AVX2, SSE
+TEXT ·vecSoftmaxGrad256(SB), NOSPLIT, $0-36
+	MOVSS        dot+32(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         y+16(FP), DX
+	MOVQ         n+24(FP), BX
+	XORQ         SI, SI
+
+group:
+	CMPQ    BX, $+32
+	JL      single
+	VMOVUPS (CX)(SI*1), Y1
+	VMOVUPS 32(CX)(SI*1), Y2
+	VMOVUPS 64(CX)(SI*1), Y3
+	VMOVUPS 96(CX)(SI*1), Y4
+	VMOVUPS (DX)(SI*1), Y5
+	VMOVUPS 32(DX)(SI*1), Y6
+	VMOVUPS 64(DX)(SI*1), Y7
+	VMOVUPS 96(DX)(SI*1), Y8
+	VSUBPS  Y0, Y1, Y1
+	VMULPS  Y5, Y1, Y1
+	VMOVUPS Y1, (AX)(SI*1)
+	VSUBPS  Y0, Y2, Y2
+	VMULPS  Y6, Y2, Y2
+	VMOVUPS Y2, 32(AX)(SI*1)
+	VSUBPS  Y0, Y3, Y3
+	VMULPS  Y7, Y3, Y3
+	VMOVUPS Y3, 64(AX)(SI*1)
+	VSUBPS  Y0, Y4, Y4
+	VMULPS  Y8, Y4, Y4
+	VMOVUPS Y4, 96(AX)(SI*1)
+	ADDQ    $+128, SI
+	SUBQ    $+32, BX
+	JMP     group
+
+single:
+	CMPQ    BX, $+8
+	JL      rest
+	VMOVUPS (CX)(SI*1), Y1
+	VMOVUPS (DX)(SI*1), Y2
+	VSUBPS  Y0, Y1, Y1
+	VMULPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(SI*1)
+	ADDQ    $+32, SI
+	SUBQ    $+8, BX
+	JMP     single
+
+rest:
+	TESTQ      BX, BX
+	JZ         done
+	LEAQ       tail<>+0(SB), DI
+	NEGQ       BX
+	VMOVUPS    32(DI)(BX*4), Y1
+	NEGQ       BX
+	VMASKMOVPS (CX)(SI*1), Y1, Y2
+	VMASKMOVPS (DX)(SI*1), Y1, Y3
+	VSUBPS     Y0, Y2, Y2
+	VMULPS     Y3, Y2, Y2
+	VMASKMOVPS Y2, Y1, (AX)(SI*1)
+
+done:
 	VZEROUPPER
 	RET

@@ -265,3 +265,5 @@ func fillSlice[T real](dst []T, v T) {
 		dst[i] = v
 	}
 }
+
+func sliceAt[T real](base *T, i, n int) []T { return unsafe.Slice(elemAt(base, i), n) }

@@ -103,6 +103,48 @@ func vecMinimum512(a *float32, n int) float32
 // vecAbove512: whether any |a[i]| exceeds limit.
 func vecAbove512(a *float32, n int, limit float32) bool
 
+// vecSquares512: the sum of (a[i]-mean)**2.
+func vecSquares512(a *float32, n int, mean float32) float32
+
+// vecAddSquares512: acc[i] += (x[i]-m[i])**2.
+func vecAddSquares512(acc *float32, x *float32, m *float32, n int)
+
+// vecNormRow512: y[i] = (x[i]-mean)*rstd*gamma[i] + b[i].
+func vecNormRow512(y *float32, x *float32, gamma *float32, b *float32, n int, mean float32, rstd float32)
+
+// vecNormChannels512: y[i] = (x[i]-m[i])*a[i] + b[i].
+func vecNormChannels512(y *float32, x *float32, m *float32, a *float32, b *float32, n int)
+
+// vecSilu512: dst[i] = a[i]/(1 + e**-a[i]).
+func vecSilu512(dst *float32, a *float32, b *float32, c *float32, n int)
+
+// vecSiluGrad512: dst[i] = a[i] * s*(1 + b[i]*(1-s)), s = 1/(1 + e**-b[i]).
+func vecSiluGrad512(dst *float32, a *float32, b *float32, c *float32, n int)
+
+// vecNormSums512: with h = (x[i]-mean)*rstd: shift[i] += dz[i], scale[i] += dz[i]*h, s1 and s2 the sums of dz[i]*gamma[i] and dz[i]*gamma[i]*h.
+func vecNormSums512(dz *float32, x *float32, gamma *float32, shift *float32, scale *float32, n int, mean float32, rstd float32) (s1 float32, s2 float32)
+
+// vecNormGradRow512: dx[i] = rstd*(dz[i]*gamma[i] - m1 - h*m2), h = (x[i]-mean)*rstd.
+func vecNormGradRow512(dx *float32, dz *float32, x *float32, gamma *float32, n int, mean float32, rstd float32, m1 float32, m2 float32)
+
+// vecAddProducts512: sum[i] += dz[i], dot[i] += dz[i]*(x[i]-m[i]).
+func vecAddProducts512(sum *float32, dot *float32, dz *float32, x *float32, m *float32, n int)
+
+// vecNormGradChannels512: dx[i] = dz[i]*a[i] + (x[i]-m[i])*q[i] + r[i].
+func vecNormGradChannels512(dx *float32, dz *float32, x *float32, a *float32, q *float32, m *float32, r *float32, n int)
+
+// vecExpSum512: dst[i] = e**(a[i]-top); their sum.
+func vecExpSum512(dst *float32, a *float32, n int, top float32) float32
+
+// vecScale512: dst[i] = a[i]*s.
+func vecScale512(dst *float32, a *float32, n int, s float32)
+
+// vecDot512: the sum of a[i]*b[i].
+func vecDot512(a *float32, b *float32, n int) float32
+
+// vecSoftmaxGrad512: dx[i] = y[i]*(dy[i]-dot).
+func vecSoftmaxGrad512(dx *float32, dy *float32, y *float32, n int, dot float32)
+
 // vecAdd256: dst[i] = a[i] + b[i].
 func vecAdd256(dst *float32, a *float32, b *float32, c *float32, n int)
 
@@ -201,3 +243,45 @@ func vecMinimum256(a *float32, n int) float32
 
 // vecAbove256: whether any |a[i]| exceeds limit.
 func vecAbove256(a *float32, n int, limit float32) bool
+
+// vecSquares256: the sum of (a[i]-mean)**2.
+func vecSquares256(a *float32, n int, mean float32) float32
+
+// vecAddSquares256: acc[i] += (x[i]-m[i])**2.
+func vecAddSquares256(acc *float32, x *float32, m *float32, n int)
+
+// vecNormRow256: y[i] = (x[i]-mean)*rstd*gamma[i] + b[i].
+func vecNormRow256(y *float32, x *float32, gamma *float32, b *float32, n int, mean float32, rstd float32)
+
+// vecNormChannels256: y[i] = (x[i]-m[i])*a[i] + b[i].
+func vecNormChannels256(y *float32, x *float32, m *float32, a *float32, b *float32, n int)
+
+// vecSilu256: dst[i] = a[i]/(1 + e**-a[i]).
+func vecSilu256(dst *float32, a *float32, b *float32, c *float32, n int)
+
+// vecSiluGrad256: dst[i] = a[i] * s*(1 + b[i]*(1-s)), s = 1/(1 + e**-b[i]).
+func vecSiluGrad256(dst *float32, a *float32, b *float32, c *float32, n int)
+
+// vecNormSums256: with h = (x[i]-mean)*rstd: shift[i] += dz[i], scale[i] += dz[i]*h, s1 and s2 the sums of dz[i]*gamma[i] and dz[i]*gamma[i]*h.
+func vecNormSums256(dz *float32, x *float32, gamma *float32, shift *float32, scale *float32, n int, mean float32, rstd float32) (s1 float32, s2 float32)
+
+// vecNormGradRow256: dx[i] = rstd*(dz[i]*gamma[i] - m1 - h*m2), h = (x[i]-mean)*rstd.
+func vecNormGradRow256(dx *float32, dz *float32, x *float32, gamma *float32, n int, mean float32, rstd float32, m1 float32, m2 float32)
+
+// vecAddProducts256: sum[i] += dz[i], dot[i] += dz[i]*(x[i]-m[i]).
+func vecAddProducts256(sum *float32, dot *float32, dz *float32, x *float32, m *float32, n int)
+
+// vecNormGradChannels256: dx[i] = dz[i]*a[i] + (x[i]-m[i])*q[i] + r[i].
+func vecNormGradChannels256(dx *float32, dz *float32, x *float32, a *float32, q *float32, m *float32, r *float32, n int)
+
+// vecExpSum256: dst[i] = e**(a[i]-top); their sum.
+func vecExpSum256(dst *float32, a *float32, n int, top float32) float32
+
+// vecScale256: dst[i] = a[i]*s.
+func vecScale256(dst *float32, a *float32, n int, s float32)
+
+// vecDot256: the sum of a[i]*b[i].
+func vecDot256(a *float32, b *float32, n int) float32
+
+// vecSoftmaxGrad256: dx[i] = y[i]*(dy[i]-dot).
+func vecSoftmaxGrad256(dx *float32, dy *float32, y *float32, n int, dot float32)

@@ -28,7 +28,15 @@ func fillRandom(out *backend.View, key rng.Key, first uint64, draw func([]float3
 	for i := range rows {
 		draw(buf, key, first+uint64(i))
 		for j, v := range buf {
-			storeAt(out, out.Off+i*n+j, float64(v))
+			storeFloat(out, i*n+j, v)
 		}
+	}
+}
+
+func storeFloat(out *backend.View, i int, v float32) {
+	if out.DType == backend.Float64 {
+		out.Floats64()[i] = float64(v)
+	} else {
+		out.Floats32()[i] = v
 	}
 }

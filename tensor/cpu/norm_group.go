@@ -1,0 +1,317 @@
+package cpu
+
+import "math"
+
+// Scratch vectors of group normalisation, each a tile: some positions' channels
+// side by side, so that one call of a kernel does them all.
+const (
+	groupGamma = iota // one position wide
+	groupBeta
+	groupIn
+	groupOut
+	groupDy
+	groupMean
+	groupA // factor and summand, or the coefficients of the gradient
+	groupB
+	groupQ
+	groupLanes1
+	groupLanes2
+	groupVectors
+)
+
+const (
+	tileElems  = 1024    // of a tile, if more than one position
+	pieceWork  = 1 << 15 // elements of a piece: they stay in the second-level cache between passes
+	pieceTiles = 16      // tiles of a piece at least
+)
+
+// group normalises over the positions and channels of each group. A sample's
+// statistics come from pieces of it: sums by channel, in lanes, then by group.
+// Where there are samples enough, each is one chunk, and otherwise its pieces
+// are: the arithmetic is the same.
+func (t *normTask[T]) group(d *Device) {
+	t.tile = max(1, min(t.pos, tileElems/t.ch))
+	t.scratch(groupVectors, t.tile*t.ch)
+	t.piece = max(1, t.tile*max(pieceTiles, pieceWork/(t.tile*t.ch)))
+	t.pieces = (t.pos + t.piece - 1) / t.piece
+	if t.n >= 2*d.pool.threads || t.pieces == 1 {
+		t.stage = wholeSamples
+		for i := range t.work {
+			atLeast(&t.work[i].sums, t.sampleSums())
+		}
+		d.pool.do(t, t.n)
+		return
+	}
+	atLeast(&t.part, t.n*t.sampleSums())
+	t.stage = partial
+	d.pool.do(t, t.n*t.pieces)
+	for n := range t.n {
+		t.finishGroup(&t.work[0], n, t.part[n*t.sampleSums():])
+	}
+	for i := range t.work {
+		t.work[i].factor = -1 // its tiles hold other things now
+	}
+	t.stage = finishing
+	d.pool.do(t, t.n*t.pieces)
+}
+
+// sampleSums is the number of sums kept of a sample: two a channel and piece,
+// then four of every group.
+func (t *normTask[T]) sampleSums() int { return 2*t.pieces*t.ch + 4*t.p.Groups }
+
+func (t *normTask[T]) runGroup(w *normWorker[T], chunk int) {
+	switch t.stage {
+	case wholeSamples:
+		sums := w.sums
+		for piece := range t.pieces {
+			t.sumPiece(w, chunk, piece, sums)
+		}
+		t.finishGroup(w, chunk, sums)
+		w.factor = -1
+		for piece := range t.pieces {
+			t.applyPiece(w, chunk, piece, sums)
+		}
+	case partial:
+		n := chunk / t.pieces
+		t.sumPiece(w, n, chunk%t.pieces, t.part[n*t.sampleSums():])
+	case finishing:
+		n := chunk / t.pieces
+		t.applyPiece(w, n, chunk%t.pieces, t.part[n*t.sampleSums():])
+	}
+}
+
+// groupSums are the parts of a sample's sums.
+func (t *normTask[T]) groupSums(sums []float64) (first, second, groups []float64) {
+	n := t.pieces * t.ch
+	return sums[:n], sums[n : 2*n], sums[2*n:][:4*t.p.Groups]
+}
+
+// tiles visits the tiles of a piece.
+func (t *normTask[T]) tiles(piece int, f func(p, rows int)) {
+	for p := piece * t.piece; p < min(t.pos, (piece+1)*t.piece); p += t.tile {
+		f(p, min(t.tile, t.pos-p))
+	}
+}
+
+// repeatTile copies the first ch elements of v over the rest of the tile.
+func (t *normTask[T]) repeatTile(v []T) *T {
+	for at := t.ch; at < t.tile*t.ch; at += t.ch {
+		copy(v[at:at+t.ch], v[:t.ch])
+	}
+	return &v[0]
+}
+
+// foldTile adds the tile's lanes by channel.
+func (t *normTask[T]) foldTile(to []float64, lanes []T) {
+	clear(to)
+	for r := range t.tile {
+		for c, v := range lanes[r*t.ch:][:t.ch] {
+			to[c] += float64(v)
+		}
+	}
+}
+
+// sumPiece takes a piece's sums by channel: forward of x and then, about the
+// piece's own means, of squares; backward of dz and dz·(x−mean).
+func (t *normTask[T]) sumPiece(w *normWorker[T], n, piece int, sums []float64) {
+	first, second, groups := t.groupSums(sums)
+	first, second = first[piece*t.ch:][:t.ch], second[piece*t.ch:][:t.ch]
+	lanes, lanes2 := w.buf(groupLanes1)[:t.tile*t.ch], w.buf(groupLanes2)[:t.tile*t.ch]
+	clear(lanes)
+	clear(lanes2)
+	if t.grad {
+		t.readStatistics(n, groups)
+		t.gradFactors(w, n, groups)
+		t.tiles(piece, func(p, rows int) {
+			size := rows * t.ch
+			x := t.x.read(w.buf(groupIn), n, p, rows, t.ch)
+			dz := t.behindSilu(w, n, p, rows, x)
+			t.k.addProducts(&lanes[0], &lanes2[0], dz, x, &w.buf(groupMean)[0], size)
+		})
+		t.foldTile(first, lanes)
+		t.foldTile(second, lanes2)
+		return
+	}
+	mean := w.buf(groupMean)
+	clear(mean)
+	if !t.p.RMS {
+		t.tiles(piece, func(p, rows int) {
+			x := t.x.read(w.buf(groupIn), n, p, rows, t.ch)
+			t.k.add(&lanes[0], &lanes[0], x, x, rows*t.ch)
+		})
+		t.foldTile(first, lanes)
+		rows := float64(t.pieceRows(piece))
+		for c, s := range first {
+			mean[c] = T(s / rows)
+		}
+		t.repeatTile(mean)
+	}
+	t.tiles(piece, func(p, rows int) {
+		x := t.x.read(w.buf(groupIn), n, p, rows, t.ch)
+		t.k.addSquares(&lanes2[0], x, &mean[0], rows*t.ch)
+	})
+	t.foldTile(second, lanes2)
+	w.factor = -1
+}
+
+func (t *normTask[T]) pieceRows(piece int) int { return min(t.pos, (piece+1)*t.piece) - piece*t.piece }
+
+// finishGroup turns a sample's sums into what applyPiece needs, and stores the
+// results that are sums themselves.
+func (t *normTask[T]) finishGroup(w *normWorker[T], n int, sums []float64) {
+	first, second, groups := t.groupSums(sums)
+	if t.grad {
+		t.finishGroupGrad(w, n, first, second, groups)
+		return
+	}
+	width := t.ch / t.p.Groups
+	total := float64(t.pos * width)
+	for g := range t.p.Groups {
+		var mean, squares float64
+		if !t.p.RMS {
+			for piece := range t.pieces {
+				for _, s := range first[piece*t.ch+g*width:][:width] {
+					mean += s
+				}
+			}
+			mean /= total
+		}
+		// Σ(x−mean)² from Σ(x−μ)² about each piece's μ: (Chan, Golub, LeVeque 1983),
+		// with the cross term because μ was rounded.
+		for piece := range t.pieces {
+			rows := float64(t.pieceRows(piece))
+			at := piece*t.ch + g*width
+			for c, q := range second[at : at+width] {
+				squares += q
+				if !t.p.RMS {
+					s := first[at+c]
+					mu := float64(T(s / rows))
+					squares += (mu - mean) * (rows*(mu-mean) + 2*(s-rows*mu))
+				}
+			}
+		}
+		m, r := T(mean), T(1/math.Sqrt(squares/total+t.p.Eps))
+		groups[4*g], groups[4*g+1] = float64(m), float64(r)
+		if t.mean.base != nil {
+			*t.mean.at(n, g) = m
+		}
+		*t.rstd.at(n, g) = r
+	}
+}
+
+// readStatistics puts the mean and rstd of each group where finishGroup leaves them.
+func (t *normTask[T]) readStatistics(n int, groups []float64) {
+	for g := range t.p.Groups {
+		groups[4*g] = 0
+		if !t.p.RMS {
+			groups[4*g] = float64(*t.mean.at(n, g))
+		}
+		groups[4*g+1] = float64(*t.rstd.at(n, g))
+	}
+}
+
+// gradFactors puts the forward pass's mean, factor and summand into tiles.
+func (t *normTask[T]) gradFactors(w *normWorker[T], n int, groups []float64) {
+	gamma, beta := w.buf(groupGamma), w.buf(groupBeta)
+	t.factors(w, n, gamma, beta)
+	mean, a, b := w.buf(groupMean), w.buf(groupA), w.buf(groupB)
+	width := t.ch / t.p.Groups
+	for c := range t.ch {
+		s := groups[4*(c/width):]
+		mean[c], a[c], b[c] = T(s[0]), T(s[1])*gamma[c], beta[c]
+	}
+	t.repeatTile(mean)
+	t.repeatTile(a)
+	t.repeatTile(b)
+}
+
+// behindSilu is dy behind the activation, written to dx; without one it is dy itself.
+func (t *normTask[T]) behindSilu(w *normWorker[T], n, p, rows int, x *T) *T {
+	dy := t.dy.read(w.buf(groupDy), n, p, rows, t.ch)
+	if !t.p.SiLU {
+		return dy
+	}
+	size := rows * t.ch
+	z := &w.buf(groupQ)[0]
+	t.k.channels(z, x, &w.buf(groupMean)[0], &w.buf(groupA)[0], &w.buf(groupB)[0], size)
+	dz := t.dx.target(w.buf(groupOut), n, p, rows, t.ch)
+	t.k.siluGrad(dz, dy, z, z, size)
+	t.dx.flush(w.buf(groupOut), n, p, rows, t.ch)
+	return dz
+}
+
+// finishGroupGrad stores dshift = Σdz and dscale = rstd·Σdz·(x−mean), and keeps of
+// each group m1 and m2, the means of dz·γ and dz·γ·x̂.
+func (t *normTask[T]) finishGroupGrad(w *normWorker[T], n int, first, second, groups []float64) {
+	t.readStatistics(n, groups)
+	gamma, beta := w.buf(groupGamma), w.buf(groupBeta)
+	t.factors(w, n, gamma, beta)
+	width := t.ch / t.p.Groups
+	for g := range t.p.Groups {
+		groups[4*g+2], groups[4*g+3] = 0, 0
+	}
+	for c := range t.ch {
+		for piece := 1; piece < t.pieces; piece++ {
+			first[c] += first[piece*t.ch+c]
+			second[c] += second[piece*t.ch+c]
+		}
+		g := groups[4*(c/width):]
+		second[c] *= g[1]
+		g[2] += first[c] * float64(gamma[c])
+		g[3] += second[c] * float64(gamma[c])
+	}
+	total := float64(t.pos * width)
+	for g := range t.p.Groups {
+		groups[4*g+2] /= total
+		groups[4*g+3] /= total
+		if t.p.RMS {
+			groups[4*g+2] = 0
+		}
+	}
+	storeChannels(&t.dshift, n, first[:t.ch])
+	storeChannels(&t.dscale, n, second[:t.ch])
+}
+
+// applyPiece writes a piece of y, or of dx.
+func (t *normTask[T]) applyPiece(w *normWorker[T], n, piece int, sums []float64) {
+	_, _, groups := t.groupSums(sums)
+	t.gradFactors(w, n, groups)
+	mean, a, b := &w.buf(groupMean)[0], &w.buf(groupA)[0], &w.buf(groupB)[0]
+	if t.grad {
+		t.applyGrad(w, n, piece, groups)
+		return
+	}
+	t.tiles(piece, func(p, rows int) {
+		size := rows * t.ch
+		x := t.x.read(w.buf(groupIn), n, p, rows, t.ch)
+		y := t.y.target(w.buf(groupOut), n, p, rows, t.ch)
+		t.k.channels(y, x, mean, a, b, size)
+		if t.p.SiLU {
+			t.k.silu(y, y, y, y, size)
+		}
+		t.y.flush(w.buf(groupOut), n, p, rows, t.ch)
+	})
+}
+
+// applyGrad is dx = rstd·(dz·γ − m1 − x̂·m2), as dz·a + (x−mean)·q + r.
+func (t *normTask[T]) applyGrad(w *normWorker[T], n, piece int, groups []float64) {
+	q, r := w.buf(groupQ), w.buf(groupB)
+	width := t.ch / t.p.Groups
+	for c := range t.ch {
+		g := groups[4*(c/width):]
+		q[c], r[c] = T(-g[1]*g[1]*g[3]), T(-g[1]*g[2])
+	}
+	t.repeatTile(q)
+	t.repeatTile(r)
+	dz := &t.dy
+	if t.p.SiLU {
+		dz = &t.dx
+	}
+	t.tiles(piece, func(p, rows int) {
+		x := t.x.read(w.buf(groupIn), n, p, rows, t.ch)
+		d := dz.read(w.buf(groupDy), n, p, rows, t.ch)
+		dx := t.dx.target(w.buf(groupOut), n, p, rows, t.ch)
+		t.k.gradChannels(dx, d, x, &w.buf(groupA)[0], &q[0], &w.buf(groupMean)[0], &r[0], rows*t.ch)
+		t.dx.flush(w.buf(groupOut), n, p, rows, t.ch)
+	})
+}
