@@ -262,6 +262,7 @@ func (t *attentionTask) product(w *attentionWorker, c []float32, cs int, x *back
 // it. The strides of a are set already; b is packed k deep.
 func (t *attentionTask) multiply(w *attentionWorker, c []float32, cs int, a *float32, b []float32, m, n, k int, alpha float32, add bool) {
 	u, g := t.u, &w.args
+	g.fetchNothing()
 	g.segs, g.nsegs, g.k = unsafe.Pointer(noSegment), 1, k
 	g.bs, g.cs, g.alpha, g.beta, g.bias, g.accumulate = 4*u.cols, 4*cs, alpha, 1, nil, 0
 	if add {

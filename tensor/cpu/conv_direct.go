@@ -172,6 +172,7 @@ func (t *convTask) outputRow(w *convWorker, pass, g, r, from, p0, p1 int) {
 	cin, cout := t.cin, t.cout
 	step := t.stride[2] * w.slab.stride[2]
 	n, o0, o1 := t.locate(r)
+	a.fetchNothing()
 	a.segs, a.nsegs, a.k = unsafe.Pointer(&t.offsets[p.tap]), p.taps, p.k
 	a.rs, a.ks, a.bs, a.cs = step, 4, 4*u.cols, 4*t.out.stride[2]
 	a.alpha, a.beta, a.accumulate = 1, 1, min(1, pass)

@@ -147,6 +147,7 @@ func (t *weightTask) packRows(w *weightWorker, r0, r1 int) {
 func (t *weightTask) add(w *weightWorker, part, tap0, taps, r0, r1 int, first bool) {
 	u, a := t.u, &w.args
 	channels := t.groups * t.cout
+	a.fetchNothing()
 	a.nsegs, a.k, a.segs = r1-r0, t.out.size[2], unsafe.Pointer(&w.slab.rows[0])
 	a.rs, a.ks, a.cs = 4, t.stride[2]*w.slab.stride[2], 4*channels
 	a.alpha, a.beta, a.accumulate, a.bias = 1, 1, 1, nil

@@ -3,19 +3,24 @@
 #include "textflag.h"
 
 // func gemmTile512x1x1(t *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512x1x1(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVL   104(AX), CX
-	KMOVW  CX, K1
-	SHRL   $0x10, CX
-	VPXORD Z0, Z0, Z0
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), BX
-	MOVQ   32(AX), SI
-	MOVQ   40(AX), DI
+	MOVQ       t+0(FP), AX
+	MOVL       120(AX), CX
+	KMOVW      CX, K1
+	SHRL       $0x10, CX
+	VPXORD     Z0, Z0, Z0
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), BX
+	MOVQ       32(AX), SI
+	MOVQ       40(AX), DI
+	MOVQ       88(AX), R10
+	MOVQ       96(AX), R11
 
 gemmTile512x1x1seg:
 	MOVQ (SI), R8
@@ -27,13 +32,15 @@ gemmTile512x1x1k:
 	VMOVUPS.Z    (CX), K1, Z1
 	VBROADCASTSS (R8), Z2
 	VFMADD231PS  Z1, Z2, Z0
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	ADDQ         BX, R8
 	ADDQ         DX, CX
 	DECQ         R9
 	JNZ          gemmTile512x1x1k
 	DECQ         DI
 	JNZ          gemmTile512x1x1seg
-	VBROADCASTSS 88(AX), Z1
+	VBROADCASTSS 104(AX), Z1
 	VMULPS       Z1, Z0, Z0
 	MOVQ         24(AX), CX
 	TESTQ        CX, CX
@@ -44,9 +51,9 @@ gemmTile512x1x1k:
 gemmTile512x1x1nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile512x1x1store
-	VBROADCASTSS 92(AX), Z1
+	VBROADCASTSS 108(AX), Z1
 	MOVQ         CX, AX
 	VMOVUPS.Z    (AX), K1, Z2
 	VFMADD231PS  Z2, Z1, Z0
@@ -57,22 +64,28 @@ gemmTile512x1x1store:
 	RET
 
 // func gemmTile512x1x2(t *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512x1x2(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVL   104(AX), CX
-	KMOVW  CX, K1
-	SHRL   $0x10, CX
-	KMOVW  CX, K2
-	SHRL   $0x10, CX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), BX
-	MOVQ   32(AX), SI
-	MOVQ   40(AX), DI
+	MOVQ       t+0(FP), AX
+	MOVL       120(AX), CX
+	KMOVW      CX, K1
+	SHRL       $0x10, CX
+	KMOVW      CX, K2
+	SHRL       $0x10, CX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), BX
+	MOVQ       32(AX), SI
+	MOVQ       40(AX), DI
+	MOVQ       88(AX), R10
+	MOVQ       96(AX), R11
 
 gemmTile512x1x2seg:
 	MOVQ (SI), R8
@@ -86,13 +99,15 @@ gemmTile512x1x2k:
 	VBROADCASTSS (R8), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	ADDQ         BX, R8
 	ADDQ         DX, CX
 	DECQ         R9
 	JNZ          gemmTile512x1x2k
 	DECQ         DI
 	JNZ          gemmTile512x1x2seg
-	VBROADCASTSS 88(AX), Z2
+	VBROADCASTSS 104(AX), Z2
 	VMULPS       Z2, Z0, Z0
 	VMULPS       Z2, Z1, Z1
 	MOVQ         24(AX), CX
@@ -106,9 +121,9 @@ gemmTile512x1x2k:
 gemmTile512x1x2nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile512x1x2store
-	VBROADCASTSS 92(AX), Z2
+	VBROADCASTSS 108(AX), Z2
 	MOVQ         CX, AX
 	VMOVUPS.Z    (AX), K1, Z3
 	VFMADD231PS  Z3, Z2, Z0
@@ -122,20 +137,27 @@ gemmTile512x1x2store:
 	RET
 
 // func gemmTile512x2x1(t *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512x2x1(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVL   104(AX), CX
-	KMOVW  CX, K1
-	SHRL   $0x10, CX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	MOVL       120(AX), CX
+	KMOVW      CX, K1
+	SHRL       $0x10, CX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R11
+	MOVQ       96(AX), R12
 
 gemmTile512x2x1seg:
 	MOVQ (DI), R9
@@ -149,13 +171,15 @@ gemmTile512x2x1k:
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS (R9)(BX*1), Z3
 	VFMADD231PS  Z2, Z3, Z1
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	ADDQ         SI, R9
 	ADDQ         DX, CX
 	DECQ         R10
 	JNZ          gemmTile512x2x1k
 	DECQ         R8
 	JNZ          gemmTile512x2x1seg
-	VBROADCASTSS 88(AX), Z2
+	VBROADCASTSS 104(AX), Z2
 	VMULPS       Z2, Z0, Z0
 	VMULPS       Z2, Z1, Z1
 	MOVQ         24(AX), CX
@@ -168,9 +192,9 @@ gemmTile512x2x1k:
 gemmTile512x2x1nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile512x2x1store
-	VBROADCASTSS 92(AX), Z2
+	VBROADCASTSS 108(AX), Z2
 	MOVQ         CX, AX
 	VMOVUPS.Z    (AX), K1, Z3
 	VFMADD231PS  Z3, Z2, Z0
@@ -186,24 +210,33 @@ gemmTile512x2x1store:
 	RET
 
 // func gemmTile512x2x2(t *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512x2x2(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVL   104(AX), CX
-	KMOVW  CX, K1
-	SHRL   $0x10, CX
-	KMOVW  CX, K2
-	SHRL   $0x10, CX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	MOVL       120(AX), CX
+	KMOVW      CX, K1
+	SHRL       $0x10, CX
+	KMOVW      CX, K2
+	SHRL       $0x10, CX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R11
+	MOVQ       96(AX), R12
 
 gemmTile512x2x2seg:
 	MOVQ (DI), R9
@@ -220,13 +253,15 @@ gemmTile512x2x2k:
 	VBROADCASTSS (R9)(BX*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	ADDQ         SI, R9
 	ADDQ         DX, CX
 	DECQ         R10
 	JNZ          gemmTile512x2x2k
 	DECQ         R8
 	JNZ          gemmTile512x2x2seg
-	VBROADCASTSS 88(AX), Z4
+	VBROADCASTSS 104(AX), Z4
 	VMULPS       Z4, Z0, Z0
 	VMULPS       Z4, Z1, Z1
 	VMULPS       Z4, Z2, Z2
@@ -244,9 +279,9 @@ gemmTile512x2x2k:
 gemmTile512x2x2nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile512x2x2store
-	VBROADCASTSS 92(AX), Z4
+	VBROADCASTSS 108(AX), Z4
 	MOVQ         CX, AX
 	VMOVUPS.Z    (AX), K1, Z5
 	VFMADD231PS  Z5, Z4, Z0
@@ -268,21 +303,30 @@ gemmTile512x2x2store:
 	RET
 
 // func gemmTile512x3x1(t *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512x3x1(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVL   104(AX), CX
-	KMOVW  CX, K1
-	SHRL   $0x10, CX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	MOVL       120(AX), CX
+	KMOVW      CX, K1
+	SHRL       $0x10, CX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R11
+	MOVQ       96(AX), R12
 
 gemmTile512x3x1seg:
 	MOVQ (DI), R9
@@ -298,13 +342,15 @@ gemmTile512x3x1k:
 	VFMADD231PS  Z3, Z4, Z1
 	VBROADCASTSS (R9)(BX*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	ADDQ         SI, R9
 	ADDQ         DX, CX
 	DECQ         R10
 	JNZ          gemmTile512x3x1k
 	DECQ         R8
 	JNZ          gemmTile512x3x1seg
-	VBROADCASTSS 88(AX), Z3
+	VBROADCASTSS 104(AX), Z3
 	VMULPS       Z3, Z0, Z0
 	VMULPS       Z3, Z1, Z1
 	VMULPS       Z3, Z2, Z2
@@ -319,9 +365,9 @@ gemmTile512x3x1k:
 gemmTile512x3x1nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile512x3x1store
-	VBROADCASTSS 92(AX), Z3
+	VBROADCASTSS 108(AX), Z3
 	MOVQ         CX, AX
 	VMOVUPS.Z    (AX), K1, Z4
 	VFMADD231PS  Z4, Z3, Z0
@@ -342,26 +388,38 @@ gemmTile512x3x1store:
 	RET
 
 // func gemmTile512x3x2(t *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512x3x2(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVL   104(AX), CX
-	KMOVW  CX, K1
-	SHRL   $0x10, CX
-	KMOVW  CX, K2
-	SHRL   $0x10, CX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	MOVL       120(AX), CX
+	KMOVW      CX, K1
+	SHRL       $0x10, CX
+	KMOVW      CX, K2
+	SHRL       $0x10, CX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R11
+	MOVQ       96(AX), R12
 
 gemmTile512x3x2seg:
 	MOVQ (DI), R9
@@ -381,13 +439,15 @@ gemmTile512x3x2k:
 	VBROADCASTSS (R9)(BX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	ADDQ         SI, R9
 	ADDQ         DX, CX
 	DECQ         R10
 	JNZ          gemmTile512x3x2k
 	DECQ         R8
 	JNZ          gemmTile512x3x2seg
-	VBROADCASTSS 88(AX), Z6
+	VBROADCASTSS 104(AX), Z6
 	VMULPS       Z6, Z0, Z0
 	VMULPS       Z6, Z1, Z1
 	VMULPS       Z6, Z2, Z2
@@ -409,9 +469,9 @@ gemmTile512x3x2k:
 gemmTile512x3x2nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile512x3x2store
-	VBROADCASTSS 92(AX), Z6
+	VBROADCASTSS 108(AX), Z6
 	MOVQ         CX, AX
 	VMOVUPS.Z    (AX), K1, Z7
 	VFMADD231PS  Z7, Z6, Z0
@@ -441,22 +501,33 @@ gemmTile512x3x2store:
 	RET
 
 // func gemmTile512x4x1(t *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512x4x1(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVL   104(AX), CX
-	KMOVW  CX, K1
-	SHRL   $0x10, CX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	MOVL       120(AX), CX
+	KMOVW      CX, K1
+	SHRL       $0x10, CX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R12
+	MOVQ       96(AX), R13
 
 gemmTile512x4x1seg:
 	MOVQ (DI), R9
@@ -476,6 +547,8 @@ gemmTile512x4x1k:
 	VFMADD231PS  Z4, Z5, Z2
 	VBROADCASTSS (R10), Z5
 	VFMADD231PS  Z4, Z5, Z3
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         DX, CX
@@ -483,7 +556,7 @@ gemmTile512x4x1k:
 	JNZ          gemmTile512x4x1k
 	DECQ         R8
 	JNZ          gemmTile512x4x1seg
-	VBROADCASTSS 88(AX), Z4
+	VBROADCASTSS 104(AX), Z4
 	VMULPS       Z4, Z0, Z0
 	VMULPS       Z4, Z1, Z1
 	VMULPS       Z4, Z2, Z2
@@ -500,9 +573,9 @@ gemmTile512x4x1k:
 gemmTile512x4x1nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile512x4x1store
-	VBROADCASTSS 92(AX), Z4
+	VBROADCASTSS 108(AX), Z4
 	MOVQ         CX, AX
 	VMOVUPS.Z    (AX), K1, Z5
 	VFMADD231PS  Z5, Z4, Z0
@@ -528,28 +601,43 @@ gemmTile512x4x1store:
 	RET
 
 // func gemmTile512x4x2(t *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512x4x2(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVL   104(AX), CX
-	KMOVW  CX, K1
-	SHRL   $0x10, CX
-	KMOVW  CX, K2
-	SHRL   $0x10, CX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	MOVL       120(AX), CX
+	KMOVW      CX, K1
+	SHRL       $0x10, CX
+	KMOVW      CX, K2
+	SHRL       $0x10, CX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R12
+	MOVQ       96(AX), R13
 
 gemmTile512x4x2seg:
 	MOVQ (DI), R9
@@ -574,6 +662,8 @@ gemmTile512x4x2k:
 	VBROADCASTSS (R10), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         DX, CX
@@ -581,7 +671,7 @@ gemmTile512x4x2k:
 	JNZ          gemmTile512x4x2k
 	DECQ         R8
 	JNZ          gemmTile512x4x2seg
-	VBROADCASTSS 88(AX), Z8
+	VBROADCASTSS 104(AX), Z8
 	VMULPS       Z8, Z0, Z0
 	VMULPS       Z8, Z1, Z1
 	VMULPS       Z8, Z2, Z2
@@ -607,9 +697,9 @@ gemmTile512x4x2k:
 gemmTile512x4x2nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile512x4x2store
-	VBROADCASTSS 92(AX), Z8
+	VBROADCASTSS 108(AX), Z8
 	MOVQ         CX, AX
 	VMOVUPS.Z    (AX), K1, Z9
 	VFMADD231PS  Z9, Z8, Z0
@@ -647,23 +737,36 @@ gemmTile512x4x2store:
 	RET
 
 // func gemmTile512x5x1(t *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512x5x1(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVL   104(AX), CX
-	KMOVW  CX, K1
-	SHRL   $0x10, CX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	MOVL       120(AX), CX
+	KMOVW      CX, K1
+	SHRL       $0x10, CX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R12
+	MOVQ       96(AX), R13
 
 gemmTile512x5x1seg:
 	MOVQ (DI), R9
@@ -685,6 +788,8 @@ gemmTile512x5x1k:
 	VFMADD231PS  Z5, Z6, Z3
 	VBROADCASTSS (R10)(BX*1), Z6
 	VFMADD231PS  Z5, Z6, Z4
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         DX, CX
@@ -692,7 +797,7 @@ gemmTile512x5x1k:
 	JNZ          gemmTile512x5x1k
 	DECQ         R8
 	JNZ          gemmTile512x5x1seg
-	VBROADCASTSS 88(AX), Z5
+	VBROADCASTSS 104(AX), Z5
 	VMULPS       Z5, Z0, Z0
 	VMULPS       Z5, Z1, Z1
 	VMULPS       Z5, Z2, Z2
@@ -711,9 +816,9 @@ gemmTile512x5x1k:
 gemmTile512x5x1nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile512x5x1store
-	VBROADCASTSS 92(AX), Z5
+	VBROADCASTSS 108(AX), Z5
 	MOVQ         CX, AX
 	VMOVUPS.Z    (AX), K1, Z6
 	VFMADD231PS  Z6, Z5, Z0
@@ -744,30 +849,48 @@ gemmTile512x5x1store:
 	RET
 
 // func gemmTile512x5x2(t *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512x5x2(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVL   104(AX), CX
-	KMOVW  CX, K1
-	SHRL   $0x10, CX
-	KMOVW  CX, K2
-	SHRL   $0x10, CX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	MOVL       120(AX), CX
+	KMOVW      CX, K1
+	SHRL       $0x10, CX
+	KMOVW      CX, K2
+	SHRL       $0x10, CX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R12
+	MOVQ       96(AX), R13
 
 gemmTile512x5x2seg:
 	MOVQ (DI), R9
@@ -795,6 +918,8 @@ gemmTile512x5x2k:
 	VBROADCASTSS (R10)(BX*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         DX, CX
@@ -802,7 +927,7 @@ gemmTile512x5x2k:
 	JNZ          gemmTile512x5x2k
 	DECQ         R8
 	JNZ          gemmTile512x5x2seg
-	VBROADCASTSS 88(AX), Z10
+	VBROADCASTSS 104(AX), Z10
 	VMULPS       Z10, Z0, Z0
 	VMULPS       Z10, Z1, Z1
 	VMULPS       Z10, Z2, Z2
@@ -832,9 +957,9 @@ gemmTile512x5x2k:
 gemmTile512x5x2nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile512x5x2store
-	VBROADCASTSS 92(AX), Z10
+	VBROADCASTSS 108(AX), Z10
 	MOVQ         CX, AX
 	VMOVUPS.Z    (AX), K1, Z11
 	VFMADD231PS  Z11, Z10, Z0
@@ -880,24 +1005,39 @@ gemmTile512x5x2store:
 	RET
 
 // func gemmTile512x6x1(t *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512x6x1(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVL   104(AX), CX
-	KMOVW  CX, K1
-	SHRL   $0x10, CX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	MOVL       120(AX), CX
+	KMOVW      CX, K1
+	SHRL       $0x10, CX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R12
+	MOVQ       96(AX), R13
 
 gemmTile512x6x1seg:
 	MOVQ (DI), R9
@@ -921,6 +1061,8 @@ gemmTile512x6x1k:
 	VFMADD231PS  Z6, Z7, Z4
 	VBROADCASTSS (R10)(BX*2), Z7
 	VFMADD231PS  Z6, Z7, Z5
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         DX, CX
@@ -928,7 +1070,7 @@ gemmTile512x6x1k:
 	JNZ          gemmTile512x6x1k
 	DECQ         R8
 	JNZ          gemmTile512x6x1seg
-	VBROADCASTSS 88(AX), Z6
+	VBROADCASTSS 104(AX), Z6
 	VMULPS       Z6, Z0, Z0
 	VMULPS       Z6, Z1, Z1
 	VMULPS       Z6, Z2, Z2
@@ -949,9 +1091,9 @@ gemmTile512x6x1k:
 gemmTile512x6x1nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile512x6x1store
-	VBROADCASTSS 92(AX), Z6
+	VBROADCASTSS 108(AX), Z6
 	MOVQ         CX, AX
 	VMOVUPS.Z    (AX), K1, Z7
 	VFMADD231PS  Z7, Z6, Z0
@@ -987,32 +1129,53 @@ gemmTile512x6x1store:
 	RET
 
 // func gemmTile512x6x2(t *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512x6x2(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVL   104(AX), CX
-	KMOVW  CX, K1
-	SHRL   $0x10, CX
-	KMOVW  CX, K2
-	SHRL   $0x10, CX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	MOVL       120(AX), CX
+	KMOVW      CX, K1
+	SHRL       $0x10, CX
+	KMOVW      CX, K2
+	SHRL       $0x10, CX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R12
+	MOVQ       96(AX), R13
 
 gemmTile512x6x2seg:
 	MOVQ (DI), R9
@@ -1043,6 +1206,8 @@ gemmTile512x6x2k:
 	VBROADCASTSS (R10)(BX*2), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         DX, CX
@@ -1050,7 +1215,7 @@ gemmTile512x6x2k:
 	JNZ          gemmTile512x6x2k
 	DECQ         R8
 	JNZ          gemmTile512x6x2seg
-	VBROADCASTSS 88(AX), Z12
+	VBROADCASTSS 104(AX), Z12
 	VMULPS       Z12, Z0, Z0
 	VMULPS       Z12, Z1, Z1
 	VMULPS       Z12, Z2, Z2
@@ -1084,9 +1249,9 @@ gemmTile512x6x2k:
 gemmTile512x6x2nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile512x6x2store
-	VBROADCASTSS 92(AX), Z12
+	VBROADCASTSS 108(AX), Z12
 	MOVQ         CX, AX
 	VMOVUPS.Z    (AX), K1, Z13
 	VFMADD231PS  Z13, Z12, Z0
@@ -1140,25 +1305,42 @@ gemmTile512x6x2store:
 	RET
 
 // func gemmTile512x7x1(t *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512x7x1(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVL   104(AX), CX
-	KMOVW  CX, K1
-	SHRL   $0x10, CX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	MOVL       120(AX), CX
+	KMOVW      CX, K1
+	SHRL       $0x10, CX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R13
+	MOVQ       96(AX), R14
 
 gemmTile512x7x1seg:
 	MOVQ (DI), R9
@@ -1186,6 +1368,8 @@ gemmTile512x7x1k:
 	VFMADD231PS  Z7, Z8, Z5
 	VBROADCASTSS (R11), Z8
 	VFMADD231PS  Z7, Z8, Z6
+	PREFETCHT1   (R13)
+	ADDQ         R14, R13
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         SI, R11
@@ -1194,7 +1378,7 @@ gemmTile512x7x1k:
 	JNZ          gemmTile512x7x1k
 	DECQ         R8
 	JNZ          gemmTile512x7x1seg
-	VBROADCASTSS 88(AX), Z7
+	VBROADCASTSS 104(AX), Z7
 	VMULPS       Z7, Z0, Z0
 	VMULPS       Z7, Z1, Z1
 	VMULPS       Z7, Z2, Z2
@@ -1217,9 +1401,9 @@ gemmTile512x7x1k:
 gemmTile512x7x1nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile512x7x1store
-	VBROADCASTSS 92(AX), Z7
+	VBROADCASTSS 108(AX), Z7
 	MOVQ         CX, AX
 	VMOVUPS.Z    (AX), K1, Z8
 	VFMADD231PS  Z8, Z7, Z0
@@ -1260,34 +1444,58 @@ gemmTile512x7x1store:
 	RET
 
 // func gemmTile512x7x2(t *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512x7x2(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVL   104(AX), CX
-	KMOVW  CX, K1
-	SHRL   $0x10, CX
-	KMOVW  CX, K2
-	SHRL   $0x10, CX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	MOVL       120(AX), CX
+	KMOVW      CX, K1
+	SHRL       $0x10, CX
+	KMOVW      CX, K2
+	SHRL       $0x10, CX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R13
+	MOVQ       96(AX), R14
 
 gemmTile512x7x2seg:
 	MOVQ (DI), R9
@@ -1323,6 +1531,8 @@ gemmTile512x7x2k:
 	VBROADCASTSS (R11), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
+	PREFETCHT1   (R13)
+	ADDQ         R14, R13
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         SI, R11
@@ -1331,7 +1541,7 @@ gemmTile512x7x2k:
 	JNZ          gemmTile512x7x2k
 	DECQ         R8
 	JNZ          gemmTile512x7x2seg
-	VBROADCASTSS 88(AX), Z14
+	VBROADCASTSS 104(AX), Z14
 	VMULPS       Z14, Z0, Z0
 	VMULPS       Z14, Z1, Z1
 	VMULPS       Z14, Z2, Z2
@@ -1369,9 +1579,9 @@ gemmTile512x7x2k:
 gemmTile512x7x2nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile512x7x2store
-	VBROADCASTSS 92(AX), Z14
+	VBROADCASTSS 108(AX), Z14
 	MOVQ         CX, AX
 	VMOVUPS.Z    (AX), K1, Z15
 	VFMADD231PS  Z15, Z14, Z0
@@ -1433,26 +1643,45 @@ gemmTile512x7x2store:
 	RET
 
 // func gemmTile512x8x1(t *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512x8x1(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVL   104(AX), CX
-	KMOVW  CX, K1
-	SHRL   $0x10, CX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	MOVL       120(AX), CX
+	KMOVW      CX, K1
+	SHRL       $0x10, CX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R13
+	MOVQ       96(AX), R14
 
 gemmTile512x8x1seg:
 	MOVQ (DI), R9
@@ -1482,6 +1711,8 @@ gemmTile512x8x1k:
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS (R11)(BX*1), Z9
 	VFMADD231PS  Z8, Z9, Z7
+	PREFETCHT1   (R13)
+	ADDQ         R14, R13
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         SI, R11
@@ -1490,7 +1721,7 @@ gemmTile512x8x1k:
 	JNZ          gemmTile512x8x1k
 	DECQ         R8
 	JNZ          gemmTile512x8x1seg
-	VBROADCASTSS 88(AX), Z8
+	VBROADCASTSS 104(AX), Z8
 	VMULPS       Z8, Z0, Z0
 	VMULPS       Z8, Z1, Z1
 	VMULPS       Z8, Z2, Z2
@@ -1515,9 +1746,9 @@ gemmTile512x8x1k:
 gemmTile512x8x1nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile512x8x1store
-	VBROADCASTSS 92(AX), Z8
+	VBROADCASTSS 108(AX), Z8
 	MOVQ         CX, AX
 	VMOVUPS.Z    (AX), K1, Z9
 	VFMADD231PS  Z9, Z8, Z0
@@ -1563,36 +1794,63 @@ gemmTile512x8x1store:
 	RET
 
 // func gemmTile512x8x2(t *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512x8x2(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVL   104(AX), CX
-	KMOVW  CX, K1
-	SHRL   $0x10, CX
-	KMOVW  CX, K2
-	SHRL   $0x10, CX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	MOVL       120(AX), CX
+	KMOVW      CX, K1
+	SHRL       $0x10, CX
+	KMOVW      CX, K2
+	SHRL       $0x10, CX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R13
+	MOVQ       96(AX), R14
 
 gemmTile512x8x2seg:
 	MOVQ (DI), R9
@@ -1631,6 +1889,8 @@ gemmTile512x8x2k:
 	VBROADCASTSS (R11)(BX*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
+	PREFETCHT1   (R13)
+	ADDQ         R14, R13
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         SI, R11
@@ -1639,7 +1899,7 @@ gemmTile512x8x2k:
 	JNZ          gemmTile512x8x2k
 	DECQ         R8
 	JNZ          gemmTile512x8x2seg
-	VBROADCASTSS 88(AX), Z16
+	VBROADCASTSS 104(AX), Z16
 	VMULPS       Z16, Z0, Z0
 	VMULPS       Z16, Z1, Z1
 	VMULPS       Z16, Z2, Z2
@@ -1681,9 +1941,9 @@ gemmTile512x8x2k:
 gemmTile512x8x2nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile512x8x2store
-	VBROADCASTSS 92(AX), Z16
+	VBROADCASTSS 108(AX), Z16
 	MOVQ         CX, AX
 	VMOVUPS.Z    (AX), K1, Z17
 	VFMADD231PS  Z17, Z16, Z0
@@ -1753,27 +2013,48 @@ gemmTile512x8x2store:
 	RET
 
 // func gemmTile512x9x1(t *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512x9x1(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVL   104(AX), CX
-	KMOVW  CX, K1
-	SHRL   $0x10, CX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	MOVL       120(AX), CX
+	KMOVW      CX, K1
+	SHRL       $0x10, CX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R13
+	MOVQ       96(AX), R14
 
 gemmTile512x9x1seg:
 	MOVQ (DI), R9
@@ -1805,6 +2086,8 @@ gemmTile512x9x1k:
 	VFMADD231PS  Z9, Z10, Z7
 	VBROADCASTSS (R11)(BX*2), Z10
 	VFMADD231PS  Z9, Z10, Z8
+	PREFETCHT1   (R13)
+	ADDQ         R14, R13
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         SI, R11
@@ -1813,7 +2096,7 @@ gemmTile512x9x1k:
 	JNZ          gemmTile512x9x1k
 	DECQ         R8
 	JNZ          gemmTile512x9x1seg
-	VBROADCASTSS 88(AX), Z9
+	VBROADCASTSS 104(AX), Z9
 	VMULPS       Z9, Z0, Z0
 	VMULPS       Z9, Z1, Z1
 	VMULPS       Z9, Z2, Z2
@@ -1840,9 +2123,9 @@ gemmTile512x9x1k:
 gemmTile512x9x1nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile512x9x1store
-	VBROADCASTSS 92(AX), Z9
+	VBROADCASTSS 108(AX), Z9
 	MOVQ         CX, AX
 	VMOVUPS.Z    (AX), K1, Z10
 	VFMADD231PS  Z10, Z9, Z0
@@ -1893,38 +2176,68 @@ gemmTile512x9x1store:
 	RET
 
 // func gemmTile512x9x2(t *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512x9x2(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVL   104(AX), CX
-	KMOVW  CX, K1
-	SHRL   $0x10, CX
-	KMOVW  CX, K2
-	SHRL   $0x10, CX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	MOVL       120(AX), CX
+	KMOVW      CX, K1
+	SHRL       $0x10, CX
+	KMOVW      CX, K2
+	SHRL       $0x10, CX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R13
+	MOVQ       96(AX), R14
 
 gemmTile512x9x2seg:
 	MOVQ (DI), R9
@@ -1966,6 +2279,8 @@ gemmTile512x9x2k:
 	VBROADCASTSS (R11)(BX*2), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
+	PREFETCHT1   (R13)
+	ADDQ         R14, R13
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         SI, R11
@@ -1974,7 +2289,7 @@ gemmTile512x9x2k:
 	JNZ          gemmTile512x9x2k
 	DECQ         R8
 	JNZ          gemmTile512x9x2seg
-	VBROADCASTSS 88(AX), Z18
+	VBROADCASTSS 104(AX), Z18
 	VMULPS       Z18, Z0, Z0
 	VMULPS       Z18, Z1, Z1
 	VMULPS       Z18, Z2, Z2
@@ -2020,9 +2335,9 @@ gemmTile512x9x2k:
 gemmTile512x9x2nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile512x9x2store
-	VBROADCASTSS 92(AX), Z18
+	VBROADCASTSS 108(AX), Z18
 	MOVQ         CX, AX
 	VMOVUPS.Z    (AX), K1, Z19
 	VFMADD231PS  Z19, Z18, Z0
@@ -2100,28 +2415,51 @@ gemmTile512x9x2store:
 	RET
 
 // func gemmTile512x10x1(t *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512x10x1(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVL   104(AX), CX
-	KMOVW  CX, K1
-	SHRL   $0x10, CX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	MOVL       120(AX), CX
+	KMOVW      CX, K1
+	SHRL       $0x10, CX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R14
+	MOVQ       96(AX), R15
 
 gemmTile512x10x1seg:
 	MOVQ (DI), R9
@@ -2157,6 +2495,8 @@ gemmTile512x10x1k:
 	VFMADD231PS  Z10, Z11, Z8
 	VBROADCASTSS (R12), Z11
 	VFMADD231PS  Z10, Z11, Z9
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         SI, R11
@@ -2166,7 +2506,7 @@ gemmTile512x10x1k:
 	JNZ          gemmTile512x10x1k
 	DECQ         R8
 	JNZ          gemmTile512x10x1seg
-	VBROADCASTSS 88(AX), Z10
+	VBROADCASTSS 104(AX), Z10
 	VMULPS       Z10, Z0, Z0
 	VMULPS       Z10, Z1, Z1
 	VMULPS       Z10, Z2, Z2
@@ -2195,9 +2535,9 @@ gemmTile512x10x1k:
 gemmTile512x10x1nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile512x10x1store
-	VBROADCASTSS 92(AX), Z10
+	VBROADCASTSS 108(AX), Z10
 	MOVQ         CX, AX
 	VMOVUPS.Z    (AX), K1, Z11
 	VFMADD231PS  Z11, Z10, Z0
@@ -2253,40 +2593,73 @@ gemmTile512x10x1store:
 	RET
 
 // func gemmTile512x10x2(t *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512x10x2(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVL   104(AX), CX
-	KMOVW  CX, K1
-	SHRL   $0x10, CX
-	KMOVW  CX, K2
-	SHRL   $0x10, CX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	MOVL       120(AX), CX
+	KMOVW      CX, K1
+	SHRL       $0x10, CX
+	KMOVW      CX, K2
+	SHRL       $0x10, CX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R14
+	MOVQ       96(AX), R15
 
 gemmTile512x10x2seg:
 	MOVQ (DI), R9
@@ -2333,6 +2706,8 @@ gemmTile512x10x2k:
 	VBROADCASTSS (R12), Z22
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         SI, R11
@@ -2342,7 +2717,7 @@ gemmTile512x10x2k:
 	JNZ          gemmTile512x10x2k
 	DECQ         R8
 	JNZ          gemmTile512x10x2seg
-	VBROADCASTSS 88(AX), Z20
+	VBROADCASTSS 104(AX), Z20
 	VMULPS       Z20, Z0, Z0
 	VMULPS       Z20, Z1, Z1
 	VMULPS       Z20, Z2, Z2
@@ -2392,9 +2767,9 @@ gemmTile512x10x2k:
 gemmTile512x10x2nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile512x10x2store
-	VBROADCASTSS 92(AX), Z20
+	VBROADCASTSS 108(AX), Z20
 	MOVQ         CX, AX
 	VMOVUPS.Z    (AX), K1, Z21
 	VFMADD231PS  Z21, Z20, Z0
@@ -2480,29 +2855,54 @@ gemmTile512x10x2store:
 	RET
 
 // func gemmTile512x11x1(t *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512x11x1(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVL   104(AX), CX
-	KMOVW  CX, K1
-	SHRL   $0x10, CX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	MOVL       120(AX), CX
+	KMOVW      CX, K1
+	SHRL       $0x10, CX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R14
+	MOVQ       96(AX), R15
 
 gemmTile512x11x1seg:
 	MOVQ (DI), R9
@@ -2540,6 +2940,8 @@ gemmTile512x11x1k:
 	VFMADD231PS  Z11, Z12, Z9
 	VBROADCASTSS (R12)(BX*1), Z12
 	VFMADD231PS  Z11, Z12, Z10
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         SI, R11
@@ -2549,7 +2951,7 @@ gemmTile512x11x1k:
 	JNZ          gemmTile512x11x1k
 	DECQ         R8
 	JNZ          gemmTile512x11x1seg
-	VBROADCASTSS 88(AX), Z11
+	VBROADCASTSS 104(AX), Z11
 	VMULPS       Z11, Z0, Z0
 	VMULPS       Z11, Z1, Z1
 	VMULPS       Z11, Z2, Z2
@@ -2580,9 +2982,9 @@ gemmTile512x11x1k:
 gemmTile512x11x1nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile512x11x1store
-	VBROADCASTSS 92(AX), Z11
+	VBROADCASTSS 108(AX), Z11
 	MOVQ         CX, AX
 	VMOVUPS.Z    (AX), K1, Z12
 	VFMADD231PS  Z12, Z11, Z0
@@ -2643,42 +3045,78 @@ gemmTile512x11x1store:
 	RET
 
 // func gemmTile512x11x2(t *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512x11x2(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVL   104(AX), CX
-	KMOVW  CX, K1
-	SHRL   $0x10, CX
-	KMOVW  CX, K2
-	SHRL   $0x10, CX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	MOVL       120(AX), CX
+	KMOVW      CX, K1
+	SHRL       $0x10, CX
+	KMOVW      CX, K2
+	SHRL       $0x10, CX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R14
+	MOVQ       96(AX), R15
 
 gemmTile512x11x2seg:
 	MOVQ (DI), R9
@@ -2728,6 +3166,8 @@ gemmTile512x11x2k:
 	VBROADCASTSS (R12)(BX*1), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         SI, R11
@@ -2737,7 +3177,7 @@ gemmTile512x11x2k:
 	JNZ          gemmTile512x11x2k
 	DECQ         R8
 	JNZ          gemmTile512x11x2seg
-	VBROADCASTSS 88(AX), Z22
+	VBROADCASTSS 104(AX), Z22
 	VMULPS       Z22, Z0, Z0
 	VMULPS       Z22, Z1, Z1
 	VMULPS       Z22, Z2, Z2
@@ -2791,9 +3231,9 @@ gemmTile512x11x2k:
 gemmTile512x11x2nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile512x11x2store
-	VBROADCASTSS 92(AX), Z22
+	VBROADCASTSS 108(AX), Z22
 	MOVQ         CX, AX
 	VMOVUPS.Z    (AX), K1, Z23
 	VFMADD231PS  Z23, Z22, Z0
@@ -2887,30 +3327,57 @@ gemmTile512x11x2store:
 	RET
 
 // func gemmTile512x12x1(t *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512x12x1(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVL   104(AX), CX
-	KMOVW  CX, K1
-	SHRL   $0x10, CX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	MOVL       120(AX), CX
+	KMOVW      CX, K1
+	SHRL       $0x10, CX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R14
+	MOVQ       96(AX), R15
 
 gemmTile512x12x1seg:
 	MOVQ (DI), R9
@@ -2950,6 +3417,8 @@ gemmTile512x12x1k:
 	VFMADD231PS  Z12, Z13, Z10
 	VBROADCASTSS (R12)(BX*2), Z13
 	VFMADD231PS  Z12, Z13, Z11
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         SI, R11
@@ -2959,7 +3428,7 @@ gemmTile512x12x1k:
 	JNZ          gemmTile512x12x1k
 	DECQ         R8
 	JNZ          gemmTile512x12x1seg
-	VBROADCASTSS 88(AX), Z12
+	VBROADCASTSS 104(AX), Z12
 	VMULPS       Z12, Z0, Z0
 	VMULPS       Z12, Z1, Z1
 	VMULPS       Z12, Z2, Z2
@@ -2992,9 +3461,9 @@ gemmTile512x12x1k:
 gemmTile512x12x1nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile512x12x1store
-	VBROADCASTSS 92(AX), Z12
+	VBROADCASTSS 108(AX), Z12
 	MOVQ         CX, AX
 	VMOVUPS.Z    (AX), K1, Z13
 	VFMADD231PS  Z13, Z12, Z0
@@ -3060,44 +3529,83 @@ gemmTile512x12x1store:
 	RET
 
 // func gemmTile512x12x2(t *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512x12x2(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVL   104(AX), CX
-	KMOVW  CX, K1
-	SHRL   $0x10, CX
-	KMOVW  CX, K2
-	SHRL   $0x10, CX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	MOVL       120(AX), CX
+	KMOVW      CX, K1
+	SHRL       $0x10, CX
+	KMOVW      CX, K2
+	SHRL       $0x10, CX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R14
+	MOVQ       96(AX), R15
 
 gemmTile512x12x2seg:
 	MOVQ (DI), R9
@@ -3150,6 +3658,8 @@ gemmTile512x12x2k:
 	VBROADCASTSS (R12)(BX*2), Z26
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         SI, R11
@@ -3159,7 +3669,7 @@ gemmTile512x12x2k:
 	JNZ          gemmTile512x12x2k
 	DECQ         R8
 	JNZ          gemmTile512x12x2seg
-	VBROADCASTSS 88(AX), Z24
+	VBROADCASTSS 104(AX), Z24
 	VMULPS       Z24, Z0, Z0
 	VMULPS       Z24, Z1, Z1
 	VMULPS       Z24, Z2, Z2
@@ -3217,9 +3727,9 @@ gemmTile512x12x2k:
 gemmTile512x12x2nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile512x12x2store
-	VBROADCASTSS 92(AX), Z24
+	VBROADCASTSS 108(AX), Z24
 	MOVQ         CX, AX
 	VMOVUPS.Z    (AX), K1, Z25
 	VFMADD231PS  Z25, Z24, Z0
@@ -3321,17 +3831,22 @@ gemmTile512x12x2store:
 	RET
 
 // func gemmTile256x1x2(t *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·gemmTile256x1x2(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), BX
-	MOVQ   32(AX), SI
-	MOVQ   40(AX), DI
+	MOVQ       t+0(FP), AX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), BX
+	MOVQ       32(AX), SI
+	MOVQ       40(AX), DI
+	MOVQ       88(AX), R10
+	MOVQ       96(AX), R11
 
 gemmTile256x1x2seg:
 	MOVQ (SI), R8
@@ -3345,13 +3860,15 @@ gemmTile256x1x2k:
 	VBROADCASTSS (R8), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	ADDQ         BX, R8
 	ADDQ         DX, CX
 	DECQ         R9
 	JNZ          gemmTile256x1x2k
 	DECQ         DI
 	JNZ          gemmTile256x1x2seg
-	VBROADCASTSS 88(AX), Y2
+	VBROADCASTSS 104(AX), Y2
 	VMULPS       Y2, Y0, Y0
 	VMULPS       Y2, Y1, Y1
 	MOVQ         24(AX), CX
@@ -3365,9 +3882,9 @@ gemmTile256x1x2k:
 gemmTile256x1x2nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile256x1x2store
-	VBROADCASTSS 92(AX), Y2
+	VBROADCASTSS 108(AX), Y2
 	MOVQ         CX, AX
 	VMOVUPS      (AX), Y3
 	VFMADD231PS  Y3, Y2, Y0
@@ -3381,19 +3898,26 @@ gemmTile256x1x2store:
 	RET
 
 // func gemmTile256x2x2(t *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·gemmTile256x2x2(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R11
+	MOVQ       96(AX), R12
 
 gemmTile256x2x2seg:
 	MOVQ (DI), R9
@@ -3410,13 +3934,15 @@ gemmTile256x2x2k:
 	VBROADCASTSS (R9)(BX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	ADDQ         SI, R9
 	ADDQ         DX, CX
 	DECQ         R10
 	JNZ          gemmTile256x2x2k
 	DECQ         R8
 	JNZ          gemmTile256x2x2seg
-	VBROADCASTSS 88(AX), Y4
+	VBROADCASTSS 104(AX), Y4
 	VMULPS       Y4, Y0, Y0
 	VMULPS       Y4, Y1, Y1
 	VMULPS       Y4, Y2, Y2
@@ -3434,9 +3960,9 @@ gemmTile256x2x2k:
 gemmTile256x2x2nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile256x2x2store
-	VBROADCASTSS 92(AX), Y4
+	VBROADCASTSS 108(AX), Y4
 	MOVQ         CX, AX
 	VMOVUPS      (AX), Y5
 	VFMADD231PS  Y5, Y4, Y0
@@ -3458,21 +3984,30 @@ gemmTile256x2x2store:
 	RET
 
 // func gemmTile256x3x2(t *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·gemmTile256x3x2(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R11
+	MOVQ       96(AX), R12
 
 gemmTile256x3x2seg:
 	MOVQ (DI), R9
@@ -3492,13 +4027,15 @@ gemmTile256x3x2k:
 	VBROADCASTSS (R9)(BX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	ADDQ         SI, R9
 	ADDQ         DX, CX
 	DECQ         R10
 	JNZ          gemmTile256x3x2k
 	DECQ         R8
 	JNZ          gemmTile256x3x2seg
-	VBROADCASTSS 88(AX), Y6
+	VBROADCASTSS 104(AX), Y6
 	VMULPS       Y6, Y0, Y0
 	VMULPS       Y6, Y1, Y1
 	VMULPS       Y6, Y2, Y2
@@ -3520,9 +4057,9 @@ gemmTile256x3x2k:
 gemmTile256x3x2nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile256x3x2store
-	VBROADCASTSS 92(AX), Y6
+	VBROADCASTSS 108(AX), Y6
 	MOVQ         CX, AX
 	VMOVUPS      (AX), Y7
 	VFMADD231PS  Y7, Y6, Y0
@@ -3552,23 +4089,34 @@ gemmTile256x3x2store:
 	RET
 
 // func gemmTile256x4x2(t *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·gemmTile256x4x2(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R12
+	MOVQ       96(AX), R13
 
 gemmTile256x4x2seg:
 	MOVQ (DI), R9
@@ -3593,6 +4141,8 @@ gemmTile256x4x2k:
 	VBROADCASTSS (R10), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         DX, CX
@@ -3600,7 +4150,7 @@ gemmTile256x4x2k:
 	JNZ          gemmTile256x4x2k
 	DECQ         R8
 	JNZ          gemmTile256x4x2seg
-	VBROADCASTSS 88(AX), Y8
+	VBROADCASTSS 104(AX), Y8
 	VMULPS       Y8, Y0, Y0
 	VMULPS       Y8, Y1, Y1
 	VMULPS       Y8, Y2, Y2
@@ -3626,9 +4176,9 @@ gemmTile256x4x2k:
 gemmTile256x4x2nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile256x4x2store
-	VBROADCASTSS 92(AX), Y8
+	VBROADCASTSS 108(AX), Y8
 	MOVQ         CX, AX
 	VMOVUPS      (AX), Y9
 	VFMADD231PS  Y9, Y8, Y0
@@ -3666,25 +4216,38 @@ gemmTile256x4x2store:
 	RET
 
 // func gemmTile256x5x2(t *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·gemmTile256x5x2(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R12
+	MOVQ       96(AX), R13
 
 gemmTile256x5x2seg:
 	MOVQ (DI), R9
@@ -3712,6 +4275,8 @@ gemmTile256x5x2k:
 	VBROADCASTSS (R10)(BX*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         DX, CX
@@ -3719,7 +4284,7 @@ gemmTile256x5x2k:
 	JNZ          gemmTile256x5x2k
 	DECQ         R8
 	JNZ          gemmTile256x5x2seg
-	VBROADCASTSS 88(AX), Y10
+	VBROADCASTSS 104(AX), Y10
 	VMULPS       Y10, Y0, Y0
 	VMULPS       Y10, Y1, Y1
 	VMULPS       Y10, Y2, Y2
@@ -3749,9 +4314,9 @@ gemmTile256x5x2k:
 gemmTile256x5x2nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile256x5x2store
-	VBROADCASTSS 92(AX), Y10
+	VBROADCASTSS 108(AX), Y10
 	MOVQ         CX, AX
 	VMOVUPS      (AX), Y11
 	VFMADD231PS  Y11, Y10, Y0
@@ -3797,27 +4362,42 @@ gemmTile256x5x2store:
 	RET
 
 // func gemmTile256x6x2(t *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·gemmTile256x6x2(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	VXORPS Y10, Y10, Y10
-	VXORPS Y11, Y11, Y11
-	MOVQ   8(AX), CX
-	MOVQ   72(AX), DX
-	MOVQ   56(AX), BX
-	MOVQ   64(AX), SI
-	MOVQ   32(AX), DI
-	MOVQ   40(AX), R8
+	MOVQ       t+0(FP), AX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	MOVQ       16(AX), CX
+	MOVQ       80(AX), DX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	ADDQ       DX, CX
+	PREFETCHT0 (CX)
+	MOVQ       8(AX), CX
+	MOVQ       72(AX), DX
+	MOVQ       56(AX), BX
+	MOVQ       64(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       88(AX), R12
+	MOVQ       96(AX), R13
 
 gemmTile256x6x2seg:
 	MOVQ (DI), R9
@@ -3848,6 +4428,8 @@ gemmTile256x6x2k:
 	VBROADCASTSS (R10)(BX*2), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         DX, CX
@@ -3855,7 +4437,7 @@ gemmTile256x6x2k:
 	JNZ          gemmTile256x6x2k
 	DECQ         R8
 	JNZ          gemmTile256x6x2seg
-	VBROADCASTSS 88(AX), Y12
+	VBROADCASTSS 104(AX), Y12
 	VMULPS       Y12, Y0, Y0
 	VMULPS       Y12, Y1, Y1
 	VMULPS       Y12, Y2, Y2
@@ -3889,9 +4471,9 @@ gemmTile256x6x2k:
 gemmTile256x6x2nobias:
 	MOVQ         16(AX), CX
 	MOVQ         80(AX), DX
-	CMPQ         96(AX), $0x00
+	CMPQ         112(AX), $0x00
 	JEQ          gemmTile256x6x2store
-	VBROADCASTSS 92(AX), Y12
+	VBROADCASTSS 108(AX), Y12
 	MOVQ         CX, AX
 	VMOVUPS      (AX), Y13
 	VFMADD231PS  Y13, Y12, Y0

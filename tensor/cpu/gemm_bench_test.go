@@ -40,6 +40,7 @@ func BenchmarkPeak(b *testing.B) {
 			}
 			run := spread(func(worker, _ int) {
 				g := args[64*worker]
+				g.fetchNothing()
 				for range calls {
 					u.tile[u.rows][2](&g)
 				}

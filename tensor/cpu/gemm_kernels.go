@@ -17,12 +17,44 @@ type tileArgs struct {
 	nsegs, k   int            // both at least 1
 	rs, ks     int
 	bs, cs     int
+	next       uintptr // fetched into the L2 cache, a line for each p; any address will do
+	nextStride int
 	alpha      float32
 	beta       float32
 	accumulate int    // 0: C₀ is not read
 	mask       uint32 // columns present, for kernels that can mask; bit 0 is column 0
 	_          uint32
 }
+
+// fetch is a list of runs of cache lines that will be wanted soon. Calls of tile
+// kernels take a run each. Addresses are not pointers: they may run past an end.
+type fetch struct {
+	at   uintptr
+	step uintptr // from run to run
+	line int     // from line to line of a run
+	left int     // runs
+}
+
+// soon lists runs from p on.
+func soon(p unsafe.Pointer, step, line, runs int) fetch {
+	return fetch{uintptr(p), uintptr(step), line, runs}
+}
+
+// fetchNext has t fetch a run of the first list that has one left.
+func (t *tileArgs) fetchNext(lists ...*fetch) {
+	for _, f := range lists {
+		if f.left > 0 {
+			t.next, t.nextStride = f.at, f.line
+			f.at += f.step
+			f.left--
+			return
+		}
+	}
+	t.fetchNothing()
+}
+
+// fetchNothing has t fetch what is in the cache anyway.
+func (t *tileArgs) fetchNothing() { t.next, t.nextStride = uintptr(unsafe.Pointer(t)), 0 }
 
 // microKernel is a family of register-tile kernels. tile[r][v] computes r rows
 // of v vectors.

@@ -54,15 +54,15 @@ func (u *microKernel) packScalars(to, b []float32, bo, bk, bn, p0, p1, n int) {
 	}
 }
 
-// packRows copies a block of A, element (i,p) at i·rs + p·ks, so that each
+// packRows copies rows of A, element (i,p) at ao + i·rs + p·ks, so that each
 // k's scalars lie side by side.
-func (u *microKernel) packRows(to, a []float32, rs, ks, rows, k int) {
+func (u *microKernel) packRows(to, a []float32, ao, rs, ks, rows, k int) {
 	if rs == 1 && u.copyTile != nil {
-		u.copyTile(&to[0], &a[0], rows, ks, k, rows)
+		u.copyTile(&to[0], &a[ao], rows, ks, k, rows)
 		return
 	}
 	for p := range k {
-		at := p * ks
+		at := ao + p*ks
 		for i := range rows {
 			to[p*rows+i] = a[at]
 			at += rs

@@ -50,9 +50,9 @@ func TestGemmBlocks(t *testing.T) {
 		r := rand.New(rand.NewPCG(2, uint64(l)))
 		for _, threads := range []int{1, 2, 7} {
 			d := testDevice(t, l, threads)
-			testGemm(t, r, d, backend.Float32, nil, 150, 301, 2*kBlock+5)
-			testGemm(t, r, d, backend.Float32, []int{20}, 65, 40, 33)
-			testGemm(t, r, d, backend.Float32, nil, 3, 700, 300)
+			testGemm(t, r, d, backend.Float32, nil, 29, 270, 2*kBlock+5)
+			testGemm(t, r, d, backend.Float32, []int{20}, 65, 20, 9)
+			testGemm(t, r, d, backend.Float32, nil, 3, 700, 100)
 		}
 	}
 }

@@ -10,6 +10,8 @@
 // A is read where it lies, a scalar at a time, broadcast; B is a run of rows,
 // packed or not. The table of segments makes a convolution of it: a segment is
 // a kernel tap (or an image row) and its offset leads to the pixels that meet it.
+// Along the way one cache line for each p, next + p·nextStride, is fetched into
+// the L2 cache: what a later call needs.
 package main
 
 import (
@@ -37,6 +39,8 @@ const (
 	argKS
 	argBS
 	argCS
+	argNext
+	argNextStride
 	argAlpha      // two float32
 	argBeta       = argAlpha + 4
 	argAccumulate = argAlpha + 8
@@ -144,13 +148,14 @@ func (t tile) generate() kernel {
 			acc[i] = append(acc[i], v)
 		}
 	}
+	t.prefetch(load(argC), load(argCS))
 	b, bs, rs, ks := load(argB), load(argBS), load(argRS), load(argKS)
 	segs, nsegs := load(argSegs), load(argNSegs)
 	var ptr []GPVirtual
 	for range (t.rows + rowsPerPointer - 1) / rowsPerPointer {
 		ptr = append(ptr, GP64())
 	}
-	count := GP64()
+	count, next, nextStride := GP64(), load(argNext), load(argNextStride)
 
 	Label(t.name() + "seg")
 	MOVQ(Mem{Base: segs}, ptr[0])
@@ -179,6 +184,8 @@ func (t tile) generate() kernel {
 			VFMADD231PS(row[j], s, acc[i][j])
 		}
 	}
+	PREFETCHT1(Mem{Base: next})
+	ADDQ(nextStride, next)
 	for _, p := range ptr {
 		ADDQ(ks, p)
 	}
@@ -192,6 +199,18 @@ func (t tile) generate() kernel {
 	VZEROUPPER()
 	RET()
 	return kernel{t.name(), "func(t *tileArgs)", fmt.Sprintf("computes a tile of %d rows of %d columns", t.rows, t.vecs*t.width/4)}
+}
+
+// prefetch fetches the tile of C, which is next needed after the whole of k.
+func (t tile) prefetch(c, cs GPVirtual) {
+	for i := range t.rows {
+		for j := range t.vecs * t.width / 64 {
+			PREFETCHT0(Mem{Base: c, Disp: 64 * j})
+		}
+		if i+1 < t.rows {
+			ADDQ(cs, c)
+		}
+	}
 }
 
 // loadVector loads a row's vector j; columns outside the mask give zero.
