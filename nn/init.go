@@ -13,13 +13,17 @@ import (
 // parameter made is sample n of the key: its values depend on the key, n and its
 // shape, not on the sizes of the others.
 type Init struct {
-	dev backend.Device
-	key rng.Key
-	n   uint64
+	dev   backend.Device
+	key   rng.Key
+	n     uint64
+	blank bool
 }
 
 // NewInit makes parameters on dev from the draws of key.
 func NewInit(dev backend.Device, key rng.Key) *Init { return &Init{dev: dev, key: key} }
+
+// NewBlankInit makes parameters of zeros, for networks whose values come from a file.
+func NewBlankInit(dev backend.Device) *Init { return &Init{dev: dev, blank: true} }
 
 // Device is where the parameters live.
 func (in *Init) Device() backend.Device { return in.dev }
@@ -33,6 +37,9 @@ func (in *Init) Zeros(shape ...int) *tensor.Param {
 // Const makes a parameter of equal elements.
 func (in *Init) Const(value float64, shape ...int) *tensor.Param {
 	p := in.Zeros(shape...)
+	if in.blank {
+		return p
+	}
 	v := make([]float32, p.Elems())
 	for i := range v {
 		v[i] = float32(value)
@@ -46,6 +53,9 @@ func (in *Init) Ones(shape ...int) *tensor.Param { return in.Const(1, shape...) 
 // Uniform draws from U[−bound, bound).
 func (in *Init) Uniform(bound float64, shape ...int) *tensor.Param {
 	p := in.Zeros(shape...)
+	if in.blank {
+		return p
+	}
 	v := make([]float32, p.Elems())
 	rng.Uniform(v, in.key, in.n-1)
 	for i, u := range v {
@@ -57,6 +67,9 @@ func (in *Init) Uniform(bound float64, shape ...int) *tensor.Param {
 // Normal draws from N(0, std²).
 func (in *Init) Normal(std float64, shape ...int) *tensor.Param {
 	p := in.Zeros(shape...)
+	if in.blank {
+		return p
+	}
 	v := make([]float32, p.Elems())
 	rng.Normal(v, in.key, in.n-1)
 	for i, z := range v {
