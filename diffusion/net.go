@@ -13,6 +13,7 @@ const (
 	VarianceFixed        Variance = iota // C channels, no variance
 	VarianceLearned                      // the variance of the reverse step itself
 	VarianceLearnedRange                 // v: lnσ² = f·lnβ + (1−f)·lnβ̃, f=(v+1)/2 (Nichol and Dhariwal 2021, eq. 15)
+	VarianceIgnored                      // something that is left out
 )
 
 // NetModel is a neural network as a Model: it owns the network's time input,
@@ -43,7 +44,7 @@ func (m *NetModel) Eval(x *tensor.Tensor, at Step, c Cond) Pred {
 	}
 	c2 := out.Dim(-1)
 	p := Pred{Value: out.Slice(-1, 0, c2/2), Kind: m.Predicts}
-	if len(at.Next) > 0 {
+	if len(at.Next) > 0 && m.Variance != VarianceIgnored {
 		p.LogVar = m.logVar(out.Slice(-1, c2/2, c2), at)
 	}
 	return p

@@ -36,7 +36,9 @@ func NewTable(betas []float64, how Interpolation) (*Table, error) {
 	return NewTableOf(AlphaBars(betas), how)
 }
 
-// NewTableOf makes a path from ā_1…ā_T, which fall from below 1 to 0 at the lowest.
+// NewTableOf makes a path from ā_1…ā_T, which fall from below 1 to 0 at the
+// lowest. Only the last may be above the one before: diffusers' Euler sampler puts
+// 2^−24 in place of 0 there.
 func NewTableOf(alphaBar []float64, how Interpolation) (*Table, error) {
 	if len(alphaBar) == 0 {
 		return nil, fmt.Errorf("a table of no entries")
@@ -44,7 +46,7 @@ func NewTableOf(alphaBar []float64, how Interpolation) (*Table, error) {
 	p := &Table{alphaBar: alphaBar, level: make([]float64, len(alphaBar)+1), how: how}
 	before := 1.0
 	for i, a := range alphaBar {
-		if !(a >= 0 && a < before) {
+		if last := i == len(alphaBar)-1; !(a >= 0 && a < 1 && (a < before || last)) {
 			return nil, fmt.Errorf("entry %d of the table is ā=%g: must be at least 0 and below the one before, %g", i, a, before)
 		}
 		before = a
@@ -119,7 +121,10 @@ func (p *Table) Time(halfLogSNR float64) float64 {
 // TimeOfLevel is the time of a noise level; past the table's last it goes on.
 func (p *Table) TimeOfLevel(level float64) float64 {
 	n := len(p.level)
-	i := min(max(sort.SearchFloat64s(p.level, level)-1, 0), n-2)
+	i := min(max(sort.Search(n, func(i int) bool { return p.level[i] > level })-1, 0), n-2)
+	if p.level[n-1] < p.level[n-2] && p.level[n-1] <= level {
+		i = n - 2
+	}
 	a, b := p.level[i], p.level[i+1]
 	switch {
 	case level <= 0:
