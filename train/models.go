@@ -59,6 +59,15 @@ func init() {
 			}
 			return nn.NewDiT(a.init(), o)
 		})
+	config.Register(Models, "unet", "U-Net (Ronneberger et al. 2015; Ho et al. 2020), for images; diffusers' UNet2DModel is a configuration of it.",
+		func(c *nn.UNetOptions, a ModelArg) (Network, error) {
+			o := *c
+			a.cond(&o.CondOptions)
+			if err := a.fillChannels(&o.InChannels, &o.OutChannels); err != nil {
+				return nil, err
+			}
+			return nn.NewUNet(a.init(), o)
+		})
 }
 
 // fillChannels takes channels from the data, which must be images.
@@ -83,6 +92,14 @@ func (a ModelArg) fillDims(in, out *int) {
 	if *out == 0 {
 		*out = volume(a.Shape[:len(a.Shape)-1]) * a.OutChannels
 	}
+}
+
+// nullLabel is a network's label for no class, −1 if it has none.
+func nullLabel(net Network) int {
+	if label, ok := net.Conditions().NullLabel(); ok {
+		return label
+	}
+	return -1
 }
 
 // buildNetwork makes a network and names its parameters.

@@ -10,9 +10,9 @@ import (
 
 // ObjectiveArg is what an objective is made for.
 type ObjectiveArg struct {
-	Shape   []int // of a sample
-	Classes int   // that the network is conditioned on; 0: none
-	Batch   int   // samples a step
+	Shape []int // of a sample
+	Null  int   // the network's label for no class; −1: it has none
+	Batch int   // samples a step
 }
 
 // Job is an objective together with what the network's outputs mean in it.
@@ -73,8 +73,8 @@ func (c *RegressionConfig) job(path diffusion.GaussianPath, kind diffusion.Kind,
 		}
 	}
 	r := &diffusion.Regression{Path: path, Times: times, Stratified: c.Stratified, Weighting: w}
-	if a.Classes > 0 {
-		r.Dropout = diffusion.Dropout{P: c.ConditionDropout, Classes: a.Classes}
+	if a.Null >= 0 {
+		r.Dropout = diffusion.Dropout{P: c.ConditionDropout, Classes: a.Null}
 	}
 	return &Job{Objective: r, Model: modelOf(path, kind, input)}, nil
 }

@@ -15,7 +15,7 @@ import (
 // random numbers of its own, so that training goes on as if it had not been.
 func (t *Trainer) picture(ctx context.Context) error {
 	shape := t.data.Train.Shape()
-	d := &Drawer{Device: t.dev, Model: t.avgMod, Shape: shape, Classes: t.classes(), How: t.exp.Sample}
+	d := &Drawer{Device: t.dev, Model: t.avgMod, Shape: shape, Classes: t.classes(), Null: nullLabel(t.avg), How: t.exp.Sample}
 	switch {
 	case isImage(shape):
 		n, labels := pictureLabels(t.classes(), t.exp.Sample.Rows)
@@ -94,10 +94,10 @@ func velocityPanels(d *Drawer, truth []float32) ([]plot.Panel, error) {
 		}
 		x := s.Tensor(at, n, 2)
 		var c diffusion.Cond
-		if d.Classes > 0 {
+		if d.Classes > 0 && d.Null >= 0 {
 			labels := make([]int32, n)
 			for i := range labels {
-				labels[i] = int32(d.Classes)
+				labels[i] = int32(d.Null)
 			}
 			c.Labels = s.Ints(labels, n)
 		}

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/langevin-go/langevin/diffusion"
@@ -50,28 +51,29 @@ type Sampling struct {
 	Sampler  config.Variant[SamplerArg, sampler.Sampler] `yaml:"sampler" doc:"how noise is turned into samples"`
 	Steps    int                                         `yaml:"steps" doc:"sampling steps" range:"[1,100000]"`
 	Grid     config.Variant[GridArg, sampler.Grid]       `yaml:"grid" doc:"times of the steps"`
-	Guidance float64                                     `yaml:"guidance" doc:"scale s of classifier-free guidance, u+s·(c−u): 1 is none" range:"[0,1000]"`
-	Clip     sampler.Clip                                `yaml:"clip" doc:"limits of the estimate of the data"`
-	Every    int64                                       `yaml:"every" doc:"training steps between pictures; 0: none" range:"[0,inf)"`
-	Rows     int                                         `yaml:"rows" doc:"samples of each class in a picture; without classes, a picture has rows² samples" range:"[1,100]"`
-	Batch    int                                         `yaml:"batch" doc:"samples that are drawn at a time; it does not change them" range:"[1,100000]"`
+	Guidance `yaml:",inline"`
+	Clip     sampler.Clip `yaml:"clip" doc:"limits of the estimate of the data"`
+	Every    int64        `yaml:"every" doc:"training steps between pictures; 0: none" range:"[0,inf)"`
+	Rows     int          `yaml:"rows" doc:"samples of each class in a picture; without classes, a picture has rows² samples" range:"[1,100]"`
+	Batch    int          `yaml:"batch" doc:"samples that are drawn at a time; it does not change them" range:"[1,100000]"`
 }
 
 func (s *Sampling) SetDefaults() {
 	s.Sampler, s.Grid = Samplers.Default("heun"), Grids.Default("auto")
-	s.Steps, s.Guidance, s.Every, s.Rows, s.Batch = 20, 1, 1000, 10, 100
+	s.Steps, s.Every, s.Rows, s.Batch = 20, 1000, 10, 100
+	s.Guidance.SetDefaults()
 	s.Clip.SetDefaults()
 }
 
 // Request is what is to be sampled.
 type Request struct {
 	N        int
-	Labels   []int32                  // (N) classes; nil: unconditional
-	Seed     uint64                   // sample i is a function of the seed and i
-	Noise    []float32                // (N,Shape…) standard normal start, row-major; nil: drawn
-	Noises   func(step int) []float32 // standard normal noise of stochastic samplers, likewise; nil: drawn
-	Scale    float64                  // standard deviation that the start is multiplied with; 0: the path's
-	Progress func(done, total int)    // in model-step units; nil: nobody asks
+	Labels   []int32                           // (N) classes; nil: unconditional
+	Seed     uint64                            // sample i is a function of the seed and i
+	Noise    []float32                         // (N,Shape…) standard normal start, row-major; nil: drawn
+	Noises   func(step int) ([]float32, error) // standard normal noise of stochastic samplers, likewise; nil: drawn
+	Scale    float64                           // standard deviation that the start is multiplied with; 0: the path's
+	Progress func(done, total int)             // in model-step units; nil: nobody asks
 }
 
 // streamStart numbers the starting noise of samples, streamSampler the noise of their steps.
@@ -86,8 +88,12 @@ type Drawer struct {
 	Model   diffusion.Model
 	Shape   []int // of a sample
 	Classes int   // that the model is conditioned on
+	Null    int   // the label of no class; −1: the model has none
 	How     Sampling
-	Times   []float64 // grid; nil: what How says
+
+	Sampler   sampler.Sampler // nil: what How says
+	Times     []float64       // grid; nil: what How says
+	InitScale float64         // standard deviation of the start; 0: the path's
 }
 
 // Draw draws samples, row-major (N,Shape…).
@@ -95,9 +101,11 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 	if q.Labels != nil && len(q.Labels) != q.N {
 		return nil, fmt.Errorf("%d labels for %d samples", len(q.Labels), q.N)
 	}
-	how, err := d.How.Sampler.Build(SamplerArg{})
-	if err != nil {
-		return nil, err
+	how, err := d.Sampler, error(nil)
+	if how == nil {
+		if how, err = d.How.Sampler.Build(SamplerArg{}); err != nil {
+			return nil, err
+		}
 	}
 	grid := d.Times
 	if grid == nil {
@@ -128,10 +136,13 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 			Key:   rng.Key{Seed: q.Seed, Stream: streamSampler},
 			First: uint64(from),
 		}
+		if d.Classes > 0 && q.Labels == nil && d.Null < 0 {
+			return nil, fmt.Errorf("the model has no null class: it needs a class for every sample")
+		}
 		if d.Classes > 0 {
 			labels := make([]int32, n)
 			for i := range labels {
-				labels[i] = int32(d.Classes)
+				labels[i] = int32(d.Null)
 				if q.Labels != nil {
 					labels[i] = q.Labels[from+i]
 				}
@@ -139,16 +150,22 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 			o.Cond = func(s *tensor.Scope) diffusion.Cond { return diffusion.Cond{Labels: s.Ints(labels, n)} }
 		}
 		shape := append([]int{n}, d.Shape...)
+		var noiseErr error
 		if q.Noises != nil {
 			o.Noise = func(s *tensor.Scope, i int) *tensor.Tensor {
-				return s.Tensor(q.Noises(i)[from*size:(from+n)*size], shape...)
+				z, err := q.Noises(i)
+				if err != nil {
+					noiseErr = err
+					return s.Zeros(shape...)
+				}
+				return s.Tensor(z[from*size:(from+n)*size], shape...)
 			}
 		}
 		if q.Progress != nil {
 			o.Progress = func(i, _ int, _ *tensor.Tensor) { q.Progress(b*steps+i+1, batches*steps) }
 		}
 		x, err := sampler.Sample(ctx, s, model, how, grid, d.start(s, q, grid[0], from, shape), o)
-		if err != nil {
+		if err = errors.Join(err, noiseErr); err != nil {
 			return nil, err
 		}
 		x.CopyTo(out[from*size : (from+n)*size])
@@ -158,17 +175,14 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 
 // start is the state that sampling starts from.
 func (d *Drawer) start(s *tensor.Scope, q Request, t float64, from int, shape []int) *tensor.Tensor {
-	if q.Noise == nil && q.Scale == 0 {
-		return sampler.Start(s, d.Model.Path(), t, rng.Key{Seed: q.Seed, Stream: streamStart}, uint64(from), shape...)
-	}
 	var x *tensor.Tensor
 	if size := volume(d.Shape); q.Noise != nil {
 		x = s.Tensor(q.Noise[from*size:(from+shape[0])*size], shape...)
 	} else {
 		x = s.Normal(rng.Key{Seed: q.Seed, Stream: streamStart}, uint64(from), shape...)
 	}
-	if q.Scale != 0 {
-		return x.Scale(q.Scale)
+	if d.InitScale != 0 {
+		return x.Scale(d.InitScale)
 	}
 	return x.Scale(diffusion.PriorStd(d.Model.Path().At(t)))
 }

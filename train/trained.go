@@ -1,15 +1,13 @@
 package train
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
+	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/nn"
 	"github.com/langevin-go/langevin/tensor"
-	"github.com/langevin-go/langevin/tensor/rng"
 	"github.com/langevin-go/langevin/train/config"
 )
 
@@ -23,6 +21,22 @@ type Trained struct {
 	Net    Network
 	Exp    *Loaded // nil: not trained here
 	EMA    bool    // the weights are the moving average
+
+	Notes []string // what was assumed
+
+	// Of a diffusers folder:
+	ModelClass     string
+	SchedulerClass string
+	scheduler      []byte // scheduler_config.json
+	schedulerFile  string
+	outChannels    int
+}
+
+// network is the network as models call it.
+func (t *Trained) network() diffusion.Network {
+	return func(x, time *tensor.Tensor, c diffusion.Cond) *tensor.Tensor {
+		return t.Net.Forward(x, time, nn.Cond(c))
+	}
 }
 
 // Open opens what can be sampled from: a run (its newest checkpoint), a
@@ -69,15 +83,11 @@ func openTrained(path string, c *checkpoint) (*Trained, error) {
 	if t.Device, err = exp.device(); err != nil {
 		return nil, err
 	}
-	job, err := exp.Objective.Build(ObjectiveArg{Shape: t.Shape, Classes: t.Classes, Batch: exp.Batch})
-	if err != nil {
-		return nil, exp.at("objective", err)
+	var job *Job
+	if job, t.Net, t.Params, err = exp.build(t.Device, t.Shape, t.Classes); err != nil {
+		return nil, err
 	}
-	t.Net, t.Params, err = buildNetwork(exp.Model, ModelArg{Device: t.Device, Shape: t.Shape, Classes: t.Classes,
-		OutChannels: job.outChannels(t.Shape), Init: rng.Key{Seed: exp.Seed}})
-	if err != nil {
-		return nil, exp.at("model", err)
-	}
+	t.Null = nullLabel(t.Net)
 	prefix := modelPrefix
 	if exp.EMA != nil {
 		prefix, t.EMA = emaPrefix, true
@@ -131,7 +141,3 @@ func hasFile(dir, name string) bool {
 	info, err := os.Stat(filepath.Join(dir, name))
 	return err == nil && !info.IsDir()
 }
-
-var _ = errors.Is
-var _ = context.Canceled
-var _ = nn.Params

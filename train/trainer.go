@@ -145,22 +145,12 @@ func (t *Trainer) classes() int {
 
 // buildModels makes the network, its average and the models on them.
 func (t *Trainer) buildModels() error {
-	src := t.data.Train
-	classes := t.classes()
-	job, err := t.exp.Objective.Build(ObjectiveArg{Shape: src.Shape(), Classes: classes, Batch: t.exp.Batch})
+	shape, classes := t.data.Train.Shape(), t.classes()
+	job, net, params, err := t.exp.build(t.dev, shape, classes)
 	if err != nil {
-		return t.exp.at("objective", err)
+		return err
 	}
-	t.job = job
-	build := func() (Network, []*tensor.Param, error) {
-		return buildNetwork(t.exp.Model, ModelArg{
-			Device: t.dev, Shape: src.Shape(), Classes: classes,
-			OutChannels: job.outChannels(src.Shape()), Init: rng.Key{Seed: t.exp.Seed},
-		})
-	}
-	if t.net, t.params, err = build(); err != nil {
-		return t.exp.at("model", err)
-	}
+	t.job, t.net, t.params = job, net, params
 	t.model = job.Model(t.net)
 	t.avg, t.avgMod = t.net, t.model
 	if t.exp.Init != "" {
@@ -171,13 +161,35 @@ func (t *Trainer) buildModels() error {
 	if t.exp.EMA == nil {
 		return nil
 	}
-	avg, average, err := build()
+	_, avg, average, err := t.exp.build(t.dev, shape, classes)
 	if err != nil {
-		return t.exp.at("model", err)
+		return err
 	}
 	t.avg, t.avgMod = avg, job.Model(avg)
 	t.ema, err = optim.NewEMA(t.params, average, *t.exp.EMA)
 	return err
+}
+
+// build makes the objective and the network of an experiment. The network's
+// outputs follow from the objective, and the objective's null condition from the network.
+func (l *Loaded) build(dev backend.Device, shape []int, classes int) (*Job, Network, []*tensor.Param, error) {
+	arg := ObjectiveArg{Shape: shape, Null: -1, Batch: l.Batch}
+	job, err := l.Objective.Build(arg)
+	if err != nil {
+		return nil, nil, nil, l.at("objective", err)
+	}
+	net, params, err := buildNetwork(l.Model, ModelArg{Device: dev, Shape: shape, Classes: classes,
+		OutChannels: job.outChannels(shape), Init: rng.Key{Seed: l.Seed}})
+	if err != nil {
+		return nil, nil, nil, l.at("model", err)
+	}
+	if classes > 0 {
+		arg.Null = nullLabel(net)
+	}
+	if job, err = l.Objective.Build(arg); err != nil {
+		return nil, nil, nil, l.at("objective", err)
+	}
+	return job, net, params, nil
 }
 
 func (t *Trainer) buildOptimizer() (err error) {

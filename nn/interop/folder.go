@@ -62,10 +62,15 @@ func Open(dir string) (*Folder, error) {
 	return f, nil
 }
 
-// Load makes the network with its weights on dev.
+// Load makes the network with its weights on dev, as f.Config says: whose
+// settings that change no weight, such as the time scale, may have been changed.
 func (f *Folder) Load(dev backend.Device) (nn.Model, error) {
-	m, _, err := Load(f.ModelDir, dev)
-	return m, err
+	w, err := openWeights(f.ModelDir)
+	if err != nil {
+		return nil, err
+	}
+	defer w.Close()
+	return f.Config.load(w, dev)
 }
 
 // pipeline reads model_index.json: components are pairs [library, class].

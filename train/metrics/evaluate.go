@@ -21,16 +21,9 @@ import (
 	"github.com/langevin-go/langevin/tensor/cpu"
 )
 
-// Nearest is the k of manifolds, as in Kynkäänniemi et al. 2019.
-const Nearest = 3
-
-// MaxReference is the largest number of training pictures that a manifold is made
-// of, since its cost is quadratic. Of more, that many are chosen by the seed, evenly over classes.
-const MaxReference = 10000
-
 // Progress tells how far an evaluation has come. Stages follow each other; Done counts to Total in each.
 type Progress struct {
-	Stage       string // "classifier", "features", "training distance", "precision and recall", "Fréchet distance"
+	Stage       string // "classifier", "features", "training distance", "precision and recall", "distances"
 	Done, Total int
 }
 
@@ -106,9 +99,6 @@ func (in *Input) check() error {
 	return nil
 }
 
-// featureSets are the three sets in the features they are compared in.
-type featureSets struct{ train, heldout, generated Points }
-
 // features finds the features, and the accuracies on the way.
 func (in *Input) features(ctx context.Context, r *Report) (f featureSets, err error) {
 	if in.Classifier == nil && in.Train.Labels == nil {
@@ -150,26 +140,19 @@ func (in *Input) features(ctx context.Context, r *Report) (f featureSets, err er
 	return f, nil
 }
 
-// pixels are the features of pictures without labels, on the scale of the classifier's.
-func (in *Input) pixels() (f featureSets, err error) {
-	f = featureSets{in.Train.shrink(pixelSide).points(), in.Heldout.shrink(pixelSide).points(), in.Generated.shrink(pixelSide).points()}
-	v := NewGaussian(f.train).totalVariance() / float64(f.train.D)
-	if v <= 0 {
-		return f, inputError("training pictures: all are equal")
-	}
-	scale := float32(1 / math.Sqrt(v))
-	f.train, f.heldout, f.generated = f.train.scaled(scale), f.heldout.scaled(scale), f.generated.scaled(scale)
-	return f, nil
+// pixels are the features of pictures without labels.
+func (in *Input) pixels() (featureSets, error) {
+	f := featureSets{in.Train.shrink(pixelSide).points(), in.Heldout.shrink(pixelSide).points(), in.Generated.shrink(pixelSide).points()}
+	return f.normalised("training pictures")
 }
 
 // distances finds the median distances to the training pictures.
 func (in *Input) distances(ctx context.Context, r *Report) error {
-	train := in.Train.points()
 	for i, s := range []struct {
 		im Images
 		to *Figure
 	}{{in.Heldout, &r.MedianTrainDistanceHeldout}, {in.Generated, &r.MedianTrainDistance}} {
-		d, err := MedianNearest(ctx, s.im.points(), train)
+		d, err := MedianNearest(ctx, s.im.points(), in.Train.points())
 		if err != nil {
 			return err
 		}
@@ -179,67 +162,22 @@ func (in *Input) distances(ctx context.Context, r *Report) error {
 	return nil
 }
 
-// side is one column of a report.
-type side struct {
-	f                                             Points
-	labels                                        []int32
-	frechet, precision, recall, density, coverage *Figure
-	sets                                          *int
-}
-
 // compare finds the figures of sets in feature space.
 func (in *Input) compare(ctx context.Context, f featureSets, r *Report) error {
-	m := min(r.N, r.NHeldout)
-	reference := f.train
-	if reference.Len() > MaxReference {
-		reference = reference.pick(mixed(reference.Len(), in.Train.Labels, in.Seed)[:MaxReference])
-	}
-	r.SetSize, r.Reference = m, reference.Len()
-	manifold, err := NewManifold(ctx, reference, Nearest)
+	r.SetSize = min(r.N, r.NHeldout)
+	ref, err := newReference(ctx, f.train, in.Train.Labels, in.Seed)
 	if err != nil {
 		return err
 	}
-	data := NewGaussian(f.train)
-	for i, s := range []side{
+	r.Reference = ref.manifold.Len()
+	for i, s := range []column{
 		{f.heldout, in.Heldout.Labels, &r.FrechetHeldout, &r.PrecisionHeldout, &r.RecallHeldout, &r.DensityHeldout, &r.CoverageHeldout, &r.SetsHeldout},
 		{f.generated, in.Generated.Labels, &r.Frechet, &r.Precision, &r.Recall, &r.Density, &r.Coverage, &r.Sets},
 	} {
-		if err := s.measure(ctx, manifold, data, m, in.Seed); err != nil {
+		if err := s.measure(ctx, ref, r.SetSize, in.Seed); err != nil {
 			return err
 		}
 		in.report("precision and recall", i+1, 2)
 	}
-	return nil
-}
-
-// measure fills one column: precision and density over all samples, the others over sets of m.
-func (s *side) measure(ctx context.Context, manifold *Manifold, data Gaussian, m int, seed uint64) error {
-	count, err := manifold.balls(ctx, s.f)
-	if err != nil {
-		return err
-	}
-	*s.precision, *s.density = Figure(share(count)), Figure(density(count, manifold.K))
-	sets := windows(s.f.Len(), m, s.labels, seed)
-	*s.sets = len(sets)
-	var frechet, recall, coverage float64
-	for _, set := range sets {
-		p := s.f.pick(set)
-		frechet += Frechet(data, NewGaussian(p))
-		own, err := NewManifold(ctx, p, manifold.K)
-		if err != nil {
-			return err
-		}
-		part, err := own.Share(ctx, manifold.Points)
-		if err != nil {
-			return err
-		}
-		recall += part
-		if part, err = manifold.Coverage(ctx, p); err != nil {
-			return err
-		}
-		coverage += part
-	}
-	n := float64(len(sets))
-	*s.frechet, *s.recall, *s.coverage = Figure(frechet/n), Figure(recall/n), Figure(coverage/n)
 	return nil
 }

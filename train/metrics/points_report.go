@@ -16,26 +16,44 @@ const (
 	Directions = 128
 )
 
+// bandwidths are those of MMD, in medians of the distances between training points.
+// The median alone would not see the shape of a mode among many.
+var bandwidths = []float64{1. / 16, 1. / 8, 1. / 4, 1. / 2, 1}
+
 // EvaluatePoints measures generated points of few dimensions against the
-// training points. All figures are of sets of one size, at most MaxAssignment: the i-th set of
-// samples, or of held-out points, against the i-th of training points. The bandwidths of
-// MMD are ¼, ½, 1 and 2 times the median distance of training points: the median alone would not see
-// the shape of a mode among many.
+// training points. All distances are of sets of one size, at most MaxAssignment: the i-th set of
+// samples, or of held-out points, against the i-th of training points.
 func EvaluatePoints(ctx context.Context, in PointInput) (PointReport, error) {
 	if err := in.check(); err != nil {
 		return PointReport{}, err
 	}
-	r := PointReport{N: in.Generated.Len(), NHeldout: in.Heldout.Len(), NTrain: in.Train.Len(), Dim: in.Train.D, Seed: in.Seed}
+	r := PointReport{N: in.Generated.Len(), NHeldout: in.Heldout.Len(), NTrain: in.Train.Len(), Dim: in.Train.D, Nearest: Nearest, Seed: in.Seed}
 	r.SetSize = min(r.N, r.NHeldout, r.NTrain, MaxAssignment)
 	h, err := MedianBandwidth(in.Train, in.Seed)
 	if err != nil {
-		return r, err
+		return PointReport{}, err
 	}
-	r.Bandwidths = []float64{h / 4, h / 2, h, 2 * h}
+	for _, b := range bandwidths {
+		r.Bandwidths = append(r.Bandwidths, b*h)
+	}
+	f, err := featureSets{in.Train, in.Heldout, in.Generated}.normalised("training points")
+	if err != nil {
+		return PointReport{}, err
+	}
+	ref, err := newReference(ctx, f.train, nil, in.Seed)
+	if err != nil {
+		return PointReport{}, err
+	}
+	r.Reference = ref.manifold.Len()
 	for i, c := range []pointColumn{
-		{in.Heldout, &r.W2Heldout, &r.SlicedW2Heldout, &r.EnergyDistanceHeldout, &r.MMDHeldout, &r.SetsHeldout},
-		{in.Generated, &r.W2, &r.SlicedW2, &r.EnergyDistance, &r.MMD, &r.Sets},
+		{column{f.heldout, nil, &r.FrechetHeldout, &r.PrecisionHeldout, &r.RecallHeldout, &r.DensityHeldout, &r.CoverageHeldout, &r.SetsHeldout},
+			in.Heldout, &r.W2Heldout, &r.SlicedW2Heldout, &r.EnergyDistanceHeldout, &r.MMDHeldout, &r.MedianTrainDistanceHeldout},
+		{column{f.generated, nil, &r.Frechet, &r.Precision, &r.Recall, &r.Density, &r.Coverage, &r.Sets},
+			in.Generated, &r.W2, &r.SlicedW2, &r.EnergyDistance, &r.MMD, &r.MedianTrainDistance},
 	} {
+		if err := c.column.measure(ctx, ref, r.SetSize, in.Seed); err != nil {
+			return PointReport{}, err
+		}
 		if err := c.measure(ctx, in, r.SetSize, r.Bandwidths); err != nil {
 			return PointReport{}, err
 		}
@@ -57,8 +75,8 @@ func (in *PointInput) check() error {
 		if s.p.D != in.Train.D {
 			return inputError("%s have %d dimensions, the training points %d", s.what, s.p.D, in.Train.D)
 		}
-		if s.p.Len() < 2 {
-			return inputError("%s: only one point, want at least 2", s.what)
+		if n := s.p.Len(); n <= Nearest {
+			return inputError("%s: %d points, want at least %d", s.what, n, Nearest+1)
 		}
 	}
 	return nil
@@ -66,15 +84,19 @@ func (in *PointInput) check() error {
 
 // pointColumn is one column of a PointReport.
 type pointColumn struct {
-	p                       Points
-	w2, sliced, energy, mmd *Figure
-	sets                    *int
+	column
+	p                                Points
+	w2, sliced, energy, mmd, nearest *Figure
 }
 
 func (c *pointColumn) measure(ctx context.Context, in PointInput, m int, bandwidths []float64) error {
+	nearest, err := MedianNearest(ctx, c.p, in.Train)
+	if err != nil {
+		return err
+	}
+	*c.nearest = Figure(nearest)
 	sets := windows(c.p.Len(), m, nil, in.Seed)
 	data := windows(in.Train.Len(), m, nil, in.Seed)
-	*c.sets = len(sets)
 	var sum [4]float64
 	for i, set := range sets {
 		p, q := c.p.pick(set), in.Train.pick(data[i%len(data)])

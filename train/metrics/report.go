@@ -73,28 +73,15 @@ type Report struct {
 
 // String is a table for people.
 func (r Report) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%-32s%12s%12s\n", "", "samples", "held-out")
-	row := func(name string, a, h Figure) {
-		fmt.Fprintf(&b, "%-32s%12s%12s\n", name, a.text(), h.text())
-	}
-	row("class accuracy", r.ClassAccuracy, r.ClassAccuracyHeldout)
-	row("Fréchet distance (lower)", r.Frechet, r.FrechetHeldout)
-	row("precision", r.Precision, r.PrecisionHeldout)
-	row("recall", r.Recall, r.RecallHeldout)
-	row("density", r.Density, r.DensityHeldout)
-	row("coverage", r.Coverage, r.CoverageHeldout)
-	row("median distance to training", r.MedianTrainDistance, r.MedianTrainDistanceHeldout)
-	fmt.Fprintf(&b, "%d samples, %d held-out and %d training pictures; Fréchet distance, recall and coverage of sets of %d; features: %s\n",
-		r.N, r.NHeldout, r.NTrain, r.SetSize, r.Features)
-	return b.String()
-}
-
-func (f Figure) text() string {
-	if math.IsNaN(float64(f)) {
-		return "–"
-	}
-	return fmt.Sprintf("%.4f", float64(f))
+	return table(fmt.Sprintf("%d samples, %d held-out and %d training pictures; Fréchet distance, recall and coverage of sets of %d; features: %s",
+		r.N, r.NHeldout, r.NTrain, r.SetSize, r.Features),
+		line{"class accuracy", r.ClassAccuracy, r.ClassAccuracyHeldout},
+		line{"Fréchet distance (lower)", r.Frechet, r.FrechetHeldout},
+		line{"precision", r.Precision, r.PrecisionHeldout},
+		line{"recall", r.Recall, r.RecallHeldout},
+		line{"density", r.Density, r.DensityHeldout},
+		line{"coverage", r.Coverage, r.CoverageHeldout},
+		line{"median distance to training", r.MedianTrainDistance, r.MedianTrainDistanceHeldout})
 }
 
 // PointReport is what EvaluatePoints measures: distances between the samples'
@@ -104,7 +91,7 @@ type PointReport struct {
 	NHeldout int `json:"n_heldout"`
 	NTrain   int `json:"n_train"`
 
-	W2                    Figure `json:"w2"` // 2-Wasserstein distance between sets of SetSize
+	W2                    Figure `json:"w2"` // 2-Wasserstein distance
 	W2Heldout             Figure `json:"w2_heldout"`
 	SlicedW2              Figure `json:"sliced_w2"`
 	SlicedW2Heldout       Figure `json:"sliced_w2_heldout"`
@@ -113,25 +100,64 @@ type PointReport struct {
 	MMD                   Figure `json:"mmd"` // squared, without bias: below 0 by chance
 	MMDHeldout            Figure `json:"mmd_heldout"`
 
+	// As in Report, with the coordinates, divided by one number, as features.
+	Frechet                    Figure `json:"frechet"`
+	FrechetHeldout             Figure `json:"frechet_heldout"`
+	Precision                  Figure `json:"precision"`
+	PrecisionHeldout           Figure `json:"precision_heldout"`
+	Recall                     Figure `json:"recall"`
+	RecallHeldout              Figure `json:"recall_heldout"`
+	Density                    Figure `json:"density"`
+	DensityHeldout             Figure `json:"density_heldout"`
+	Coverage                   Figure `json:"coverage"`
+	CoverageHeldout            Figure `json:"coverage_heldout"`
+	MedianTrainDistance        Figure `json:"median_train_distance"` // in the coordinates themselves
+	MedianTrainDistanceHeldout Figure `json:"median_train_distance_heldout"`
+
 	Dim         int       `json:"dim"`
+	Nearest     int       `json:"nearest"`
 	Bandwidths  []float64 `json:"bandwidths"` // of the kernels of MMD
 	SetSize     int       `json:"set_size"`
 	Sets        int       `json:"sets"`
 	SetsHeldout int       `json:"sets_heldout"`
+	Reference   int       `json:"reference"`
 	Seed        uint64    `json:"seed"`
 }
 
 // String is a table for people.
 func (r PointReport) String() string {
+	return table(fmt.Sprintf("%d samples, %d held-out and %d training points; sets of %d", r.N, r.NHeldout, r.NTrain, r.SetSize),
+		line{"2-Wasserstein distance (lower)", r.W2, r.W2Heldout},
+		line{"sliced 2-Wasserstein distance", r.SlicedW2, r.SlicedW2Heldout},
+		line{"energy distance", r.EnergyDistance, r.EnergyDistanceHeldout},
+		line{"squared MMD", r.MMD, r.MMDHeldout},
+		line{"Fréchet distance", r.Frechet, r.FrechetHeldout},
+		line{"precision", r.Precision, r.PrecisionHeldout},
+		line{"recall", r.Recall, r.RecallHeldout},
+		line{"density", r.Density, r.DensityHeldout},
+		line{"coverage", r.Coverage, r.CoverageHeldout},
+		line{"median distance to training", r.MedianTrainDistance, r.MedianTrainDistanceHeldout})
+}
+
+// line is a line of a table: a name and its two figures.
+type line struct {
+	name             string
+	samples, heldout Figure
+}
+
+func table(note string, lines ...line) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-32s%12s%12s\n", "", "samples", "held-out")
-	row := func(name string, a, h Figure) {
-		fmt.Fprintf(&b, "%-32s%12s%12s\n", name, a.text(), h.text())
+	for _, l := range lines {
+		fmt.Fprintf(&b, "%-32s%12s%12s\n", l.name, l.samples.text(), l.heldout.text())
 	}
-	row("2-Wasserstein distance", r.W2, r.W2Heldout)
-	row("sliced 2-Wasserstein distance", r.SlicedW2, r.SlicedW2Heldout)
-	row("energy distance", r.EnergyDistance, r.EnergyDistanceHeldout)
-	row("squared MMD", r.MMD, r.MMDHeldout)
-	fmt.Fprintf(&b, "%d samples, %d held-out and %d training points; sets of %d\n", r.N, r.NHeldout, r.NTrain, r.SetSize)
+	b.WriteString(note + "\n")
 	return b.String()
+}
+
+func (f Figure) text() string {
+	if math.IsNaN(float64(f)) {
+		return "–"
+	}
+	return fmt.Sprintf("%.4f", float64(f))
 }

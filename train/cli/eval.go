@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/langevin-go/langevin/train"
+)
+
+func (a *app) eval() *cobra.Command {
+	var asJSON bool
+	var o train.EvalOptions
+	var choice train.Choice
+	var guidance float64
+	c := &cobra.Command{
+		Use:   "eval RUN [key=value ...]",
+		Short: "Measure how good a run's samples are",
+		Long: `Draw samples from a run and compare them with its training data, beside data
+held out that are scored as if they were samples.
+
+Images: the part that a classifier, trained on the training split, takes for the
+class asked for; the Fréchet distance in its features; precision and recall; the
+median distance to the nearest training image, which shows memorising.
+Points: Wasserstein, energy and maximum-mean-discrepancy distances.`,
+		Example: fmt.Sprintf("  %[1]s eval runs/digits\n  %[1]s eval runs/digits --n 2000 --guidance 1.5 --json", a.Name),
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			choice.Overrides = args[1:]
+			if c.Flags().Changed("guidance") {
+				choice.Guidance = &guidance
+			}
+			if o.N < 10 {
+				return usageError{fmt.Errorf("--n must be at least 10, is %d", o.N)}
+			}
+			return a.runEval(c.Context(), args[0], choice, o, asJSON)
+		},
+	}
+	fl := c.Flags()
+	fl.BoolVar(&asJSON, "json", false, "print one line of JSON")
+	fl.IntVar(&o.N, "n", 1000, "number of samples")
+	fl.Uint64Var(&o.Seed, "seed", 0, "seed of the samples")
+	fl.IntVar(&choice.Steps, "steps", 0, "sampling steps (default: as in the run's config)")
+	fl.StringVar(&choice.Sampler, "sampler", "", "sampler (default: as in the run's config)")
+	fl.Float64Var(&guidance, "guidance", 1, "scale of classifier-free guidance (default: as in the run's config)")
+	return c
+}
+
+func (a *app) runEval(ctx context.Context, path string, choice train.Choice, o train.EvalOptions, asJSON bool) error {
+	t, err := train.Open(path, a.warn)
+	if err != nil {
+		return err
+	}
+	if err := t.Choose(choice); err != nil {
+		return err
+	}
+	progress := newStages(a)
+	o.Progress = progress.at
+	e, err := train.Eval(ctx, t, o)
+	progress.finish()
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(a.Stderr, "Stopped.")
+		return errInterrupted
+	}
+	if err != nil {
+		return err
+	}
+	var report any = e.Images
+	if e.Points != nil {
+		report = e.Points
+	}
+	if asJSON {
+		return json.NewEncoder(a.Stdout).Encode(report)
+	}
+	_, err = fmt.Fprintf(a.Stdout, "%s, step %d, %s\n\n%v\n", t.Path, t.Step, t.DescribeSampling(), report)
+	return err
+}

@@ -1,0 +1,178 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/langevin-go/langevin/train"
+	"github.com/langevin-go/langevin/train/record"
+)
+
+type sampleFlags struct {
+	n        int
+	class    string
+	steps    int
+	sampler  string
+	guidance float64
+	seed     uint64
+	noise    string
+	out      string
+}
+
+func (a *app) sample() *cobra.Command {
+	var f sampleFlags
+	c := &cobra.Command{
+		Use:   "sample RUN|DIR [key=value ...]",
+		Short: "Draw samples from a trained model",
+		Long: `Draw samples from a run, a checkpoint file, or a folder that diffusers has
+written (a pipeline, or a single model). What is not said on the command line is
+as the run's config says; keys of its sample section can be overridden behind the run.
+
+The noise of sample i depends on the seed and on i alone.`,
+		Example: fmt.Sprintf(`  %[1]s sample runs/digits --class 7 --n 16 --out sevens.png
+  %[1]s sample runs/digits --steps 50 --guidance 2 --out digits.npy
+  %[1]s sample runs/digits --sampler ddim sampler.eta=0.5
+  %[1]s sample pipeline/ --sampler ddim --steps 10 --class 3 --noise n.safetensors --out x.safetensors`, a.Name),
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			choice := train.Choice{Sampler: f.sampler, Steps: f.steps, Overrides: args[1:]}
+			if c.Flags().Changed("steps") && f.steps < 1 {
+				return usageError{fmt.Errorf("--steps must be at least 1, is %d", f.steps)}
+			}
+			if c.Flags().Changed("guidance") {
+				choice.Guidance = &f.guidance
+			}
+			if f.noise != "" && c.Flags().Changed("n") {
+				return usageError{errors.New("--n and --noise exclude each other: the noise file says how many samples there are")}
+			}
+			return a.runSample(c.Context(), args[0], choice, f)
+		},
+	}
+	fl := c.Flags()
+	fl.IntVar(&f.n, "n", 16, "number of samples")
+	fl.StringVar(&f.class, "class", "", "class to draw: a number, none, or all in turn (default all)")
+	fl.IntVar(&f.steps, "steps", 0, "sampling steps")
+	fl.StringVar(&f.sampler, "sampler", "", "sampler, such as heun, euler, ddim or ddpm")
+	fl.Float64Var(&f.guidance, "guidance", 1, "scale s of classifier-free guidance, u+s·(c−u); 1: none")
+	fl.Uint64Var(&f.seed, "seed", 0, "seed of all random numbers")
+	fl.StringVar(&f.noise, "noise", "", "safetensors file with the tensor noise (N,C,H,W) to start from, and perhaps noises, step first")
+	fl.StringVar(&f.out, "out", "", "file to write: .png, .npy or .safetensors (default samples.png, or samples.npy)")
+	return c
+}
+
+func (a *app) warn(format string, args ...any) {
+	fmt.Fprintf(a.Stderr, a.Name+": warning: "+format+"\n", args...)
+}
+
+func (a *app) runSample(ctx context.Context, path string, choice train.Choice, f sampleFlags) error {
+	t, err := train.Open(path, a.warn)
+	if err != nil {
+		return err
+	}
+	if err := t.Choose(choice); err != nil {
+		return err
+	}
+	q := train.Request{N: f.n, Seed: f.seed}
+	if f.noise != "" {
+		noise, err := train.ReadNoise(f.noise, t.Shape)
+		if err != nil {
+			return err
+		}
+		noise.Use(&q)
+	}
+	if q.N < 1 {
+		return usageError{fmt.Errorf("--n must be at least 1, is %d", q.N)}
+	}
+	if q.Labels, err = labelsFor(t, f.class, q.N); err != nil {
+		return err
+	}
+	out := f.out
+	if out == "" {
+		out = "samples.png"
+		if train.CheckOutput(out, t.Shape) != nil {
+			out = "samples.npy"
+		}
+	}
+	if err := train.CheckOutput(out, t.Shape); err != nil {
+		return err
+	}
+	for _, note := range t.Notes {
+		fmt.Fprintln(a.Stderr, note)
+	}
+	progress := newStages(a)
+	q.Progress = func(done, total int) { progress.at("sampling", done, total) }
+	started := time.Now()
+	x, err := t.Draw(ctx, q)
+	progress.finish()
+	if err != nil {
+		if errors.Is(err, context.Canceled) {
+			fmt.Fprintln(a.Stderr, "Stopped; nothing was written.")
+			return errInterrupted
+		}
+		return err
+	}
+	if err := train.WriteSamples(out, x, t.Shape, q.Labels, 0); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.Stdout, "%s: %d samples, %s, in %s\n", out, q.N, t.DescribeSampling(), time.Since(started).Round(time.Millisecond))
+	return nil
+}
+
+// labelsFor reads --class.
+func labelsFor(t *train.Trained, class string, n int) ([]int32, error) {
+	if t.Classes == 0 {
+		if class != "" && class != "none" {
+			return nil, fmt.Errorf("--class %s: the model has no classes", class)
+		}
+		return nil, nil
+	}
+	labels := make([]int32, n)
+	switch class {
+	case "none":
+		return nil, nil
+	case "", "all":
+		for i := range labels {
+			labels[i] = int32(i % t.Classes)
+		}
+	default:
+		k, err := strconv.Atoi(class)
+		if err != nil || k < 0 || k >= t.Classes {
+			return nil, fmt.Errorf("--class %s: want a class from 0 to %d, none, or all", class, t.Classes-1)
+		}
+		for i := range labels {
+			labels[i] = int32(k)
+		}
+	}
+	return labels, nil
+}
+
+// stages shows the progress of work that has several parts.
+type stages struct {
+	a    *app
+	name string
+	bar  record.Progress
+}
+
+func newStages(a *app) *stages { return &stages{a: a} }
+
+// at says that done of total steps of a part are done.
+func (s *stages) at(name string, done, total int) {
+	if s.bar == nil || s.name != name {
+		s.finish()
+		s.name, s.bar = name, record.NewProgress(os.Stderr, name, 0, int64(total))
+	}
+	s.bar.Update(int64(done))
+}
+
+func (s *stages) finish() {
+	if s.bar != nil {
+		s.bar.Finish()
+		s.bar = nil
+	}
+}

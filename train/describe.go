@@ -1,0 +1,60 @@
+package train
+
+import (
+	"fmt"
+	"strings"
+)
+
+// DescribeSampling says how samples are drawn, in a few words.
+func (t *Trained) DescribeSampling() string {
+	name, steps := t.How.Sampler.Kind, t.How.Steps
+	if t.SchedulerClass != "" {
+		name = t.SchedulerClass
+	}
+	s := fmt.Sprintf("%s, %d steps", name, steps)
+	if g := t.How.EffectiveScale(); g != 1 {
+		s += fmt.Sprintf(", guidance %g", g)
+	}
+	return s
+}
+
+// Facts are what inspect shows: names and values.
+func (t *Trained) Facts() [][2]string {
+	var rows [][2]string
+	add := func(name, format string, args ...any) {
+		rows = append(rows, [2]string{name, fmt.Sprintf(format, args...)})
+	}
+	add("path", "%s", t.Path)
+	if t.File != t.Path {
+		add("weights", "%s", t.File)
+	}
+	if t.Exp != nil {
+		average := ""
+		if t.EMA {
+			average = ", moving average of the weights"
+		}
+		add("trained", "%d of %d steps of %d samples%s", t.Step, t.Exp.Steps, t.Exp.Batch, average)
+		add("data", "%s", t.Exp.Data.Kind)
+		add("objective", "%s", t.Exp.Objective.Kind)
+		add("model", "%s", t.Exp.Model.Kind)
+	} else {
+		add("model", "%s, written by diffusers", t.ModelClass)
+		add("scheduler", "%s", t.SchedulerClass)
+	}
+	add("parameters", "%d in %d arrays", countElems(t.Params), len(t.Params))
+	add("samples", "shape %s", strings.ReplaceAll(fmt.Sprint(t.Shape), " ", "×"))
+	if t.Classes > 0 {
+		null := "with a null class"
+		if _, ok := t.Net.Conditions().NullLabel(); !ok {
+			null = "without a null class: no classifier-free guidance"
+		}
+		add("classes", "%d, %s", t.Classes, null)
+	}
+	add("path type", "%T", t.Model.Path())
+	add("predicts", "%v", t.Model.Kind())
+	add("sampling", "%s", t.DescribeSampling())
+	for _, n := range t.Notes {
+		add("note", "%s", n)
+	}
+	return rows
+}

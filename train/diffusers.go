@@ -1,0 +1,141 @@
+package train
+
+import (
+	"fmt"
+
+	"github.com/langevin-go/langevin/internal/invalid"
+	"github.com/langevin-go/langevin/nn"
+	"github.com/langevin-go/langevin/nn/interop"
+	"github.com/langevin-go/langevin/train/config"
+)
+
+// defaultScheduler is what a single model without a scheduler is sampled with: DDPMScheduler's own defaults.
+const defaultScheduler = `{"_class_name": "DDPMScheduler"}`
+
+// openDiffusers opens a folder that diffusers has written.
+func openDiffusers(path string) (*Trained, error) {
+	if !interop.IsFolder(path) {
+		return nil, fmt.Errorf("%s is neither a run (no config.yaml) nor a diffusers folder (no model_index.json or config.json)", path)
+	}
+	f, err := interop.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	t := &Trained{Path: path, File: f.ModelDir, ModelClass: f.Config.Class, scheduler: f.Scheduler, schedulerFile: f.SchedulerPath}
+	if t.scheduler == nil {
+		t.scheduler, t.schedulerFile = []byte(defaultScheduler), "DDPMScheduler's defaults"
+		t.Notes = append(t.Notes, fmt.Sprintf("%s has no scheduler: taking DDPMScheduler's defaults (1000 steps, linear betas 1e-4 to 0.02, epsilon prediction)", path))
+	}
+	if t.Device, err = OpenDevice("auto"); err != nil {
+		return nil, err
+	}
+	if t.Net, err = f.Load(t.Device); err != nil {
+		return nil, err
+	}
+	t.Params = nn.Params(t.Net)
+	t.How.SetDefaults()
+	cond := t.Net.Conditions()
+	t.Classes = cond.Classes
+	t.Null = nullLabel(t.Net)
+	h, w := f.Config.Height, f.Config.Width
+	if h == 0 || w == 0 {
+		return nil, fmt.Errorf("%s: config.json has no sample_size, so that it is not known how large samples are", f.ModelDir)
+	}
+	in, out := channelsOf(f.Config)
+	t.Shape, t.outChannels = []int{h, w, in}, out
+	return t, nil
+}
+
+// channelsOf are the channels of a configuration's input and output.
+func channelsOf(c *interop.Config) (in, out int) {
+	if c.UNet != nil {
+		return c.UNet.InChannels, c.UNet.OutChannels
+	}
+	return c.DiT.InChannels, c.DiT.OutChannels
+}
+
+type diffusersModelConfig struct {
+	Path string `yaml:"path,required" doc:"folder of a pipeline or a model that diffusers has written"`
+}
+
+func init() {
+	config.Register(Models, "diffusers", "The network of a diffusers folder (UNet2DModel or DiTTransformer2DModel) with its weights, to train on from.",
+		func(c *diffusersModelConfig, a ModelArg) (Network, error) {
+			f, err := interop.Open(c.Path)
+			if err != nil {
+				return nil, err
+			}
+			in, out := channelsOf(f.Config)
+			switch classes := classesOf(f.Config); {
+			case len(a.Shape) != 3 || a.Shape[2] != in:
+				return nil, invalid.Field("path", "has a network for images of %d channels; the data have shape %v", in, a.Shape)
+			case out != a.OutChannels:
+				return nil, invalid.Field("path", "has a network with %d output channels; the objective wants %d", out, a.OutChannels)
+			case a.Classes > classes:
+				return nil, invalid.Field("path", "has a network for %d classes; the data have %d", classes, a.Classes)
+			}
+			// Objectives give times in [0,1]; these networks count a thousand steps.
+			if f.Config.UNet != nil {
+				f.Config.UNet.TimeScale *= 1000
+			} else {
+				f.Config.DiT.TimeScale *= 1000
+			}
+			return f.Load(a.Device)
+		})
+}
+
+func classesOf(c *interop.Config) int {
+	if c.UNet != nil {
+		return c.UNet.Classes
+	}
+	return c.DiT.Classes
+}
+
+// loadDiffusersInto sets a network's weights from a diffusers folder of the same architecture.
+func loadDiffusersInto(path string, net Network) error {
+	f, err := interop.Open(path)
+	if err != nil {
+		return err
+	}
+	dev, err := OpenDevice("auto")
+	if err != nil {
+		return err
+	}
+	from, err := f.Load(dev)
+	if err != nil {
+		return err
+	}
+	want, have := nn.NamedParams(net), nn.NamedParams(from)
+	theirs := make(map[string]nn.Named, len(have))
+	for _, n := range have {
+		theirs[n.Name] = n
+	}
+	e := &nn.LoadError{Path: path}
+	for _, n := range want {
+		switch h, ok := theirs[n.Name]; {
+		case !ok:
+			e.Missing = append(e.Missing, n.Name)
+		case !equalShape(h.Param.Shape(), n.Param.Shape()):
+			e.Misshapen = append(e.Misshapen, fmt.Sprintf("%s is %v, want %v", n.Name, h.Param.Shape(), n.Param.Shape()))
+		}
+		delete(theirs, n.Name)
+	}
+	for _, n := range have {
+		if _, left := theirs[n.Name]; left {
+			e.Surplus = append(e.Surplus, n.Name)
+		}
+	}
+	if err := e.OrNil(); err != nil {
+		return err
+	}
+	byName := make(map[string]nn.Named, len(have))
+	for _, n := range have {
+		byName[n.Name] = n
+	}
+	for _, n := range want {
+		if err := n.Param.Set(byName[n.Name].Param.Float32s()); err != nil {
+			return err
+		}
+	}
+	return nil
+}

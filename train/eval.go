@@ -1,0 +1,127 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/langevin-go/langevin/train/data"
+	"github.com/langevin-go/langevin/train/metrics"
+)
+
+// EvalOptions say how a run is measured.
+type EvalOptions struct {
+	N        int    // samples
+	Seed     uint64 // of samples and of the choice of sets
+	Progress func(what string, done, total int)
+}
+
+// Evaluation is what Eval found: one of the reports is set.
+type Evaluation struct {
+	Images *metrics.Report
+	Points *metrics.PointReport
+}
+
+// Eval draws samples from a run's model and compares them with its data.
+func Eval(ctx context.Context, t *Trained, o EvalOptions) (*Evaluation, error) {
+	if t.Exp == nil {
+		return nil, fmt.Errorf("%s was not trained here: eval needs a run, whose config names the data to compare with", t.Path)
+	}
+	if o.Progress == nil {
+		o.Progress = func(string, int, int) {}
+	}
+	ds, err := t.Exp.openData(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !equalShape(ds.Train.Shape(), t.Shape) {
+		return nil, fmt.Errorf("the data have shape %v now, the model was trained on %v", ds.Train.Shape(), t.Shape)
+	}
+	if ds.Heldout == nil {
+		return nil, t.Exp.places.Errorf("data", "holds nothing out to compare with: set data.heldout")
+	}
+	q := Request{N: o.N, Seed: o.Seed}
+	if t.Classes > 0 {
+		q.Labels = make([]int32, o.N)
+		for i := range q.Labels {
+			q.Labels[i] = int32(i % t.Classes)
+		}
+	}
+	q.Progress = func(done, total int) { o.Progress("sampling", done, total) }
+	x, err := t.Draw(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	if isImage(t.Shape) {
+		return t.evalImages(ctx, ds, x, q.Labels, o)
+	}
+	return evalPoints(ctx, ds, x, o)
+}
+
+func (t *Trained) evalImages(ctx context.Context, ds *Dataset, x []float32, asked []int32, o EvalOptions) (*Evaluation, error) {
+	train, err := imagesOf(ds.Train)
+	if err != nil {
+		return nil, err
+	}
+	held, err := imagesOf(ds.Heldout)
+	if err != nil {
+		return nil, err
+	}
+	in := metrics.Input{
+		Train: train, Heldout: held, Classes: ds.Train.Classes(),
+		Generated: metrics.Images{Pixels: x, Labels: asked, H: t.Shape[0], W: t.Shape[1], C: t.Shape[2]},
+		Device:    t.Device, Seed: o.Seed,
+		Progress: func(p metrics.Progress) { o.Progress(p.Stage, p.Done, p.Total) },
+	}
+	if in.Classes > 0 && IsRun(t.Path) {
+		// The classifier depends on the data alone: the run's folder keeps it.
+		in.Classifier, err = metrics.CachedClassifier(ctx, t.Device, filepath.Join(t.Path, "classifier.safetensors"), train, in.Classes, in.Config,
+			func(done, total int) { o.Progress("training the classifier", done, total) })
+		if err != nil {
+			return nil, err
+		}
+	}
+	r, err := metrics.Evaluate(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return &Evaluation{Images: &r}, nil
+}
+
+// imagesOf reads a whole source of pictures.
+func imagesOf(src data.Source) (metrics.Images, error) {
+	if src.Len() == data.Infinite {
+		return metrics.Images{}, errors.New("cannot compare with endless pictures")
+	}
+	x, labels, err := takeSamples(src, src.Len())
+	if err != nil {
+		return metrics.Images{}, err
+	}
+	if src.Classes() == 0 {
+		labels = nil
+	}
+	s := src.Shape()
+	return metrics.Images{Pixels: x, Labels: labels, H: s[0], W: s[1], C: s[2]}, nil
+}
+
+func evalPoints(ctx context.Context, ds *Dataset, x []float32, o EvalOptions) (*Evaluation, error) {
+	n := o.N
+	train, _, err := takeSamples(ds.Train, n)
+	if err != nil {
+		return nil, err
+	}
+	held, _, err := takeSamples(ds.Heldout, n)
+	if err != nil {
+		return nil, err
+	}
+	dim := volume(ds.Train.Shape())
+	r, err := metrics.EvaluatePoints(ctx, metrics.PointInput{
+		Train: metrics.Points{X: train, D: dim}, Heldout: metrics.Points{X: held, D: dim}, Generated: metrics.Points{X: x, D: dim}, Seed: o.Seed,
+		Progress: func(p metrics.Progress) { o.Progress(p.Stage, p.Done, p.Total) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Evaluation{Points: &r}, nil
+}
