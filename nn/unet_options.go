@@ -152,26 +152,37 @@ var upKinds = map[string]blockKind{
 	"AttnSkipUpBlock2D":     {attention: true, skip: true},
 }
 
+// Blocks are the kinds of all levels on the way down and up, where DownBlocks and
+// UpBlocks may be empty.
+func (o *UNetOptions) Blocks() (down, up []string) {
+	levels := len(o.Channels)
+	if down = slices.Clone(o.DownBlocks); len(down) == 0 {
+		down = append(slices.Repeat([]string{"DownBlock2D"}, levels-1), "AttnDownBlock2D")
+	}
+	if up = slices.Clone(o.UpBlocks); len(up) == 0 {
+		up = append([]string{"AttnUpBlock2D"}, slices.Repeat([]string{"UpBlock2D"}, levels-1)...)
+	}
+	return down, up
+}
+
 // kinds are the blocks on the way down and up.
 func (o *UNetOptions) kinds() (down, up []blockKind, err error) {
-	levels := len(o.Channels)
-	down, up = make([]blockKind, levels), make([]blockKind, levels)
-	down[levels-1].attention, up[0].attention = len(o.DownBlocks) == 0, len(o.UpBlocks) == 0
-	for i, name := range o.DownBlocks {
+	names, upNames := o.Blocks()
+	for _, name := range names {
 		k, ok := downKinds[name]
 		if !ok {
 			return nil, nil, invalid.Field("down_blocks", "no block %q: there are %s", name, kindNames(downKinds))
 		}
 		k.resnet = k.resnet || k.attention && !k.skip && o.Downsample == "resnet"
-		down[i] = k
+		down = append(down, k)
 	}
-	for i, name := range o.UpBlocks {
+	for _, name := range upNames {
 		k, ok := upKinds[name]
 		if !ok {
 			return nil, nil, invalid.Field("up_blocks", "no block %q: there are %s", name, kindNames(upKinds))
 		}
 		k.resnet = k.resnet || k.attention && !k.skip && o.Upsample == "resnet"
-		up[i] = k
+		up = append(up, k)
 	}
 	return down, up, nil
 }

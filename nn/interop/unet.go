@@ -45,18 +45,19 @@ func checkUNet(f *fields, o *nn.UNetOptions) error {
 	if err := o.Validate(); err != nil {
 		return badfile.New(f.path, ErrConfig, "makes no network: %v", err)
 	}
-	skip := func(s string) bool { return strings.Contains(s, "Skip") }
-	if o.Groups == 0 && (!all(o.DownBlocks, skip) || !all(o.UpBlocks, skip)) {
+	if o.Groups == 0 && (!all(o.DownBlocks, isSkip) || !all(o.UpBlocks, isSkip)) {
 		f.fail("norm_num_groups", ErrConfig, "may be null with Skip blocks only")
 	}
-	if n := len(o.Channels); n > 1 && slices.ContainsFunc(o.DownBlocks[:n-1], skip) && o.InChannels != 3 {
+	if n := len(o.Channels); n > 1 && slices.ContainsFunc(o.DownBlocks[:n-1], isSkip) && o.InChannels != 3 {
 		f.fail("in_channels", ErrConfig, "must be 3 with Skip blocks, is %d", o.InChannels)
 	}
-	if n := len(o.Channels); n > 1 && slices.ContainsFunc(o.UpBlocks[:n-1], skip) && o.OutChannels != 3 {
+	if n := len(o.Channels); n > 1 && slices.ContainsFunc(o.UpBlocks[:n-1], isSkip) && o.OutChannels != 3 {
 		f.fail("out_channels", ErrConfig, "must be 3 with Skip blocks, is %d", o.OutChannels)
 	}
 	return f.err
 }
+
+func isSkip(kind string) bool { return strings.Contains(kind, "Skip") }
 
 func all(s []string, f func(string) bool) bool {
 	return !slices.ContainsFunc(s, func(x string) bool { return !f(x) })
@@ -188,16 +189,17 @@ func unetRules(o nn.UNetOptions) []rule {
 		{"out", []string{"conv_out"}, conv},
 	}
 	// In Skip blocks the resampling residual block has a name of its own.
-	for i, k := range o.DownBlocks {
+	down, up := o.Blocks()
+	for i, k := range down {
 		theirs := "down_blocks.%d.downsamplers.0"
-		if strings.Contains(k, "Skip") {
+		if isSkip(k) {
 			theirs = "down_blocks.%d.resnet_down"
 		}
 		rules = append(rules, under(fmt.Sprintf("down.%d.down_res", i), fmt.Sprintf(theirs, i), resRules)...)
 	}
-	for i, k := range o.UpBlocks {
+	for i, k := range up {
 		theirs := "up_blocks.%d.upsamplers.0"
-		if strings.Contains(k, "Skip") {
+		if isSkip(k) {
 			theirs = "up_blocks.%d.resnet_up"
 		}
 		rules = append(rules, under(fmt.Sprintf("up.%d.up_res", i), fmt.Sprintf(theirs, i), resRules)...)
