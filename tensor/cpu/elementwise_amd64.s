@@ -3597,6 +3597,777 @@ done:
 	VZEROUPPER
 	RET
 
+// func vecUniform512(out *float32, counters *uint32, groups int, k0 uint32, k1 uint32)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecUniform512(SB), NOSPLIT, $0-32
+	MOVQ out+0(FP), AX
+	MOVQ counters+8(FP), CX
+	MOVQ groups+16(FP), DX
+
+loop:
+	VMOVUPS      (CX), Z0
+	VMOVUPS      64(CX), Z1
+	VMOVUPS      128(CX), Z2
+	VMOVUPS      192(CX), Z3
+	VPADDD.BCST  c16_00000010<>+0(SB), Z2, Z4
+	VMOVUPS      Z4, 128(CX)
+	MOVL         k0+24(FP), BX
+	VMOVD        BX, X4
+	VPBROADCASTD X4, Z4
+	MOVL         k1+28(FP), BX
+	VMOVD        BX, X5
+	VPBROADCASTD X5, Z5
+	VBROADCASTSS c16_d2511f53<>+0(SB), Z6
+	VBROADCASTSS c16_cd9e8d57<>+0(SB), Z7
+	VPMULLD      Z6, Z0, Z8
+	VPSRLQ       $0x20, Z0, Z9
+	VPMULUDQ     Z6, Z9, Z9
+	VPMULUDQ     Z6, Z0, Z0
+	VPSRLQ       $0x20, Z0, Z0
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z9, K1, Z0
+	VPMULLD      Z7, Z2, Z9
+	VPSRLQ       $0x20, Z2, Z10
+	VPMULUDQ     Z7, Z10, Z10
+	VPMULUDQ     Z7, Z2, Z2
+	VPSRLQ       $0x20, Z2, Z2
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z10, K1, Z2
+	VXORPS       Z1, Z2, Z2
+	VXORPS       Z4, Z2, Z2
+	VXORPS       Z3, Z0, Z0
+	VXORPS       Z5, Z0, Z0
+	VPADDD.BCST  c16_9e3779b9<>+0(SB), Z4, Z4
+	VPADDD.BCST  c16_bb67ae85<>+0(SB), Z5, Z5
+	VPMULLD      Z6, Z2, Z1
+	VPSRLQ       $0x20, Z2, Z3
+	VPMULUDQ     Z6, Z3, Z3
+	VPMULUDQ     Z6, Z2, Z2
+	VPSRLQ       $0x20, Z2, Z2
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z3, K1, Z2
+	VPMULLD      Z7, Z0, Z3
+	VPSRLQ       $0x20, Z0, Z10
+	VPMULUDQ     Z7, Z10, Z10
+	VPMULUDQ     Z7, Z0, Z0
+	VPSRLQ       $0x20, Z0, Z0
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z10, K1, Z0
+	VXORPS       Z9, Z0, Z0
+	VXORPS       Z4, Z0, Z0
+	VXORPS       Z8, Z2, Z2
+	VXORPS       Z5, Z2, Z2
+	VPADDD.BCST  c16_9e3779b9<>+0(SB), Z4, Z4
+	VPADDD.BCST  c16_bb67ae85<>+0(SB), Z5, Z5
+	VPMULLD      Z6, Z0, Z8
+	VPSRLQ       $0x20, Z0, Z9
+	VPMULUDQ     Z6, Z9, Z9
+	VPMULUDQ     Z6, Z0, Z0
+	VPSRLQ       $0x20, Z0, Z0
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z9, K1, Z0
+	VPMULLD      Z7, Z2, Z9
+	VPSRLQ       $0x20, Z2, Z10
+	VPMULUDQ     Z7, Z10, Z10
+	VPMULUDQ     Z7, Z2, Z2
+	VPSRLQ       $0x20, Z2, Z2
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z10, K1, Z2
+	VXORPS       Z3, Z2, Z2
+	VXORPS       Z4, Z2, Z2
+	VXORPS       Z1, Z0, Z0
+	VXORPS       Z5, Z0, Z0
+	VPADDD.BCST  c16_9e3779b9<>+0(SB), Z4, Z4
+	VPADDD.BCST  c16_bb67ae85<>+0(SB), Z5, Z5
+	VPMULLD      Z6, Z2, Z1
+	VPSRLQ       $0x20, Z2, Z3
+	VPMULUDQ     Z6, Z3, Z3
+	VPMULUDQ     Z6, Z2, Z2
+	VPSRLQ       $0x20, Z2, Z2
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z3, K1, Z2
+	VPMULLD      Z7, Z0, Z3
+	VPSRLQ       $0x20, Z0, Z10
+	VPMULUDQ     Z7, Z10, Z10
+	VPMULUDQ     Z7, Z0, Z0
+	VPSRLQ       $0x20, Z0, Z0
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z10, K1, Z0
+	VXORPS       Z9, Z0, Z0
+	VXORPS       Z4, Z0, Z0
+	VXORPS       Z8, Z2, Z2
+	VXORPS       Z5, Z2, Z2
+	VPADDD.BCST  c16_9e3779b9<>+0(SB), Z4, Z4
+	VPADDD.BCST  c16_bb67ae85<>+0(SB), Z5, Z5
+	VPMULLD      Z6, Z0, Z8
+	VPSRLQ       $0x20, Z0, Z9
+	VPMULUDQ     Z6, Z9, Z9
+	VPMULUDQ     Z6, Z0, Z0
+	VPSRLQ       $0x20, Z0, Z0
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z9, K1, Z0
+	VPMULLD      Z7, Z2, Z9
+	VPSRLQ       $0x20, Z2, Z10
+	VPMULUDQ     Z7, Z10, Z10
+	VPMULUDQ     Z7, Z2, Z2
+	VPSRLQ       $0x20, Z2, Z2
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z10, K1, Z2
+	VXORPS       Z3, Z2, Z2
+	VXORPS       Z4, Z2, Z2
+	VXORPS       Z1, Z0, Z0
+	VXORPS       Z5, Z0, Z0
+	VPADDD.BCST  c16_9e3779b9<>+0(SB), Z4, Z4
+	VPADDD.BCST  c16_bb67ae85<>+0(SB), Z5, Z5
+	VPMULLD      Z6, Z2, Z1
+	VPSRLQ       $0x20, Z2, Z3
+	VPMULUDQ     Z6, Z3, Z3
+	VPMULUDQ     Z6, Z2, Z2
+	VPSRLQ       $0x20, Z2, Z2
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z3, K1, Z2
+	VPMULLD      Z7, Z0, Z3
+	VPSRLQ       $0x20, Z0, Z10
+	VPMULUDQ     Z7, Z10, Z10
+	VPMULUDQ     Z7, Z0, Z0
+	VPSRLQ       $0x20, Z0, Z0
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z10, K1, Z0
+	VXORPS       Z9, Z0, Z0
+	VXORPS       Z4, Z0, Z0
+	VXORPS       Z8, Z2, Z2
+	VXORPS       Z5, Z2, Z2
+	VPADDD.BCST  c16_9e3779b9<>+0(SB), Z4, Z4
+	VPADDD.BCST  c16_bb67ae85<>+0(SB), Z5, Z5
+	VPMULLD      Z6, Z0, Z8
+	VPSRLQ       $0x20, Z0, Z9
+	VPMULUDQ     Z6, Z9, Z9
+	VPMULUDQ     Z6, Z0, Z0
+	VPSRLQ       $0x20, Z0, Z0
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z9, K1, Z0
+	VPMULLD      Z7, Z2, Z9
+	VPSRLQ       $0x20, Z2, Z10
+	VPMULUDQ     Z7, Z10, Z10
+	VPMULUDQ     Z7, Z2, Z2
+	VPSRLQ       $0x20, Z2, Z2
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z10, K1, Z2
+	VXORPS       Z3, Z2, Z2
+	VXORPS       Z4, Z2, Z2
+	VXORPS       Z1, Z0, Z0
+	VXORPS       Z5, Z0, Z0
+	VPADDD.BCST  c16_9e3779b9<>+0(SB), Z4, Z4
+	VPADDD.BCST  c16_bb67ae85<>+0(SB), Z5, Z5
+	VPMULLD      Z6, Z2, Z1
+	VPSRLQ       $0x20, Z2, Z3
+	VPMULUDQ     Z6, Z3, Z3
+	VPMULUDQ     Z6, Z2, Z2
+	VPSRLQ       $0x20, Z2, Z2
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z3, K1, Z2
+	VPMULLD      Z7, Z0, Z3
+	VPSRLQ       $0x20, Z0, Z10
+	VPMULUDQ     Z7, Z10, Z10
+	VPMULUDQ     Z7, Z0, Z0
+	VPSRLQ       $0x20, Z0, Z0
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z10, K1, Z0
+	VXORPS       Z9, Z0, Z0
+	VXORPS       Z4, Z0, Z0
+	VXORPS       Z8, Z2, Z2
+	VXORPS       Z5, Z2, Z2
+	VPADDD.BCST  c16_9e3779b9<>+0(SB), Z4, Z4
+	VPADDD.BCST  c16_bb67ae85<>+0(SB), Z5, Z5
+	VPMULLD      Z6, Z0, Z8
+	VPSRLQ       $0x20, Z0, Z9
+	VPMULUDQ     Z6, Z9, Z9
+	VPMULUDQ     Z6, Z0, Z0
+	VPSRLQ       $0x20, Z0, Z0
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z9, K1, Z0
+	VPMULLD      Z7, Z2, Z9
+	VPSRLQ       $0x20, Z2, Z10
+	VPMULUDQ     Z7, Z10, Z10
+	VPMULUDQ     Z7, Z2, Z2
+	VPSRLQ       $0x20, Z2, Z2
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z10, K1, Z2
+	VXORPS       Z3, Z2, Z2
+	VXORPS       Z4, Z2, Z2
+	VXORPS       Z1, Z0, Z0
+	VXORPS       Z5, Z0, Z0
+	VPADDD.BCST  c16_9e3779b9<>+0(SB), Z4, Z4
+	VPADDD.BCST  c16_bb67ae85<>+0(SB), Z5, Z5
+	VPMULLD      Z6, Z2, Z1
+	VPSRLQ       $0x20, Z2, Z3
+	VPMULUDQ     Z6, Z3, Z3
+	VPMULUDQ     Z6, Z2, Z2
+	VPSRLQ       $0x20, Z2, Z2
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z3, K1, Z2
+	VPMULLD      Z7, Z0, Z3
+	VPSRLQ       $0x20, Z0, Z6
+	VPMULUDQ     Z7, Z6, Z6
+	VPMULUDQ     Z7, Z0, Z0
+	VPSRLQ       $0x20, Z0, Z0
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z6, K1, Z0
+	VXORPS       Z9, Z0, Z0
+	VXORPS       Z4, Z0, Z0
+	VXORPS       Z8, Z2, Z2
+	VXORPS       Z5, Z2, Z2
+	VPSRLD       $0x08, Z0, Z0
+	VCVTDQ2PS    Z0, Z0
+	VMULPS.BCST  c16_33800000<>+0(SB), Z0, Z0
+	VPSRLD       $0x08, Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VMULPS.BCST  c16_33800000<>+0(SB), Z3, Z3
+	VPSRLD       $0x08, Z2, Z2
+	VCVTDQ2PS    Z2, Z2
+	VMULPS.BCST  c16_33800000<>+0(SB), Z2, Z2
+	VPSRLD       $0x08, Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VMULPS.BCST  c16_33800000<>+0(SB), Z1, Z1
+	VUNPCKLPS    Z3, Z0, Z4
+	VUNPCKLPS    Z1, Z2, Z5
+	VUNPCKHPS    Z3, Z0, Z0
+	VUNPCKHPS    Z1, Z2, Z6
+	VUNPCKLPD    Z5, Z4, Z1
+	VUNPCKHPD    Z5, Z4, Z2
+	VUNPCKLPD    Z6, Z0, Z3
+	VUNPCKHPD    Z6, Z0, Z6
+	VSHUFF32X4   $0x44, Z2, Z1, Z4
+	VSHUFF32X4   $0x44, Z6, Z3, Z5
+	VSHUFF32X4   $0xee, Z2, Z1, Z0
+	VSHUFF32X4   $0xee, Z6, Z3, Z6
+	VSHUFF32X4   $0x88, Z5, Z4, Z1
+	VSHUFF32X4   $0xdd, Z5, Z4, Z2
+	VSHUFF32X4   $0x88, Z6, Z0, Z3
+	VSHUFF32X4   $0xdd, Z6, Z0, Z0
+	VMOVUPS      Z1, (AX)
+	VMOVUPS      Z2, 64(AX)
+	VMOVUPS      Z3, 128(AX)
+	VMOVUPS      Z0, 192(AX)
+	ADDQ         $+256, AX
+	DECQ         DX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+DATA c16_00000010<>+0(SB)/4, $0x00000010
+GLOBL c16_00000010<>(SB), RODATA|NOPTR, $4
+
+DATA c16_d2511f53<>+0(SB)/4, $0xd2511f53
+GLOBL c16_d2511f53<>(SB), RODATA|NOPTR, $4
+
+DATA c16_cd9e8d57<>+0(SB)/4, $0xcd9e8d57
+GLOBL c16_cd9e8d57<>(SB), RODATA|NOPTR, $4
+
+DATA c16_9e3779b9<>+0(SB)/4, $0x9e3779b9
+GLOBL c16_9e3779b9<>(SB), RODATA|NOPTR, $4
+
+DATA c16_bb67ae85<>+0(SB)/4, $0xbb67ae85
+GLOBL c16_bb67ae85<>(SB), RODATA|NOPTR, $4
+
+DATA c16_33800000<>+0(SB)/4, $0x33800000
+GLOBL c16_33800000<>(SB), RODATA|NOPTR, $4
+
+// func vecNormals512(out *float32, counters *uint32, groups int, k0 uint32, k1 uint32)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecNormals512(SB), NOSPLIT, $0-32
+	MOVQ out+0(FP), AX
+	MOVQ counters+8(FP), CX
+	MOVQ groups+16(FP), DX
+
+loop:
+	VMOVUPS      (CX), Z0
+	VMOVUPS      64(CX), Z1
+	VMOVUPS      128(CX), Z2
+	VMOVUPS      192(CX), Z3
+	VPADDD.BCST  c16_00000010<>+0(SB), Z2, Z4
+	VMOVUPS      Z4, 128(CX)
+	MOVL         k0+24(FP), BX
+	VMOVD        BX, X4
+	VPBROADCASTD X4, Z4
+	MOVL         k1+28(FP), BX
+	VMOVD        BX, X9
+	VPBROADCASTD X9, Z9
+	VBROADCASTSS c16_d2511f53<>+0(SB), Z10
+	VBROADCASTSS c16_cd9e8d57<>+0(SB), Z11
+	VPMULLD      Z10, Z0, Z12
+	VPSRLQ       $0x20, Z0, Z13
+	VPMULUDQ     Z10, Z13, Z13
+	VPMULUDQ     Z10, Z0, Z0
+	VPSRLQ       $0x20, Z0, Z0
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z13, K1, Z0
+	VPMULLD      Z11, Z2, Z13
+	VPSRLQ       $0x20, Z2, Z14
+	VPMULUDQ     Z11, Z14, Z14
+	VPMULUDQ     Z11, Z2, Z2
+	VPSRLQ       $0x20, Z2, Z2
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z14, K1, Z2
+	VXORPS       Z1, Z2, Z2
+	VXORPS       Z4, Z2, Z2
+	VXORPS       Z3, Z0, Z0
+	VXORPS       Z9, Z0, Z0
+	VPADDD.BCST  c16_9e3779b9<>+0(SB), Z4, Z4
+	VPADDD.BCST  c16_bb67ae85<>+0(SB), Z9, Z9
+	VPMULLD      Z10, Z2, Z1
+	VPSRLQ       $0x20, Z2, Z3
+	VPMULUDQ     Z10, Z3, Z3
+	VPMULUDQ     Z10, Z2, Z2
+	VPSRLQ       $0x20, Z2, Z2
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z3, K1, Z2
+	VPMULLD      Z11, Z0, Z3
+	VPSRLQ       $0x20, Z0, Z14
+	VPMULUDQ     Z11, Z14, Z14
+	VPMULUDQ     Z11, Z0, Z0
+	VPSRLQ       $0x20, Z0, Z0
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z14, K1, Z0
+	VXORPS       Z13, Z0, Z0
+	VXORPS       Z4, Z0, Z0
+	VXORPS       Z12, Z2, Z2
+	VXORPS       Z9, Z2, Z2
+	VPADDD.BCST  c16_9e3779b9<>+0(SB), Z4, Z4
+	VPADDD.BCST  c16_bb67ae85<>+0(SB), Z9, Z9
+	VPMULLD      Z10, Z0, Z12
+	VPSRLQ       $0x20, Z0, Z13
+	VPMULUDQ     Z10, Z13, Z13
+	VPMULUDQ     Z10, Z0, Z0
+	VPSRLQ       $0x20, Z0, Z0
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z13, K1, Z0
+	VPMULLD      Z11, Z2, Z13
+	VPSRLQ       $0x20, Z2, Z14
+	VPMULUDQ     Z11, Z14, Z14
+	VPMULUDQ     Z11, Z2, Z2
+	VPSRLQ       $0x20, Z2, Z2
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z14, K1, Z2
+	VXORPS       Z3, Z2, Z2
+	VXORPS       Z4, Z2, Z2
+	VXORPS       Z1, Z0, Z0
+	VXORPS       Z9, Z0, Z0
+	VPADDD.BCST  c16_9e3779b9<>+0(SB), Z4, Z4
+	VPADDD.BCST  c16_bb67ae85<>+0(SB), Z9, Z9
+	VPMULLD      Z10, Z2, Z1
+	VPSRLQ       $0x20, Z2, Z3
+	VPMULUDQ     Z10, Z3, Z3
+	VPMULUDQ     Z10, Z2, Z2
+	VPSRLQ       $0x20, Z2, Z2
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z3, K1, Z2
+	VPMULLD      Z11, Z0, Z3
+	VPSRLQ       $0x20, Z0, Z14
+	VPMULUDQ     Z11, Z14, Z14
+	VPMULUDQ     Z11, Z0, Z0
+	VPSRLQ       $0x20, Z0, Z0
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z14, K1, Z0
+	VXORPS       Z13, Z0, Z0
+	VXORPS       Z4, Z0, Z0
+	VXORPS       Z12, Z2, Z2
+	VXORPS       Z9, Z2, Z2
+	VPADDD.BCST  c16_9e3779b9<>+0(SB), Z4, Z4
+	VPADDD.BCST  c16_bb67ae85<>+0(SB), Z9, Z9
+	VPMULLD      Z10, Z0, Z12
+	VPSRLQ       $0x20, Z0, Z13
+	VPMULUDQ     Z10, Z13, Z13
+	VPMULUDQ     Z10, Z0, Z0
+	VPSRLQ       $0x20, Z0, Z0
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z13, K1, Z0
+	VPMULLD      Z11, Z2, Z13
+	VPSRLQ       $0x20, Z2, Z14
+	VPMULUDQ     Z11, Z14, Z14
+	VPMULUDQ     Z11, Z2, Z2
+	VPSRLQ       $0x20, Z2, Z2
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z14, K1, Z2
+	VXORPS       Z3, Z2, Z2
+	VXORPS       Z4, Z2, Z2
+	VXORPS       Z1, Z0, Z0
+	VXORPS       Z9, Z0, Z0
+	VPADDD.BCST  c16_9e3779b9<>+0(SB), Z4, Z4
+	VPADDD.BCST  c16_bb67ae85<>+0(SB), Z9, Z9
+	VPMULLD      Z10, Z2, Z1
+	VPSRLQ       $0x20, Z2, Z3
+	VPMULUDQ     Z10, Z3, Z3
+	VPMULUDQ     Z10, Z2, Z2
+	VPSRLQ       $0x20, Z2, Z2
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z3, K1, Z2
+	VPMULLD      Z11, Z0, Z3
+	VPSRLQ       $0x20, Z0, Z14
+	VPMULUDQ     Z11, Z14, Z14
+	VPMULUDQ     Z11, Z0, Z0
+	VPSRLQ       $0x20, Z0, Z0
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z14, K1, Z0
+	VXORPS       Z13, Z0, Z0
+	VXORPS       Z4, Z0, Z0
+	VXORPS       Z12, Z2, Z2
+	VXORPS       Z9, Z2, Z2
+	VPADDD.BCST  c16_9e3779b9<>+0(SB), Z4, Z4
+	VPADDD.BCST  c16_bb67ae85<>+0(SB), Z9, Z9
+	VPMULLD      Z10, Z0, Z12
+	VPSRLQ       $0x20, Z0, Z13
+	VPMULUDQ     Z10, Z13, Z13
+	VPMULUDQ     Z10, Z0, Z0
+	VPSRLQ       $0x20, Z0, Z0
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z13, K1, Z0
+	VPMULLD      Z11, Z2, Z13
+	VPSRLQ       $0x20, Z2, Z14
+	VPMULUDQ     Z11, Z14, Z14
+	VPMULUDQ     Z11, Z2, Z2
+	VPSRLQ       $0x20, Z2, Z2
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z14, K1, Z2
+	VXORPS       Z3, Z2, Z2
+	VXORPS       Z4, Z2, Z2
+	VXORPS       Z1, Z0, Z0
+	VXORPS       Z9, Z0, Z0
+	VPADDD.BCST  c16_9e3779b9<>+0(SB), Z4, Z4
+	VPADDD.BCST  c16_bb67ae85<>+0(SB), Z9, Z9
+	VPMULLD      Z10, Z2, Z1
+	VPSRLQ       $0x20, Z2, Z3
+	VPMULUDQ     Z10, Z3, Z3
+	VPMULUDQ     Z10, Z2, Z2
+	VPSRLQ       $0x20, Z2, Z2
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z3, K1, Z2
+	VPMULLD      Z11, Z0, Z3
+	VPSRLQ       $0x20, Z0, Z14
+	VPMULUDQ     Z11, Z14, Z14
+	VPMULUDQ     Z11, Z0, Z0
+	VPSRLQ       $0x20, Z0, Z0
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z14, K1, Z0
+	VXORPS       Z13, Z0, Z0
+	VXORPS       Z4, Z0, Z0
+	VXORPS       Z12, Z2, Z2
+	VXORPS       Z9, Z2, Z2
+	VPADDD.BCST  c16_9e3779b9<>+0(SB), Z4, Z4
+	VPADDD.BCST  c16_bb67ae85<>+0(SB), Z9, Z9
+	VPMULLD      Z10, Z0, Z12
+	VPSRLQ       $0x20, Z0, Z13
+	VPMULUDQ     Z10, Z13, Z13
+	VPMULUDQ     Z10, Z0, Z0
+	VPSRLQ       $0x20, Z0, Z0
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z13, K1, Z0
+	VPMULLD      Z11, Z2, Z13
+	VPSRLQ       $0x20, Z2, Z14
+	VPMULUDQ     Z11, Z14, Z14
+	VPMULUDQ     Z11, Z2, Z2
+	VPSRLQ       $0x20, Z2, Z2
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z14, K1, Z2
+	VXORPS       Z3, Z2, Z2
+	VXORPS       Z4, Z2, Z2
+	VXORPS       Z1, Z0, Z0
+	VXORPS       Z9, Z0, Z0
+	VPADDD.BCST  c16_9e3779b9<>+0(SB), Z4, Z4
+	VPADDD.BCST  c16_bb67ae85<>+0(SB), Z9, Z9
+	VPMULLD      Z10, Z2, Z1
+	VPSRLQ       $0x20, Z2, Z3
+	VPMULUDQ     Z10, Z3, Z3
+	VPMULUDQ     Z10, Z2, Z2
+	VPSRLQ       $0x20, Z2, Z2
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z3, K1, Z2
+	VPMULLD      Z11, Z0, Z3
+	VPSRLQ       $0x20, Z0, Z10
+	VPMULUDQ     Z11, Z10, Z10
+	VPMULUDQ     Z11, Z0, Z0
+	VPSRLQ       $0x20, Z0, Z0
+	MOVL         $0x0000aaaa, BX
+	KMOVW        BX, K1
+	VMOVDQA32    Z10, K1, Z0
+	VXORPS       Z13, Z0, Z0
+	VXORPS       Z4, Z0, Z0
+	VXORPS       Z12, Z2, Z2
+	VXORPS       Z9, Z2, Z2
+	VPSRLD       $0x08, Z0, Z0
+	VPADDD       Z0, Z0, Z0
+	VPADDD.BCST  c16_00000001<>+0(SB), Z0, Z0
+	VCVTDQ2PS    Z0, Z0
+	VMULPS.BCST  c16_33000000<>+0(SB), Z0, Z0
+	VPSRLD       $0x17, Z0, Z4
+	VPADDD.BCST  c16_ffffff81<>+0(SB), Z4, Z4
+	VANDPS.BCST  c16_007fffff<>+0(SB), Z0, Z0
+	VORPS.BCST   c16_3f800000<>+0(SB), Z0, Z0
+	VCMPPS.BCST  $0x0d, c16_3fb504f3<>+0(SB), Z0, K1
+	VMULPS.BCST  c16_3f000000<>+0(SB), Z0, Z9
+	VPADDD.BCST  c16_00000001<>+0(SB), Z4, Z10
+	VBLENDMPS    Z9, Z0, K1, Z0
+	VBLENDMPS    Z10, Z4, K1, Z4
+	VCVTDQ2PS    Z4, Z4
+	VSUBPS.BCST  c16_3f800000<>+0(SB), Z0, Z9
+	VADDPS.BCST  c16_3f800000<>+0(SB), Z0, Z0
+	VDIVPS       Z0, Z9, Z9
+	VMULPS       Z9, Z9, Z0
+	VBROADCASTSS c16_3de38e39<>+0(SB), Z10
+	VMULPS       Z0, Z10, Z10
+	VADDPS.BCST  c16_3e124925<>+0(SB), Z10, Z10
+	VMULPS       Z0, Z10, Z10
+	VADDPS.BCST  c16_3e4ccccd<>+0(SB), Z10, Z10
+	VMULPS       Z0, Z10, Z10
+	VADDPS.BCST  c16_3eaaaaab<>+0(SB), Z10, Z10
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z9, Z10, Z10
+	VADDPS       Z9, Z10, Z10
+	VADDPS       Z10, Z10, Z10
+	VMULPS.BCST  c16_35bfbe8e<>+0(SB), Z4, Z0
+	VADDPS       Z0, Z10, Z10
+	VMULPS.BCST  c16_3f317200<>+0(SB), Z4, Z4
+	VADDPS       Z4, Z10, Z10
+	VMULPS.BCST  c16_c0000000<>+0(SB), Z10, Z10
+	VSQRTPS      Z10, Z10
+	VPSRLD       $0x08, Z3, Z3
+	VPADDD.BCST  c16_00200000<>+0(SB), Z3, Z0
+	VPSRLD       $0x16, Z0, Z0
+	VPSLLD       $0x16, Z0, Z4
+	VPSUBD       Z4, Z3, Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS.BCST  c16_34c90fdb<>+0(SB), Z4, Z4
+	VMULPS       Z4, Z4, Z3
+	VBROADCASTSS c16_3638ef1d<>+0(SB), Z9
+	VMULPS       Z3, Z9, Z9
+	VADDPS.BCST  c16_b9500d01<>+0(SB), Z9, Z9
+	VMULPS       Z3, Z9, Z9
+	VADDPS.BCST  c16_3c088889<>+0(SB), Z9, Z9
+	VMULPS       Z3, Z9, Z9
+	VADDPS.BCST  c16_be2aaaab<>+0(SB), Z9, Z9
+	VMULPS       Z3, Z9, Z9
+	VMULPS       Z4, Z9, Z9
+	VADDPS       Z4, Z9, Z9
+	VBROADCASTSS c16_37d00d01<>+0(SB), Z4
+	VMULPS       Z3, Z4, Z4
+	VADDPS.BCST  c16_bab60b61<>+0(SB), Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VADDPS.BCST  c16_3d2aaaab<>+0(SB), Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VADDPS.BCST  c16_bf000000<>+0(SB), Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VADDPS.BCST  c16_3f800000<>+0(SB), Z4, Z4
+	VPSLLD       $0x1f, Z0, Z3
+	VPMOVD2M     Z3, K1
+	VBLENDMPS    Z4, Z9, K1, Z5
+	VBLENDMPS    Z9, Z4, K1, Z6
+	VANDPS.BCST  c16_00000002<>+0(SB), Z0, Z3
+	VPSLLD       $0x1e, Z3, Z3
+	VXORPS       Z3, Z5, Z5
+	VPADDD.BCST  c16_00000001<>+0(SB), Z0, Z0
+	VANDPS.BCST  c16_00000002<>+0(SB), Z0, Z3
+	VPSLLD       $0x1e, Z3, Z3
+	VXORPS       Z3, Z6, Z6
+	VMULPS       Z10, Z6, Z6
+	VMULPS       Z10, Z5, Z5
+	VPSRLD       $0x08, Z2, Z0
+	VPADDD       Z0, Z0, Z0
+	VPADDD.BCST  c16_00000001<>+0(SB), Z0, Z0
+	VCVTDQ2PS    Z0, Z0
+	VMULPS.BCST  c16_33000000<>+0(SB), Z0, Z0
+	VPSRLD       $0x17, Z0, Z2
+	VPADDD.BCST  c16_ffffff81<>+0(SB), Z2, Z2
+	VANDPS.BCST  c16_007fffff<>+0(SB), Z0, Z0
+	VORPS.BCST   c16_3f800000<>+0(SB), Z0, Z0
+	VCMPPS.BCST  $0x0d, c16_3fb504f3<>+0(SB), Z0, K1
+	VMULPS.BCST  c16_3f000000<>+0(SB), Z0, Z3
+	VPADDD.BCST  c16_00000001<>+0(SB), Z2, Z4
+	VBLENDMPS    Z3, Z0, K1, Z0
+	VBLENDMPS    Z4, Z2, K1, Z2
+	VCVTDQ2PS    Z2, Z2
+	VSUBPS.BCST  c16_3f800000<>+0(SB), Z0, Z3
+	VADDPS.BCST  c16_3f800000<>+0(SB), Z0, Z0
+	VDIVPS       Z0, Z3, Z3
+	VMULPS       Z3, Z3, Z0
+	VBROADCASTSS c16_3de38e39<>+0(SB), Z4
+	VMULPS       Z0, Z4, Z4
+	VADDPS.BCST  c16_3e124925<>+0(SB), Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VADDPS.BCST  c16_3e4ccccd<>+0(SB), Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VADDPS.BCST  c16_3eaaaaab<>+0(SB), Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VADDPS       Z3, Z4, Z4
+	VADDPS       Z4, Z4, Z4
+	VMULPS.BCST  c16_35bfbe8e<>+0(SB), Z2, Z0
+	VADDPS       Z0, Z4, Z4
+	VMULPS.BCST  c16_3f317200<>+0(SB), Z2, Z2
+	VADDPS       Z2, Z4, Z4
+	VMULPS.BCST  c16_c0000000<>+0(SB), Z4, Z4
+	VSQRTPS      Z4, Z4
+	VPSRLD       $0x08, Z1, Z1
+	VPADDD.BCST  c16_00200000<>+0(SB), Z1, Z0
+	VPSRLD       $0x16, Z0, Z0
+	VPSLLD       $0x16, Z0, Z2
+	VPSUBD       Z2, Z1, Z2
+	VCVTDQ2PS    Z2, Z2
+	VMULPS.BCST  c16_34c90fdb<>+0(SB), Z2, Z2
+	VMULPS       Z2, Z2, Z1
+	VBROADCASTSS c16_3638ef1d<>+0(SB), Z3
+	VMULPS       Z1, Z3, Z3
+	VADDPS.BCST  c16_b9500d01<>+0(SB), Z3, Z3
+	VMULPS       Z1, Z3, Z3
+	VADDPS.BCST  c16_3c088889<>+0(SB), Z3, Z3
+	VMULPS       Z1, Z3, Z3
+	VADDPS.BCST  c16_be2aaaab<>+0(SB), Z3, Z3
+	VMULPS       Z1, Z3, Z3
+	VMULPS       Z2, Z3, Z3
+	VADDPS       Z2, Z3, Z3
+	VBROADCASTSS c16_37d00d01<>+0(SB), Z2
+	VMULPS       Z1, Z2, Z2
+	VADDPS.BCST  c16_bab60b61<>+0(SB), Z2, Z2
+	VMULPS       Z1, Z2, Z2
+	VADDPS.BCST  c16_3d2aaaab<>+0(SB), Z2, Z2
+	VMULPS       Z1, Z2, Z2
+	VADDPS.BCST  c16_bf000000<>+0(SB), Z2, Z2
+	VMULPS       Z1, Z2, Z2
+	VADDPS.BCST  c16_3f800000<>+0(SB), Z2, Z2
+	VPSLLD       $0x1f, Z0, Z1
+	VPMOVD2M     Z1, K1
+	VBLENDMPS    Z2, Z3, K1, Z7
+	VBLENDMPS    Z3, Z2, K1, Z8
+	VANDPS.BCST  c16_00000002<>+0(SB), Z0, Z1
+	VPSLLD       $0x1e, Z1, Z1
+	VXORPS       Z1, Z7, Z7
+	VPADDD.BCST  c16_00000001<>+0(SB), Z0, Z0
+	VANDPS.BCST  c16_00000002<>+0(SB), Z0, Z1
+	VPSLLD       $0x1e, Z1, Z1
+	VXORPS       Z1, Z8, Z8
+	VMULPS       Z4, Z8, Z8
+	VMULPS       Z4, Z7, Z7
+	VUNPCKLPS    Z5, Z6, Z0
+	VUNPCKLPS    Z7, Z8, Z2
+	VUNPCKHPS    Z5, Z6, Z4
+	VUNPCKHPS    Z7, Z8, Z10
+	VUNPCKLPD    Z2, Z0, Z1
+	VUNPCKHPD    Z2, Z0, Z3
+	VUNPCKLPD    Z10, Z4, Z9
+	VUNPCKHPD    Z10, Z4, Z10
+	VSHUFF32X4   $0x44, Z3, Z1, Z0
+	VSHUFF32X4   $0x44, Z10, Z9, Z2
+	VSHUFF32X4   $0xee, Z3, Z1, Z4
+	VSHUFF32X4   $0xee, Z10, Z9, Z10
+	VSHUFF32X4   $0x88, Z2, Z0, Z1
+	VSHUFF32X4   $0xdd, Z2, Z0, Z0
+	VSHUFF32X4   $0x88, Z10, Z4, Z2
+	VSHUFF32X4   $0xdd, Z10, Z4, Z3
+	VMOVUPS      Z1, (AX)
+	VMOVUPS      Z0, 64(AX)
+	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z3, 192(AX)
+	ADDQ         $+256, AX
+	DECQ         DX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+DATA c16_33000000<>+0(SB)/4, $0x33000000
+GLOBL c16_33000000<>(SB), RODATA|NOPTR, $4
+
+DATA c16_ffffff81<>+0(SB)/4, $0xffffff81
+GLOBL c16_ffffff81<>(SB), RODATA|NOPTR, $4
+
+DATA c16_007fffff<>+0(SB)/4, $0x007fffff
+GLOBL c16_007fffff<>(SB), RODATA|NOPTR, $4
+
+DATA c16_3fb504f3<>+0(SB)/4, $0x3fb504f3
+GLOBL c16_3fb504f3<>(SB), RODATA|NOPTR, $4
+
+DATA c16_3de38e39<>+0(SB)/4, $0x3de38e39
+GLOBL c16_3de38e39<>(SB), RODATA|NOPTR, $4
+
+DATA c16_3e124925<>+0(SB)/4, $0x3e124925
+GLOBL c16_3e124925<>(SB), RODATA|NOPTR, $4
+
+DATA c16_3e4ccccd<>+0(SB)/4, $0x3e4ccccd
+GLOBL c16_3e4ccccd<>(SB), RODATA|NOPTR, $4
+
+DATA c16_3eaaaaab<>+0(SB)/4, $0x3eaaaaab
+GLOBL c16_3eaaaaab<>(SB), RODATA|NOPTR, $4
+
+DATA c16_35bfbe8e<>+0(SB)/4, $0x35bfbe8e
+GLOBL c16_35bfbe8e<>(SB), RODATA|NOPTR, $4
+
+DATA c16_3f317200<>+0(SB)/4, $0x3f317200
+GLOBL c16_3f317200<>(SB), RODATA|NOPTR, $4
+
+DATA c16_c0000000<>+0(SB)/4, $0xc0000000
+GLOBL c16_c0000000<>(SB), RODATA|NOPTR, $4
+
+DATA c16_00200000<>+0(SB)/4, $0x00200000
+GLOBL c16_00200000<>(SB), RODATA|NOPTR, $4
+
+DATA c16_34c90fdb<>+0(SB)/4, $0x34c90fdb
+GLOBL c16_34c90fdb<>(SB), RODATA|NOPTR, $4
+
+DATA c16_3638ef1d<>+0(SB)/4, $0x3638ef1d
+GLOBL c16_3638ef1d<>(SB), RODATA|NOPTR, $4
+
+DATA c16_b9500d01<>+0(SB)/4, $0xb9500d01
+GLOBL c16_b9500d01<>(SB), RODATA|NOPTR, $4
+
+DATA c16_3c088889<>+0(SB)/4, $0x3c088889
+GLOBL c16_3c088889<>(SB), RODATA|NOPTR, $4
+
+DATA c16_37d00d01<>+0(SB)/4, $0x37d00d01
+GLOBL c16_37d00d01<>(SB), RODATA|NOPTR, $4
+
+DATA c16_bab60b61<>+0(SB)/4, $0xbab60b61
+GLOBL c16_bab60b61<>(SB), RODATA|NOPTR, $4
+
+DATA c16_00000002<>+0(SB)/4, $0x00000002
+GLOBL c16_00000002<>(SB), RODATA|NOPTR, $4
+
 // func vecAdd256(dst *float32, a *float32, b *float32, c *float32, n int)
 // Requires: AVX
 TEXT ·vecAdd256(SB), NOSPLIT, $0-40
@@ -7871,3 +8642,859 @@ rest:
 done:
 	VZEROUPPER
 	RET
+
+// func vecUniform256(out *float32, counters *uint32, groups int, k0 uint32, k1 uint32)
+// Requires: AVX, AVX2
+TEXT ·vecUniform256(SB), NOSPLIT, $0-32
+	MOVQ out+0(FP), AX
+	MOVQ counters+8(FP), CX
+	MOVQ groups+16(FP), DX
+
+loop:
+	VMOVUPS      (CX), Y0
+	VMOVUPS      32(CX), Y1
+	VMOVUPS      64(CX), Y2
+	VMOVUPS      96(CX), Y3
+	VPADDD       c8_00000008<>+0(SB), Y2, Y4
+	VMOVUPS      Y4, 64(CX)
+	MOVL         k0+24(FP), BX
+	VMOVD        BX, X4
+	VPBROADCASTD X4, Y4
+	MOVL         k1+28(FP), BX
+	VMOVD        BX, X5
+	VPBROADCASTD X5, Y5
+	VMOVUPS      c8_d2511f53<>+0(SB), Y6
+	VMOVUPS      c8_cd9e8d57<>+0(SB), Y7
+	VPMULLD      Y6, Y0, Y8
+	VPSRLQ       $0x20, Y0, Y9
+	VPMULUDQ     Y6, Y9, Y9
+	VPMULUDQ     Y6, Y0, Y0
+	VPSRLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y9, Y0, Y0
+	VPMULLD      Y7, Y2, Y9
+	VPSRLQ       $0x20, Y2, Y10
+	VPMULUDQ     Y7, Y10, Y10
+	VPMULUDQ     Y7, Y2, Y2
+	VPSRLQ       $0x20, Y2, Y2
+	VPBLENDD     $0xaa, Y10, Y2, Y2
+	VXORPS       Y1, Y2, Y2
+	VXORPS       Y4, Y2, Y2
+	VXORPS       Y3, Y0, Y0
+	VXORPS       Y5, Y0, Y0
+	VPADDD       c8_9e3779b9<>+0(SB), Y4, Y4
+	VPADDD       c8_bb67ae85<>+0(SB), Y5, Y5
+	VPMULLD      Y6, Y2, Y1
+	VPSRLQ       $0x20, Y2, Y3
+	VPMULUDQ     Y6, Y3, Y3
+	VPMULUDQ     Y6, Y2, Y2
+	VPSRLQ       $0x20, Y2, Y2
+	VPBLENDD     $0xaa, Y3, Y2, Y2
+	VPMULLD      Y7, Y0, Y3
+	VPSRLQ       $0x20, Y0, Y10
+	VPMULUDQ     Y7, Y10, Y10
+	VPMULUDQ     Y7, Y0, Y0
+	VPSRLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y10, Y0, Y0
+	VXORPS       Y9, Y0, Y0
+	VXORPS       Y4, Y0, Y0
+	VXORPS       Y8, Y2, Y2
+	VXORPS       Y5, Y2, Y2
+	VPADDD       c8_9e3779b9<>+0(SB), Y4, Y4
+	VPADDD       c8_bb67ae85<>+0(SB), Y5, Y5
+	VPMULLD      Y6, Y0, Y8
+	VPSRLQ       $0x20, Y0, Y9
+	VPMULUDQ     Y6, Y9, Y9
+	VPMULUDQ     Y6, Y0, Y0
+	VPSRLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y9, Y0, Y0
+	VPMULLD      Y7, Y2, Y9
+	VPSRLQ       $0x20, Y2, Y10
+	VPMULUDQ     Y7, Y10, Y10
+	VPMULUDQ     Y7, Y2, Y2
+	VPSRLQ       $0x20, Y2, Y2
+	VPBLENDD     $0xaa, Y10, Y2, Y2
+	VXORPS       Y3, Y2, Y2
+	VXORPS       Y4, Y2, Y2
+	VXORPS       Y1, Y0, Y0
+	VXORPS       Y5, Y0, Y0
+	VPADDD       c8_9e3779b9<>+0(SB), Y4, Y4
+	VPADDD       c8_bb67ae85<>+0(SB), Y5, Y5
+	VPMULLD      Y6, Y2, Y1
+	VPSRLQ       $0x20, Y2, Y3
+	VPMULUDQ     Y6, Y3, Y3
+	VPMULUDQ     Y6, Y2, Y2
+	VPSRLQ       $0x20, Y2, Y2
+	VPBLENDD     $0xaa, Y3, Y2, Y2
+	VPMULLD      Y7, Y0, Y3
+	VPSRLQ       $0x20, Y0, Y10
+	VPMULUDQ     Y7, Y10, Y10
+	VPMULUDQ     Y7, Y0, Y0
+	VPSRLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y10, Y0, Y0
+	VXORPS       Y9, Y0, Y0
+	VXORPS       Y4, Y0, Y0
+	VXORPS       Y8, Y2, Y2
+	VXORPS       Y5, Y2, Y2
+	VPADDD       c8_9e3779b9<>+0(SB), Y4, Y4
+	VPADDD       c8_bb67ae85<>+0(SB), Y5, Y5
+	VPMULLD      Y6, Y0, Y8
+	VPSRLQ       $0x20, Y0, Y9
+	VPMULUDQ     Y6, Y9, Y9
+	VPMULUDQ     Y6, Y0, Y0
+	VPSRLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y9, Y0, Y0
+	VPMULLD      Y7, Y2, Y9
+	VPSRLQ       $0x20, Y2, Y10
+	VPMULUDQ     Y7, Y10, Y10
+	VPMULUDQ     Y7, Y2, Y2
+	VPSRLQ       $0x20, Y2, Y2
+	VPBLENDD     $0xaa, Y10, Y2, Y2
+	VXORPS       Y3, Y2, Y2
+	VXORPS       Y4, Y2, Y2
+	VXORPS       Y1, Y0, Y0
+	VXORPS       Y5, Y0, Y0
+	VPADDD       c8_9e3779b9<>+0(SB), Y4, Y4
+	VPADDD       c8_bb67ae85<>+0(SB), Y5, Y5
+	VPMULLD      Y6, Y2, Y1
+	VPSRLQ       $0x20, Y2, Y3
+	VPMULUDQ     Y6, Y3, Y3
+	VPMULUDQ     Y6, Y2, Y2
+	VPSRLQ       $0x20, Y2, Y2
+	VPBLENDD     $0xaa, Y3, Y2, Y2
+	VPMULLD      Y7, Y0, Y3
+	VPSRLQ       $0x20, Y0, Y10
+	VPMULUDQ     Y7, Y10, Y10
+	VPMULUDQ     Y7, Y0, Y0
+	VPSRLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y10, Y0, Y0
+	VXORPS       Y9, Y0, Y0
+	VXORPS       Y4, Y0, Y0
+	VXORPS       Y8, Y2, Y2
+	VXORPS       Y5, Y2, Y2
+	VPADDD       c8_9e3779b9<>+0(SB), Y4, Y4
+	VPADDD       c8_bb67ae85<>+0(SB), Y5, Y5
+	VPMULLD      Y6, Y0, Y8
+	VPSRLQ       $0x20, Y0, Y9
+	VPMULUDQ     Y6, Y9, Y9
+	VPMULUDQ     Y6, Y0, Y0
+	VPSRLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y9, Y0, Y0
+	VPMULLD      Y7, Y2, Y9
+	VPSRLQ       $0x20, Y2, Y10
+	VPMULUDQ     Y7, Y10, Y10
+	VPMULUDQ     Y7, Y2, Y2
+	VPSRLQ       $0x20, Y2, Y2
+	VPBLENDD     $0xaa, Y10, Y2, Y2
+	VXORPS       Y3, Y2, Y2
+	VXORPS       Y4, Y2, Y2
+	VXORPS       Y1, Y0, Y0
+	VXORPS       Y5, Y0, Y0
+	VPADDD       c8_9e3779b9<>+0(SB), Y4, Y4
+	VPADDD       c8_bb67ae85<>+0(SB), Y5, Y5
+	VPMULLD      Y6, Y2, Y1
+	VPSRLQ       $0x20, Y2, Y3
+	VPMULUDQ     Y6, Y3, Y3
+	VPMULUDQ     Y6, Y2, Y2
+	VPSRLQ       $0x20, Y2, Y2
+	VPBLENDD     $0xaa, Y3, Y2, Y2
+	VPMULLD      Y7, Y0, Y3
+	VPSRLQ       $0x20, Y0, Y10
+	VPMULUDQ     Y7, Y10, Y10
+	VPMULUDQ     Y7, Y0, Y0
+	VPSRLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y10, Y0, Y0
+	VXORPS       Y9, Y0, Y0
+	VXORPS       Y4, Y0, Y0
+	VXORPS       Y8, Y2, Y2
+	VXORPS       Y5, Y2, Y2
+	VPADDD       c8_9e3779b9<>+0(SB), Y4, Y4
+	VPADDD       c8_bb67ae85<>+0(SB), Y5, Y5
+	VPMULLD      Y6, Y0, Y8
+	VPSRLQ       $0x20, Y0, Y9
+	VPMULUDQ     Y6, Y9, Y9
+	VPMULUDQ     Y6, Y0, Y0
+	VPSRLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y9, Y0, Y0
+	VPMULLD      Y7, Y2, Y9
+	VPSRLQ       $0x20, Y2, Y10
+	VPMULUDQ     Y7, Y10, Y10
+	VPMULUDQ     Y7, Y2, Y2
+	VPSRLQ       $0x20, Y2, Y2
+	VPBLENDD     $0xaa, Y10, Y2, Y2
+	VXORPS       Y3, Y2, Y2
+	VXORPS       Y4, Y2, Y2
+	VXORPS       Y1, Y0, Y0
+	VXORPS       Y5, Y0, Y0
+	VPADDD       c8_9e3779b9<>+0(SB), Y4, Y4
+	VPADDD       c8_bb67ae85<>+0(SB), Y5, Y5
+	VPMULLD      Y6, Y2, Y1
+	VPSRLQ       $0x20, Y2, Y3
+	VPMULUDQ     Y6, Y3, Y3
+	VPMULUDQ     Y6, Y2, Y2
+	VPSRLQ       $0x20, Y2, Y2
+	VPBLENDD     $0xaa, Y3, Y2, Y2
+	VPMULLD      Y7, Y0, Y3
+	VPSRLQ       $0x20, Y0, Y6
+	VPMULUDQ     Y7, Y6, Y6
+	VPMULUDQ     Y7, Y0, Y0
+	VPSRLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y6, Y0, Y0
+	VXORPS       Y9, Y0, Y0
+	VXORPS       Y4, Y0, Y0
+	VXORPS       Y8, Y2, Y2
+	VXORPS       Y5, Y2, Y2
+	VPSRLD       $0x08, Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       c8_33800000<>+0(SB), Y0, Y0
+	VPSRLD       $0x08, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       c8_33800000<>+0(SB), Y3, Y3
+	VPSRLD       $0x08, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       c8_33800000<>+0(SB), Y2, Y2
+	VPSRLD       $0x08, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       c8_33800000<>+0(SB), Y1, Y1
+	VUNPCKLPS    Y3, Y0, Y4
+	VUNPCKLPS    Y1, Y2, Y5
+	VUNPCKHPS    Y3, Y0, Y0
+	VUNPCKHPS    Y1, Y2, Y2
+	VUNPCKLPD    Y5, Y4, Y1
+	VUNPCKHPD    Y5, Y4, Y3
+	VUNPCKLPD    Y2, Y0, Y4
+	VUNPCKHPD    Y2, Y0, Y5
+	VPERM2F128   $0x20, Y3, Y1, Y0
+	VPERM2F128   $0x20, Y5, Y4, Y2
+	VPERM2F128   $0x31, Y3, Y1, Y1
+	VPERM2F128   $0x31, Y5, Y4, Y3
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y2, 32(AX)
+	VMOVUPS      Y1, 64(AX)
+	VMOVUPS      Y3, 96(AX)
+	ADDQ         $+128, AX
+	DECQ         DX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+DATA c8_00000008<>+0(SB)/4, $0x00000008
+DATA c8_00000008<>+4(SB)/4, $0x00000008
+DATA c8_00000008<>+8(SB)/4, $0x00000008
+DATA c8_00000008<>+12(SB)/4, $0x00000008
+DATA c8_00000008<>+16(SB)/4, $0x00000008
+DATA c8_00000008<>+20(SB)/4, $0x00000008
+DATA c8_00000008<>+24(SB)/4, $0x00000008
+DATA c8_00000008<>+28(SB)/4, $0x00000008
+GLOBL c8_00000008<>(SB), RODATA|NOPTR, $32
+
+DATA c8_d2511f53<>+0(SB)/4, $0xd2511f53
+DATA c8_d2511f53<>+4(SB)/4, $0xd2511f53
+DATA c8_d2511f53<>+8(SB)/4, $0xd2511f53
+DATA c8_d2511f53<>+12(SB)/4, $0xd2511f53
+DATA c8_d2511f53<>+16(SB)/4, $0xd2511f53
+DATA c8_d2511f53<>+20(SB)/4, $0xd2511f53
+DATA c8_d2511f53<>+24(SB)/4, $0xd2511f53
+DATA c8_d2511f53<>+28(SB)/4, $0xd2511f53
+GLOBL c8_d2511f53<>(SB), RODATA|NOPTR, $32
+
+DATA c8_cd9e8d57<>+0(SB)/4, $0xcd9e8d57
+DATA c8_cd9e8d57<>+4(SB)/4, $0xcd9e8d57
+DATA c8_cd9e8d57<>+8(SB)/4, $0xcd9e8d57
+DATA c8_cd9e8d57<>+12(SB)/4, $0xcd9e8d57
+DATA c8_cd9e8d57<>+16(SB)/4, $0xcd9e8d57
+DATA c8_cd9e8d57<>+20(SB)/4, $0xcd9e8d57
+DATA c8_cd9e8d57<>+24(SB)/4, $0xcd9e8d57
+DATA c8_cd9e8d57<>+28(SB)/4, $0xcd9e8d57
+GLOBL c8_cd9e8d57<>(SB), RODATA|NOPTR, $32
+
+DATA c8_9e3779b9<>+0(SB)/4, $0x9e3779b9
+DATA c8_9e3779b9<>+4(SB)/4, $0x9e3779b9
+DATA c8_9e3779b9<>+8(SB)/4, $0x9e3779b9
+DATA c8_9e3779b9<>+12(SB)/4, $0x9e3779b9
+DATA c8_9e3779b9<>+16(SB)/4, $0x9e3779b9
+DATA c8_9e3779b9<>+20(SB)/4, $0x9e3779b9
+DATA c8_9e3779b9<>+24(SB)/4, $0x9e3779b9
+DATA c8_9e3779b9<>+28(SB)/4, $0x9e3779b9
+GLOBL c8_9e3779b9<>(SB), RODATA|NOPTR, $32
+
+DATA c8_bb67ae85<>+0(SB)/4, $0xbb67ae85
+DATA c8_bb67ae85<>+4(SB)/4, $0xbb67ae85
+DATA c8_bb67ae85<>+8(SB)/4, $0xbb67ae85
+DATA c8_bb67ae85<>+12(SB)/4, $0xbb67ae85
+DATA c8_bb67ae85<>+16(SB)/4, $0xbb67ae85
+DATA c8_bb67ae85<>+20(SB)/4, $0xbb67ae85
+DATA c8_bb67ae85<>+24(SB)/4, $0xbb67ae85
+DATA c8_bb67ae85<>+28(SB)/4, $0xbb67ae85
+GLOBL c8_bb67ae85<>(SB), RODATA|NOPTR, $32
+
+DATA c8_33800000<>+0(SB)/4, $0x33800000
+DATA c8_33800000<>+4(SB)/4, $0x33800000
+DATA c8_33800000<>+8(SB)/4, $0x33800000
+DATA c8_33800000<>+12(SB)/4, $0x33800000
+DATA c8_33800000<>+16(SB)/4, $0x33800000
+DATA c8_33800000<>+20(SB)/4, $0x33800000
+DATA c8_33800000<>+24(SB)/4, $0x33800000
+DATA c8_33800000<>+28(SB)/4, $0x33800000
+GLOBL c8_33800000<>(SB), RODATA|NOPTR, $32
+
+// func vecNormals256(out *float32, counters *uint32, groups int, k0 uint32, k1 uint32)
+// Requires: AVX, AVX2
+TEXT ·vecNormals256(SB), NOSPLIT, $0-32
+	MOVQ out+0(FP), AX
+	MOVQ counters+8(FP), CX
+	MOVQ groups+16(FP), DX
+
+loop:
+	VMOVUPS      (CX), Y0
+	VMOVUPS      32(CX), Y1
+	VMOVUPS      64(CX), Y2
+	VMOVUPS      96(CX), Y3
+	VPADDD       c8_00000008<>+0(SB), Y2, Y4
+	VMOVUPS      Y4, 64(CX)
+	MOVL         k0+24(FP), BX
+	VMOVD        BX, X4
+	VPBROADCASTD X4, Y4
+	MOVL         k1+28(FP), BX
+	VMOVD        BX, X5
+	VPBROADCASTD X5, Y5
+	VMOVUPS      c8_d2511f53<>+0(SB), Y6
+	VMOVUPS      c8_cd9e8d57<>+0(SB), Y7
+	VPMULLD      Y6, Y0, Y8
+	VPSRLQ       $0x20, Y0, Y9
+	VPMULUDQ     Y6, Y9, Y9
+	VPMULUDQ     Y6, Y0, Y0
+	VPSRLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y9, Y0, Y0
+	VPMULLD      Y7, Y2, Y9
+	VPSRLQ       $0x20, Y2, Y10
+	VPMULUDQ     Y7, Y10, Y10
+	VPMULUDQ     Y7, Y2, Y2
+	VPSRLQ       $0x20, Y2, Y2
+	VPBLENDD     $0xaa, Y10, Y2, Y2
+	VXORPS       Y1, Y2, Y2
+	VXORPS       Y4, Y2, Y2
+	VXORPS       Y3, Y0, Y0
+	VXORPS       Y5, Y0, Y0
+	VPADDD       c8_9e3779b9<>+0(SB), Y4, Y4
+	VPADDD       c8_bb67ae85<>+0(SB), Y5, Y5
+	VPMULLD      Y6, Y2, Y1
+	VPSRLQ       $0x20, Y2, Y3
+	VPMULUDQ     Y6, Y3, Y3
+	VPMULUDQ     Y6, Y2, Y2
+	VPSRLQ       $0x20, Y2, Y2
+	VPBLENDD     $0xaa, Y3, Y2, Y2
+	VPMULLD      Y7, Y0, Y3
+	VPSRLQ       $0x20, Y0, Y10
+	VPMULUDQ     Y7, Y10, Y10
+	VPMULUDQ     Y7, Y0, Y0
+	VPSRLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y10, Y0, Y0
+	VXORPS       Y9, Y0, Y0
+	VXORPS       Y4, Y0, Y0
+	VXORPS       Y8, Y2, Y2
+	VXORPS       Y5, Y2, Y2
+	VPADDD       c8_9e3779b9<>+0(SB), Y4, Y4
+	VPADDD       c8_bb67ae85<>+0(SB), Y5, Y5
+	VPMULLD      Y6, Y0, Y8
+	VPSRLQ       $0x20, Y0, Y9
+	VPMULUDQ     Y6, Y9, Y9
+	VPMULUDQ     Y6, Y0, Y0
+	VPSRLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y9, Y0, Y0
+	VPMULLD      Y7, Y2, Y9
+	VPSRLQ       $0x20, Y2, Y10
+	VPMULUDQ     Y7, Y10, Y10
+	VPMULUDQ     Y7, Y2, Y2
+	VPSRLQ       $0x20, Y2, Y2
+	VPBLENDD     $0xaa, Y10, Y2, Y2
+	VXORPS       Y3, Y2, Y2
+	VXORPS       Y4, Y2, Y2
+	VXORPS       Y1, Y0, Y0
+	VXORPS       Y5, Y0, Y0
+	VPADDD       c8_9e3779b9<>+0(SB), Y4, Y4
+	VPADDD       c8_bb67ae85<>+0(SB), Y5, Y5
+	VPMULLD      Y6, Y2, Y1
+	VPSRLQ       $0x20, Y2, Y3
+	VPMULUDQ     Y6, Y3, Y3
+	VPMULUDQ     Y6, Y2, Y2
+	VPSRLQ       $0x20, Y2, Y2
+	VPBLENDD     $0xaa, Y3, Y2, Y2
+	VPMULLD      Y7, Y0, Y3
+	VPSRLQ       $0x20, Y0, Y10
+	VPMULUDQ     Y7, Y10, Y10
+	VPMULUDQ     Y7, Y0, Y0
+	VPSRLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y10, Y0, Y0
+	VXORPS       Y9, Y0, Y0
+	VXORPS       Y4, Y0, Y0
+	VXORPS       Y8, Y2, Y2
+	VXORPS       Y5, Y2, Y2
+	VPADDD       c8_9e3779b9<>+0(SB), Y4, Y4
+	VPADDD       c8_bb67ae85<>+0(SB), Y5, Y5
+	VPMULLD      Y6, Y0, Y8
+	VPSRLQ       $0x20, Y0, Y9
+	VPMULUDQ     Y6, Y9, Y9
+	VPMULUDQ     Y6, Y0, Y0
+	VPSRLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y9, Y0, Y0
+	VPMULLD      Y7, Y2, Y9
+	VPSRLQ       $0x20, Y2, Y10
+	VPMULUDQ     Y7, Y10, Y10
+	VPMULUDQ     Y7, Y2, Y2
+	VPSRLQ       $0x20, Y2, Y2
+	VPBLENDD     $0xaa, Y10, Y2, Y2
+	VXORPS       Y3, Y2, Y2
+	VXORPS       Y4, Y2, Y2
+	VXORPS       Y1, Y0, Y0
+	VXORPS       Y5, Y0, Y0
+	VPADDD       c8_9e3779b9<>+0(SB), Y4, Y4
+	VPADDD       c8_bb67ae85<>+0(SB), Y5, Y5
+	VPMULLD      Y6, Y2, Y1
+	VPSRLQ       $0x20, Y2, Y3
+	VPMULUDQ     Y6, Y3, Y3
+	VPMULUDQ     Y6, Y2, Y2
+	VPSRLQ       $0x20, Y2, Y2
+	VPBLENDD     $0xaa, Y3, Y2, Y2
+	VPMULLD      Y7, Y0, Y3
+	VPSRLQ       $0x20, Y0, Y10
+	VPMULUDQ     Y7, Y10, Y10
+	VPMULUDQ     Y7, Y0, Y0
+	VPSRLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y10, Y0, Y0
+	VXORPS       Y9, Y0, Y0
+	VXORPS       Y4, Y0, Y0
+	VXORPS       Y8, Y2, Y2
+	VXORPS       Y5, Y2, Y2
+	VPADDD       c8_9e3779b9<>+0(SB), Y4, Y4
+	VPADDD       c8_bb67ae85<>+0(SB), Y5, Y5
+	VPMULLD      Y6, Y0, Y8
+	VPSRLQ       $0x20, Y0, Y9
+	VPMULUDQ     Y6, Y9, Y9
+	VPMULUDQ     Y6, Y0, Y0
+	VPSRLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y9, Y0, Y0
+	VPMULLD      Y7, Y2, Y9
+	VPSRLQ       $0x20, Y2, Y10
+	VPMULUDQ     Y7, Y10, Y10
+	VPMULUDQ     Y7, Y2, Y2
+	VPSRLQ       $0x20, Y2, Y2
+	VPBLENDD     $0xaa, Y10, Y2, Y2
+	VXORPS       Y3, Y2, Y2
+	VXORPS       Y4, Y2, Y2
+	VXORPS       Y1, Y0, Y0
+	VXORPS       Y5, Y0, Y0
+	VPADDD       c8_9e3779b9<>+0(SB), Y4, Y4
+	VPADDD       c8_bb67ae85<>+0(SB), Y5, Y5
+	VPMULLD      Y6, Y2, Y1
+	VPSRLQ       $0x20, Y2, Y3
+	VPMULUDQ     Y6, Y3, Y3
+	VPMULUDQ     Y6, Y2, Y2
+	VPSRLQ       $0x20, Y2, Y2
+	VPBLENDD     $0xaa, Y3, Y2, Y2
+	VPMULLD      Y7, Y0, Y3
+	VPSRLQ       $0x20, Y0, Y10
+	VPMULUDQ     Y7, Y10, Y10
+	VPMULUDQ     Y7, Y0, Y0
+	VPSRLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y10, Y0, Y0
+	VXORPS       Y9, Y0, Y0
+	VXORPS       Y4, Y0, Y0
+	VXORPS       Y8, Y2, Y2
+	VXORPS       Y5, Y2, Y2
+	VPADDD       c8_9e3779b9<>+0(SB), Y4, Y4
+	VPADDD       c8_bb67ae85<>+0(SB), Y5, Y5
+	VPMULLD      Y6, Y0, Y8
+	VPSRLQ       $0x20, Y0, Y9
+	VPMULUDQ     Y6, Y9, Y9
+	VPMULUDQ     Y6, Y0, Y0
+	VPSRLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y9, Y0, Y0
+	VPMULLD      Y7, Y2, Y9
+	VPSRLQ       $0x20, Y2, Y10
+	VPMULUDQ     Y7, Y10, Y10
+	VPMULUDQ     Y7, Y2, Y2
+	VPSRLQ       $0x20, Y2, Y2
+	VPBLENDD     $0xaa, Y10, Y2, Y2
+	VXORPS       Y3, Y2, Y2
+	VXORPS       Y4, Y2, Y2
+	VXORPS       Y1, Y0, Y0
+	VXORPS       Y5, Y0, Y0
+	VPADDD       c8_9e3779b9<>+0(SB), Y4, Y4
+	VPADDD       c8_bb67ae85<>+0(SB), Y5, Y5
+	VPMULLD      Y6, Y2, Y1
+	VPSRLQ       $0x20, Y2, Y3
+	VPMULUDQ     Y6, Y3, Y3
+	VPMULUDQ     Y6, Y2, Y2
+	VPSRLQ       $0x20, Y2, Y2
+	VPBLENDD     $0xaa, Y3, Y2, Y2
+	VPMULLD      Y7, Y0, Y3
+	VPSRLQ       $0x20, Y0, Y6
+	VPMULUDQ     Y7, Y6, Y6
+	VPMULUDQ     Y7, Y0, Y0
+	VPSRLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y6, Y0, Y0
+	VXORPS       Y9, Y0, Y0
+	VXORPS       Y4, Y0, Y0
+	VXORPS       Y8, Y2, Y2
+	VXORPS       Y5, Y2, Y2
+	VPSRLD       $0x08, Y0, Y0
+	VPADDD       Y0, Y0, Y0
+	VPADDD       c8_00000001<>+0(SB), Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       c8_33000000<>+0(SB), Y0, Y0
+	VPSRLD       $0x17, Y0, Y4
+	VPADDD       c8_ffffff81<>+0(SB), Y4, Y4
+	VANDPS       c8_007fffff<>+0(SB), Y0, Y0
+	VORPS        c8_3f800000<>+0(SB), Y0, Y0
+	VCMPPS       $0x0d, c8_3fb504f3<>+0(SB), Y0, Y5
+	VMULPS       c8_3f000000<>+0(SB), Y0, Y6
+	VPADDD       c8_00000001<>+0(SB), Y4, Y7
+	VBLENDVPS    Y5, Y6, Y0, Y0
+	VBLENDVPS    Y5, Y7, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VSUBPS       c8_3f800000<>+0(SB), Y0, Y5
+	VADDPS       c8_3f800000<>+0(SB), Y0, Y0
+	VDIVPS       Y0, Y5, Y5
+	VMULPS       Y5, Y5, Y0
+	VMOVUPS      c8_3de38e39<>+0(SB), Y6
+	VMULPS       Y0, Y6, Y6
+	VADDPS       c8_3e124925<>+0(SB), Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VADDPS       c8_3e4ccccd<>+0(SB), Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VADDPS       c8_3eaaaaab<>+0(SB), Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VADDPS       Y5, Y6, Y6
+	VADDPS       Y6, Y6, Y6
+	VMULPS       c8_35bfbe8e<>+0(SB), Y4, Y0
+	VADDPS       Y0, Y6, Y6
+	VMULPS       c8_3f317200<>+0(SB), Y4, Y4
+	VADDPS       Y4, Y6, Y6
+	VMULPS       c8_c0000000<>+0(SB), Y6, Y6
+	VSQRTPS      Y6, Y6
+	VPSRLD       $0x08, Y3, Y3
+	VPADDD       c8_00200000<>+0(SB), Y3, Y0
+	VPSRLD       $0x16, Y0, Y0
+	VPSLLD       $0x16, Y0, Y4
+	VPSUBD       Y4, Y3, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       c8_34c90fdb<>+0(SB), Y4, Y4
+	VMULPS       Y4, Y4, Y3
+	VMOVUPS      c8_3638ef1d<>+0(SB), Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       c8_b9500d01<>+0(SB), Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       c8_3c088889<>+0(SB), Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       c8_be2aaaab<>+0(SB), Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VADDPS       Y4, Y5, Y5
+	VMOVUPS      c8_37d00d01<>+0(SB), Y4
+	VMULPS       Y3, Y4, Y4
+	VADDPS       c8_bab60b61<>+0(SB), Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VADDPS       c8_3d2aaaab<>+0(SB), Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VADDPS       c8_bf000000<>+0(SB), Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VADDPS       c8_3f800000<>+0(SB), Y4, Y4
+	VPSLLD       $0x1f, Y0, Y3
+	VBLENDVPS    Y3, Y4, Y5, Y7
+	VBLENDVPS    Y3, Y5, Y4, Y3
+	VANDPS       c8_00000002<>+0(SB), Y0, Y4
+	VPSLLD       $0x1e, Y4, Y4
+	VXORPS       Y4, Y7, Y7
+	VPADDD       c8_00000001<>+0(SB), Y0, Y0
+	VANDPS       c8_00000002<>+0(SB), Y0, Y4
+	VPSLLD       $0x1e, Y4, Y4
+	VXORPS       Y4, Y3, Y3
+	VMULPS       Y6, Y3, Y3
+	VMULPS       Y6, Y7, Y7
+	VPSRLD       $0x08, Y2, Y0
+	VPADDD       Y0, Y0, Y0
+	VPADDD       c8_00000001<>+0(SB), Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       c8_33000000<>+0(SB), Y0, Y0
+	VPSRLD       $0x17, Y0, Y2
+	VPADDD       c8_ffffff81<>+0(SB), Y2, Y2
+	VANDPS       c8_007fffff<>+0(SB), Y0, Y0
+	VORPS        c8_3f800000<>+0(SB), Y0, Y0
+	VCMPPS       $0x0d, c8_3fb504f3<>+0(SB), Y0, Y4
+	VMULPS       c8_3f000000<>+0(SB), Y0, Y5
+	VPADDD       c8_00000001<>+0(SB), Y2, Y6
+	VBLENDVPS    Y4, Y5, Y0, Y0
+	VBLENDVPS    Y4, Y6, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VSUBPS       c8_3f800000<>+0(SB), Y0, Y4
+	VADDPS       c8_3f800000<>+0(SB), Y0, Y0
+	VDIVPS       Y0, Y4, Y4
+	VMULPS       Y4, Y4, Y0
+	VMOVUPS      c8_3de38e39<>+0(SB), Y5
+	VMULPS       Y0, Y5, Y5
+	VADDPS       c8_3e124925<>+0(SB), Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VADDPS       c8_3e4ccccd<>+0(SB), Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VADDPS       c8_3eaaaaab<>+0(SB), Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VADDPS       Y4, Y5, Y5
+	VADDPS       Y5, Y5, Y5
+	VMULPS       c8_35bfbe8e<>+0(SB), Y2, Y0
+	VADDPS       Y0, Y5, Y5
+	VMULPS       c8_3f317200<>+0(SB), Y2, Y2
+	VADDPS       Y2, Y5, Y5
+	VMULPS       c8_c0000000<>+0(SB), Y5, Y5
+	VSQRTPS      Y5, Y5
+	VPSRLD       $0x08, Y1, Y1
+	VPADDD       c8_00200000<>+0(SB), Y1, Y0
+	VPSRLD       $0x16, Y0, Y0
+	VPSLLD       $0x16, Y0, Y2
+	VPSUBD       Y2, Y1, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       c8_34c90fdb<>+0(SB), Y2, Y2
+	VMULPS       Y2, Y2, Y1
+	VMOVUPS      c8_3638ef1d<>+0(SB), Y4
+	VMULPS       Y1, Y4, Y4
+	VADDPS       c8_b9500d01<>+0(SB), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VADDPS       c8_3c088889<>+0(SB), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VADDPS       c8_be2aaaab<>+0(SB), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y2, Y4, Y4
+	VMOVUPS      c8_37d00d01<>+0(SB), Y2
+	VMULPS       Y1, Y2, Y2
+	VADDPS       c8_bab60b61<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VADDPS       c8_3d2aaaab<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VADDPS       c8_bf000000<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VADDPS       c8_3f800000<>+0(SB), Y2, Y2
+	VPSLLD       $0x1f, Y0, Y1
+	VBLENDVPS    Y1, Y2, Y4, Y6
+	VBLENDVPS    Y1, Y4, Y2, Y1
+	VANDPS       c8_00000002<>+0(SB), Y0, Y2
+	VPSLLD       $0x1e, Y2, Y2
+	VXORPS       Y2, Y6, Y6
+	VPADDD       c8_00000001<>+0(SB), Y0, Y0
+	VANDPS       c8_00000002<>+0(SB), Y0, Y2
+	VPSLLD       $0x1e, Y2, Y2
+	VXORPS       Y2, Y1, Y1
+	VMULPS       Y5, Y1, Y1
+	VMULPS       Y5, Y6, Y6
+	VUNPCKLPS    Y7, Y3, Y0
+	VUNPCKLPS    Y6, Y1, Y2
+	VUNPCKHPS    Y7, Y3, Y3
+	VUNPCKHPS    Y6, Y1, Y4
+	VUNPCKLPD    Y2, Y0, Y1
+	VUNPCKHPD    Y2, Y0, Y0
+	VUNPCKLPD    Y4, Y3, Y2
+	VUNPCKHPD    Y4, Y3, Y5
+	VPERM2F128   $0x20, Y0, Y1, Y3
+	VPERM2F128   $0x20, Y5, Y2, Y4
+	VPERM2F128   $0x31, Y0, Y1, Y0
+	VPERM2F128   $0x31, Y5, Y2, Y1
+	VMOVUPS      Y3, (AX)
+	VMOVUPS      Y4, 32(AX)
+	VMOVUPS      Y0, 64(AX)
+	VMOVUPS      Y1, 96(AX)
+	ADDQ         $+128, AX
+	DECQ         DX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+DATA c8_33000000<>+0(SB)/4, $0x33000000
+DATA c8_33000000<>+4(SB)/4, $0x33000000
+DATA c8_33000000<>+8(SB)/4, $0x33000000
+DATA c8_33000000<>+12(SB)/4, $0x33000000
+DATA c8_33000000<>+16(SB)/4, $0x33000000
+DATA c8_33000000<>+20(SB)/4, $0x33000000
+DATA c8_33000000<>+24(SB)/4, $0x33000000
+DATA c8_33000000<>+28(SB)/4, $0x33000000
+GLOBL c8_33000000<>(SB), RODATA|NOPTR, $32
+
+DATA c8_ffffff81<>+0(SB)/4, $0xffffff81
+DATA c8_ffffff81<>+4(SB)/4, $0xffffff81
+DATA c8_ffffff81<>+8(SB)/4, $0xffffff81
+DATA c8_ffffff81<>+12(SB)/4, $0xffffff81
+DATA c8_ffffff81<>+16(SB)/4, $0xffffff81
+DATA c8_ffffff81<>+20(SB)/4, $0xffffff81
+DATA c8_ffffff81<>+24(SB)/4, $0xffffff81
+DATA c8_ffffff81<>+28(SB)/4, $0xffffff81
+GLOBL c8_ffffff81<>(SB), RODATA|NOPTR, $32
+
+DATA c8_007fffff<>+0(SB)/4, $0x007fffff
+DATA c8_007fffff<>+4(SB)/4, $0x007fffff
+DATA c8_007fffff<>+8(SB)/4, $0x007fffff
+DATA c8_007fffff<>+12(SB)/4, $0x007fffff
+DATA c8_007fffff<>+16(SB)/4, $0x007fffff
+DATA c8_007fffff<>+20(SB)/4, $0x007fffff
+DATA c8_007fffff<>+24(SB)/4, $0x007fffff
+DATA c8_007fffff<>+28(SB)/4, $0x007fffff
+GLOBL c8_007fffff<>(SB), RODATA|NOPTR, $32
+
+DATA c8_3fb504f3<>+0(SB)/4, $0x3fb504f3
+DATA c8_3fb504f3<>+4(SB)/4, $0x3fb504f3
+DATA c8_3fb504f3<>+8(SB)/4, $0x3fb504f3
+DATA c8_3fb504f3<>+12(SB)/4, $0x3fb504f3
+DATA c8_3fb504f3<>+16(SB)/4, $0x3fb504f3
+DATA c8_3fb504f3<>+20(SB)/4, $0x3fb504f3
+DATA c8_3fb504f3<>+24(SB)/4, $0x3fb504f3
+DATA c8_3fb504f3<>+28(SB)/4, $0x3fb504f3
+GLOBL c8_3fb504f3<>(SB), RODATA|NOPTR, $32
+
+DATA c8_3de38e39<>+0(SB)/4, $0x3de38e39
+DATA c8_3de38e39<>+4(SB)/4, $0x3de38e39
+DATA c8_3de38e39<>+8(SB)/4, $0x3de38e39
+DATA c8_3de38e39<>+12(SB)/4, $0x3de38e39
+DATA c8_3de38e39<>+16(SB)/4, $0x3de38e39
+DATA c8_3de38e39<>+20(SB)/4, $0x3de38e39
+DATA c8_3de38e39<>+24(SB)/4, $0x3de38e39
+DATA c8_3de38e39<>+28(SB)/4, $0x3de38e39
+GLOBL c8_3de38e39<>(SB), RODATA|NOPTR, $32
+
+DATA c8_3e124925<>+0(SB)/4, $0x3e124925
+DATA c8_3e124925<>+4(SB)/4, $0x3e124925
+DATA c8_3e124925<>+8(SB)/4, $0x3e124925
+DATA c8_3e124925<>+12(SB)/4, $0x3e124925
+DATA c8_3e124925<>+16(SB)/4, $0x3e124925
+DATA c8_3e124925<>+20(SB)/4, $0x3e124925
+DATA c8_3e124925<>+24(SB)/4, $0x3e124925
+DATA c8_3e124925<>+28(SB)/4, $0x3e124925
+GLOBL c8_3e124925<>(SB), RODATA|NOPTR, $32
+
+DATA c8_3e4ccccd<>+0(SB)/4, $0x3e4ccccd
+DATA c8_3e4ccccd<>+4(SB)/4, $0x3e4ccccd
+DATA c8_3e4ccccd<>+8(SB)/4, $0x3e4ccccd
+DATA c8_3e4ccccd<>+12(SB)/4, $0x3e4ccccd
+DATA c8_3e4ccccd<>+16(SB)/4, $0x3e4ccccd
+DATA c8_3e4ccccd<>+20(SB)/4, $0x3e4ccccd
+DATA c8_3e4ccccd<>+24(SB)/4, $0x3e4ccccd
+DATA c8_3e4ccccd<>+28(SB)/4, $0x3e4ccccd
+GLOBL c8_3e4ccccd<>(SB), RODATA|NOPTR, $32
+
+DATA c8_3eaaaaab<>+0(SB)/4, $0x3eaaaaab
+DATA c8_3eaaaaab<>+4(SB)/4, $0x3eaaaaab
+DATA c8_3eaaaaab<>+8(SB)/4, $0x3eaaaaab
+DATA c8_3eaaaaab<>+12(SB)/4, $0x3eaaaaab
+DATA c8_3eaaaaab<>+16(SB)/4, $0x3eaaaaab
+DATA c8_3eaaaaab<>+20(SB)/4, $0x3eaaaaab
+DATA c8_3eaaaaab<>+24(SB)/4, $0x3eaaaaab
+DATA c8_3eaaaaab<>+28(SB)/4, $0x3eaaaaab
+GLOBL c8_3eaaaaab<>(SB), RODATA|NOPTR, $32
+
+DATA c8_35bfbe8e<>+0(SB)/4, $0x35bfbe8e
+DATA c8_35bfbe8e<>+4(SB)/4, $0x35bfbe8e
+DATA c8_35bfbe8e<>+8(SB)/4, $0x35bfbe8e
+DATA c8_35bfbe8e<>+12(SB)/4, $0x35bfbe8e
+DATA c8_35bfbe8e<>+16(SB)/4, $0x35bfbe8e
+DATA c8_35bfbe8e<>+20(SB)/4, $0x35bfbe8e
+DATA c8_35bfbe8e<>+24(SB)/4, $0x35bfbe8e
+DATA c8_35bfbe8e<>+28(SB)/4, $0x35bfbe8e
+GLOBL c8_35bfbe8e<>(SB), RODATA|NOPTR, $32
+
+DATA c8_3f317200<>+0(SB)/4, $0x3f317200
+DATA c8_3f317200<>+4(SB)/4, $0x3f317200
+DATA c8_3f317200<>+8(SB)/4, $0x3f317200
+DATA c8_3f317200<>+12(SB)/4, $0x3f317200
+DATA c8_3f317200<>+16(SB)/4, $0x3f317200
+DATA c8_3f317200<>+20(SB)/4, $0x3f317200
+DATA c8_3f317200<>+24(SB)/4, $0x3f317200
+DATA c8_3f317200<>+28(SB)/4, $0x3f317200
+GLOBL c8_3f317200<>(SB), RODATA|NOPTR, $32
+
+DATA c8_c0000000<>+0(SB)/4, $0xc0000000
+DATA c8_c0000000<>+4(SB)/4, $0xc0000000
+DATA c8_c0000000<>+8(SB)/4, $0xc0000000
+DATA c8_c0000000<>+12(SB)/4, $0xc0000000
+DATA c8_c0000000<>+16(SB)/4, $0xc0000000
+DATA c8_c0000000<>+20(SB)/4, $0xc0000000
+DATA c8_c0000000<>+24(SB)/4, $0xc0000000
+DATA c8_c0000000<>+28(SB)/4, $0xc0000000
+GLOBL c8_c0000000<>(SB), RODATA|NOPTR, $32
+
+DATA c8_00200000<>+0(SB)/4, $0x00200000
+DATA c8_00200000<>+4(SB)/4, $0x00200000
+DATA c8_00200000<>+8(SB)/4, $0x00200000
+DATA c8_00200000<>+12(SB)/4, $0x00200000
+DATA c8_00200000<>+16(SB)/4, $0x00200000
+DATA c8_00200000<>+20(SB)/4, $0x00200000
+DATA c8_00200000<>+24(SB)/4, $0x00200000
+DATA c8_00200000<>+28(SB)/4, $0x00200000
+GLOBL c8_00200000<>(SB), RODATA|NOPTR, $32
+
+DATA c8_34c90fdb<>+0(SB)/4, $0x34c90fdb
+DATA c8_34c90fdb<>+4(SB)/4, $0x34c90fdb
+DATA c8_34c90fdb<>+8(SB)/4, $0x34c90fdb
+DATA c8_34c90fdb<>+12(SB)/4, $0x34c90fdb
+DATA c8_34c90fdb<>+16(SB)/4, $0x34c90fdb
+DATA c8_34c90fdb<>+20(SB)/4, $0x34c90fdb
+DATA c8_34c90fdb<>+24(SB)/4, $0x34c90fdb
+DATA c8_34c90fdb<>+28(SB)/4, $0x34c90fdb
+GLOBL c8_34c90fdb<>(SB), RODATA|NOPTR, $32
+
+DATA c8_3638ef1d<>+0(SB)/4, $0x3638ef1d
+DATA c8_3638ef1d<>+4(SB)/4, $0x3638ef1d
+DATA c8_3638ef1d<>+8(SB)/4, $0x3638ef1d
+DATA c8_3638ef1d<>+12(SB)/4, $0x3638ef1d
+DATA c8_3638ef1d<>+16(SB)/4, $0x3638ef1d
+DATA c8_3638ef1d<>+20(SB)/4, $0x3638ef1d
+DATA c8_3638ef1d<>+24(SB)/4, $0x3638ef1d
+DATA c8_3638ef1d<>+28(SB)/4, $0x3638ef1d
+GLOBL c8_3638ef1d<>(SB), RODATA|NOPTR, $32
+
+DATA c8_b9500d01<>+0(SB)/4, $0xb9500d01
+DATA c8_b9500d01<>+4(SB)/4, $0xb9500d01
+DATA c8_b9500d01<>+8(SB)/4, $0xb9500d01
+DATA c8_b9500d01<>+12(SB)/4, $0xb9500d01
+DATA c8_b9500d01<>+16(SB)/4, $0xb9500d01
+DATA c8_b9500d01<>+20(SB)/4, $0xb9500d01
+DATA c8_b9500d01<>+24(SB)/4, $0xb9500d01
+DATA c8_b9500d01<>+28(SB)/4, $0xb9500d01
+GLOBL c8_b9500d01<>(SB), RODATA|NOPTR, $32
+
+DATA c8_3c088889<>+0(SB)/4, $0x3c088889
+DATA c8_3c088889<>+4(SB)/4, $0x3c088889
+DATA c8_3c088889<>+8(SB)/4, $0x3c088889
+DATA c8_3c088889<>+12(SB)/4, $0x3c088889
+DATA c8_3c088889<>+16(SB)/4, $0x3c088889
+DATA c8_3c088889<>+20(SB)/4, $0x3c088889
+DATA c8_3c088889<>+24(SB)/4, $0x3c088889
+DATA c8_3c088889<>+28(SB)/4, $0x3c088889
+GLOBL c8_3c088889<>(SB), RODATA|NOPTR, $32
+
+DATA c8_37d00d01<>+0(SB)/4, $0x37d00d01
+DATA c8_37d00d01<>+4(SB)/4, $0x37d00d01
+DATA c8_37d00d01<>+8(SB)/4, $0x37d00d01
+DATA c8_37d00d01<>+12(SB)/4, $0x37d00d01
+DATA c8_37d00d01<>+16(SB)/4, $0x37d00d01
+DATA c8_37d00d01<>+20(SB)/4, $0x37d00d01
+DATA c8_37d00d01<>+24(SB)/4, $0x37d00d01
+DATA c8_37d00d01<>+28(SB)/4, $0x37d00d01
+GLOBL c8_37d00d01<>(SB), RODATA|NOPTR, $32
+
+DATA c8_bab60b61<>+0(SB)/4, $0xbab60b61
+DATA c8_bab60b61<>+4(SB)/4, $0xbab60b61
+DATA c8_bab60b61<>+8(SB)/4, $0xbab60b61
+DATA c8_bab60b61<>+12(SB)/4, $0xbab60b61
+DATA c8_bab60b61<>+16(SB)/4, $0xbab60b61
+DATA c8_bab60b61<>+20(SB)/4, $0xbab60b61
+DATA c8_bab60b61<>+24(SB)/4, $0xbab60b61
+DATA c8_bab60b61<>+28(SB)/4, $0xbab60b61
+GLOBL c8_bab60b61<>(SB), RODATA|NOPTR, $32
+
+DATA c8_00000002<>+0(SB)/4, $0x00000002
+DATA c8_00000002<>+4(SB)/4, $0x00000002
+DATA c8_00000002<>+8(SB)/4, $0x00000002
+DATA c8_00000002<>+12(SB)/4, $0x00000002
+DATA c8_00000002<>+16(SB)/4, $0x00000002
+DATA c8_00000002<>+20(SB)/4, $0x00000002
+DATA c8_00000002<>+24(SB)/4, $0x00000002
+DATA c8_00000002<>+28(SB)/4, $0x00000002
+GLOBL c8_00000002<>(SB), RODATA|NOPTR, $32

@@ -145,6 +145,12 @@ func vecDot512(a *float32, b *float32, n int) float32
 // vecSoftmaxGrad512: dx[i] = y[i]*(dy[i]-dot).
 func vecSoftmaxGrad512(dx *float32, dy *float32, y *float32, n int, dot float32)
 
+// vecUniform512: the uniforms of the blocks whose counters are given, four vectors of words; after each group, word 2 of every counter grows by the number of lanes.
+func vecUniform512(out *float32, counters *uint32, groups int, k0 uint32, k1 uint32)
+
+// vecNormals512: the standard normals of the blocks whose counters are given, four vectors of words; after each group, word 2 of every counter grows by the number of lanes.
+func vecNormals512(out *float32, counters *uint32, groups int, k0 uint32, k1 uint32)
+
 // vecAdd256: dst[i] = a[i] + b[i].
 func vecAdd256(dst *float32, a *float32, b *float32, c *float32, n int)
 
@@ -285,3 +291,9 @@ func vecDot256(a *float32, b *float32, n int) float32
 
 // vecSoftmaxGrad256: dx[i] = y[i]*(dy[i]-dot).
 func vecSoftmaxGrad256(dx *float32, dy *float32, y *float32, n int, dot float32)
+
+// vecUniform256: the uniforms of the blocks whose counters are given, four vectors of words; after each group, word 2 of every counter grows by the number of lanes.
+func vecUniform256(out *float32, counters *uint32, groups int, k0 uint32, k1 uint32)
+
+// vecNormals256: the standard normals of the blocks whose counters are given, four vectors of words; after each group, word 2 of every counter grows by the number of lanes.
+func vecNormals256(out *float32, counters *uint32, groups int, k0 uint32, k1 uint32)

@@ -20,6 +20,9 @@ func (k Key) WithStream(s uint32) Key { k.Stream = s; return k }
 // WithStep gives the key for another step.
 func (k Key) WithStep(s uint64) Key { k.Step = s; return k }
 
+// Words is Philox's key: the two words that every draw under k uses.
+func (k Key) Words() (k0, k1 uint32) { return k.words() }
+
 // words folds the key into Philox's 64-bit key by a bijective mix of each part
 // (splitmix64 finaliser), so that neighbouring seeds, streams and steps are far apart.
 func (k Key) words() (uint32, uint32) {

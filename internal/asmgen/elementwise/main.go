@@ -1,6 +1,6 @@
 // Command elementwise generates the block kernels of tensor/cpu: one for each
 // operation of an elementwise program, folds of a block to a number, and the
-// inner loops of normalisation and softmax, with AVX-512 and with AVX2.
+// inner loops of normalisation, softmax and random numbers, with AVX-512 and with AVX2.
 //
 //	go run ./elementwise -out ../../tensor/cpu/elementwise_amd64.s -stubs ../../tensor/cpu/elementwise_stubs_amd64.go -pkg cpu
 package main
@@ -17,6 +17,7 @@ func main() {
 		e.operations()
 		e.folds()
 		e.norm()
+		e.random()
 	}
 	Generate()
 }
