@@ -107,5 +107,6 @@ const (
 	maxSize     = 1 << 16 // side of an image
 	maxChannels = 1 << 16
 	maxRows     = 1 << 24 // of an embedding
+	maxSteps    = 1 << 16 // of a learned time embedding
 	maxLayers   = 1 << 10
 )

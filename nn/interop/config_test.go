@@ -103,7 +103,7 @@ func TestRefusals(t *testing.T) {
 	// What no one field is to blame for.
 	for text, want := range map[string]string{
 		`{}`: "_class_name",
-		`{"_class_name":"UNet2DModel","block_out_channels":[8]}`:                                                                 "down_blocks",
+		`{"_class_name":"UNet2DModel","block_out_channels":[8]}`:                                                                 `field "down_block_types"`,
 		strings.Replace(unetText, `"UpBlock2D", "UpBlock2D"`, `"UpBlock2D", "CrossAttnUpBlock2D"`, 1) + `}`:                      "CrossAttnUpBlock2D",
 		strings.Replace(unetText, `"norm_num_groups": 4`, `"norm_num_groups": null`, 1) + `}`:                                    "norm_num_groups",
 		strings.Replace(unetText, `"UpBlock2D", "UpBlock2D"`, `"SkipUpBlock2D", "UpBlock2D"`, 1) + `}`:                           "Skip",
@@ -171,6 +171,7 @@ func TestEveryFieldIsKnown(t *testing.T) {
 func FuzzParseConfig(f *testing.F) {
 	f.Add([]byte(unetText + "}"))
 	f.Add([]byte(ditText + "}"))
+	f.Add([]byte(`{"_class_name": "UNet2DModel", "block_out_channels": [2, 10], "down_block_types": [], "up_block_types": []}`))
 	f.Add([]byte(`{"_class_name":"UNet2DModel","sample_size":[8,9],"norm_num_groups":null,"down_block_types":["SkipDownBlock2D"],"up_block_types":["SkipUpBlock2D"],"block_out_channels":[8],"attention_head_dim":null}`))
 	paths, _ := filepath.Glob(golden + "/pipelines/*/*/config.json")
 	for _, p := range paths {
@@ -199,6 +200,14 @@ func FuzzParseConfig(f *testing.F) {
 			err = c.DiT.Validate()
 		}
 		if err != nil {
+			t.Fatal(err)
+		}
+		// The network is refused with an error, or every parameter of it has a name there.
+		m, err := c.New(nn.NewBlankInit(shapesOnly{}))
+		if err != nil {
+			return
+		}
+		if _, err := Names(m); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -19,8 +19,8 @@ func unetOptions(f *fields, c *Config) (*nn.UNetOptions, error) {
 	o.CenterInput = f.bool("center_input_sample", false)
 	o.Channels = f.ints("block_out_channels", []int{224, 448, 672, 896}, 1, maxChannels)
 	o.Layers = f.int("layers_per_block", 2, 1, maxLayers)
-	o.DownBlocks = f.blocks("down_block_types", "DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D")
-	o.UpBlocks = f.blocks("up_block_types", "AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D")
+	o.DownBlocks = f.blocks("down_block_types", len(o.Channels), "DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D")
+	o.UpBlocks = f.blocks("up_block_types", len(o.Channels), "AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D")
 	f.time(o)
 	f.mid(o)
 	f.norms(o)
@@ -63,11 +63,14 @@ func all(s []string, f func(string) bool) bool {
 	return !slices.ContainsFunc(s, func(x string) bool { return !f(x) })
 }
 
-// blocks are kinds of blocks; a leading UNetRes is an old spelling.
-func (f *fields) blocks(name string, def ...string) []string {
+// blocks are kinds of blocks, one a level; a leading UNetRes is an old spelling.
+func (f *fields) blocks(name string, levels int, def ...string) []string {
 	kinds := f.strings(name, def)
 	for i, k := range kinds {
 		kinds[i] = strings.TrimPrefix(k, "UNetRes")
+	}
+	if len(kinds) != levels {
+		f.fail(name, ErrConfig, "must be as many as block_out_channels, %d, are %d", levels, len(kinds))
 	}
 	return kinds
 }
@@ -76,7 +79,7 @@ func (f *fields) time(o *nn.UNetOptions) {
 	o.TimeDim, _ = f.optInt("time_embedding_dim", 0, maxChannels)
 	o.TimeShift = f.float("freq_shift", 0)
 	o.TimeSinFirst = !f.bool("flip_sin_to_cos", true)
-	o.TimeSteps, _ = f.optInt("num_train_timesteps", 1, maxRows)
+	o.TimeSteps, _ = f.optInt("num_train_timesteps", 1, maxSteps)
 	switch kind := f.oneOf("time_embedding_type", "positional", "positional", "fourier", "learned"); kind {
 	case "fourier":
 		o.TimeEmbedding, o.DivideByTime = "log_fourier", true
