@@ -12,8 +12,8 @@ type block struct {
 }
 
 // arena hands out device memory by best fit and joins what comes back. A
-// training step asks for the same sizes in the same order every time, so from
-// the second step on it takes nothing more from the device.
+// training step asks for the same sizes in the same order every time: once one
+// has needed nothing more from the device (mostly the second), none ever does.
 type arena struct {
 	dev    backend.Device
 	chunks []*block // first block of each chunk
