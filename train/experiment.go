@@ -7,6 +7,8 @@
 // and hands over to train/cli.
 package train
 
+//go:generate go run ../internal/docgen/configuration ../docs/configuration.md
+
 import (
 	"context"
 	"fmt"
@@ -38,12 +40,11 @@ type Experiment struct {
 	Checkpoint  Checkpointing                      `yaml:"checkpoint" doc:"what can be resumed from"`
 	LogEvery    int64                              `yaml:"log_every" doc:"steps between records of metrics" range:"[1,inf)"`
 	MaxSkips    int                                `yaml:"max_skips" doc:"steps in a row with a loss or gradient that is not finite before training stops" range:"[1,inf)"`
-	Precision   string                             `yaml:"precision" doc:"arithmetic of the network" oneof:"fp32"`
 }
 
 // SetDefaults sets what most experiments want.
 func (e *Experiment) SetDefaults() {
-	e.Device, e.Precision = "auto", "fp32"
+	e.Device = "auto"
 	e.Steps, e.Batch, e.LogEvery, e.MaxSkips = 5000, 128, 50, 10
 	e.Conditional = true
 	e.EMA = new(optim.EMAConfig)

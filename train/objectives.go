@@ -76,11 +76,11 @@ func (c *RegressionConfig) job(path diffusion.GaussianPath, kind diffusion.Kind,
 	if a.Null >= 0 {
 		r.Dropout = diffusion.Dropout{P: c.ConditionDropout, Classes: a.Null}
 	}
-	return &Job{Objective: r, Model: modelOf(path, kind, input)}, nil
+	return &Job{Objective: r, Model: ModelOf(path, kind, input)}, nil
 }
 
-// modelOf says what a network's outputs mean.
-func modelOf(path diffusion.GaussianPath, kind diffusion.Kind, input func(diffusion.Point) float64) func(Network) diffusion.Model {
+// ModelOf says what a network's outputs mean.
+func ModelOf(path diffusion.GaussianPath, kind diffusion.Kind, input func(diffusion.Point) float64) func(Network) diffusion.Model {
 	return func(net Network) diffusion.Model {
 		return &diffusion.NetModel{
 			Net: func(x, t *tensor.Tensor, c diffusion.Cond) *tensor.Tensor {

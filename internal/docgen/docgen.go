@@ -5,11 +5,10 @@ package docgen
 import (
 	"bytes"
 	_ "embed"
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
+	"github.com/langevin-go/langevin/internal/atomicfile"
 	"github.com/langevin-go/langevin/train/config"
 )
 
@@ -34,20 +33,7 @@ func Write(path string, text []byte) error {
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
 		return nil
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("docgen: %w", err)
-	}
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return fmt.Errorf("docgen: %w", err)
-	}
-	return nil
+	return atomicfile.WriteBytes(path, text)
 }
 
 // Check is an error, naming the first line that differs, unless the file has
