@@ -18,6 +18,9 @@ func (p CondOT) HalfLogSNR(t float64) float64 { return ratio(p.At(t)) }
 
 // Time inverts HalfLogSNR: (r−σ_min)/(1−σ_min+r) at noise level r.
 func (p CondOT) Time(l float64) float64 {
+	if r := math.Exp(-l); l > 0 {
+		return max(0, (r-p.SigmaMin)/(1-p.SigmaMin+r))
+	}
 	inv := math.Exp(l) // 1/r
 	return max(0, (1-p.SigmaMin*inv)/((1-p.SigmaMin)*inv+1))
 }
