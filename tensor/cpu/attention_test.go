@@ -273,18 +273,17 @@ func BenchmarkAttention(b *testing.B) {
 					view := func() *backend.View { return benchView(r, s[0], s[1], s[2], s[3]) }
 					q, k, v, o, do, dq, dk, dv := view(), view(), view(), view(), view(), view(), view(), view()
 					lse := benchView(r, s[0], s[2], s[1])
-					d.Attention(o, lse, q, k, v, nil, 0.125)
-					b.ReportAllocs()
-					products := 4.0
-					for b.Loop() {
-						if way == "forward" {
-							d.Attention(o, lse, q, k, v, nil, 0.125)
-						} else {
-							d.AttentionGrad(dq, dk, dv, do, o, lse, q, k, v, nil, 0.125)
-						}
-					}
+					forward := func() { d.Attention(o, lse, q, k, v, nil, 0.125) }
+					backward := func() { d.AttentionGrad(dq, dk, dv, do, o, lse, q, k, v, nil, 0.125) }
+					forward()
+					backward()
+					call, products := forward, 4.0
 					if way == "backward" {
-						products = 10
+						call, products = backward, 10
+					}
+					b.ReportAllocs()
+					for b.Loop() {
+						call()
 					}
 					gflops(b, products*float64(s[0]*s[1]*s[1]*s[2]*s[3]))
 				})

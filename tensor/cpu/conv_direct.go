@@ -3,6 +3,8 @@ package cpu
 import (
 	"sync"
 	"unsafe"
+
+	"github.com/langevin-go/langevin/tensor/backend"
 )
 
 // Direct convolution: the register tile of the matrix product, its rows some
@@ -39,6 +41,8 @@ type convTask struct {
 	packing     bool
 	packed      []float32
 	workers     []convWorker
+	// Operands of a matrix product.
+	x, y, weights, transposed backend.View
 }
 
 type convWorker struct {
@@ -53,6 +57,7 @@ var convTasks = sync.Pool{New: func() any { return new(convTask) }}
 func (t *convTask) release() {
 	t.convPlan.release()
 	t.bias = nil
+	t.x, t.y, t.weights, t.transposed = backend.View{}, backend.View{}, backend.View{}, backend.View{}
 	for i := range t.workers {
 		t.workers[i].args, t.workers[i].slab.base = tileArgs{}, nil
 	}
@@ -154,7 +159,7 @@ func (t *convTask) run(worker, chunk int) {
 		t.constant(r0, r1)
 		return
 	}
-	w.slab.fill(&t.convPlan, t.u, r0, r1, allChannels(t.cin))
+	w.slab.fill(&t.convPlan, t.u, r0, r1, split{parts: 1, base: t.cin}, 0, t.groups)
 	for i := range t.passes {
 		for g := range t.groups {
 			for p := 0; p < t.panels; p += t.colBlock {
@@ -177,7 +182,7 @@ func (t *convTask) outputRow(w *convWorker, pass, g, r, from, p0, p1 int) {
 	a.rs, a.ks, a.bs, a.cs = step, 4, 4*u.cols, 4*t.out.stride[2]
 	a.alpha, a.beta, a.accumulate = 1, 1, min(1, pass)
 	to := t.out.at(n, o0, o1) + g*cout
-	source := unsafe.Add(w.slab.base, from+w.slab.group(&t.convPlan, g, allChannels(cin))+4*p.c)
+	source := unsafe.Add(w.slab.base, from+w.slab.group(&t.convPlan, g)+4*p.c)
 	for tile := range t.tiles.parts {
 		o, rows := t.tiles.part(tile)
 		a.a = unsafe.Add(source, o*step)
@@ -193,9 +198,6 @@ func (t *convTask) outputRow(w *convWorker, pass, g, r, from, p0, p1 int) {
 		}
 	}
 }
-
-// allChannels is one tile of them.
-func allChannels(n int) split { return split{parts: 1, base: n} }
 
 // constant fills rows that no tap reaches with the bias.
 func (t *convTask) constant(r0, r1 int) {

@@ -122,6 +122,34 @@ func (p *convPlan) inside() bool {
 	return true
 }
 
+// extent is a stretch of a tensor's memory, in elements.
+type extent struct{ from, to int }
+
+// inputRange is where the input of output rows r0…r1 lies.
+func (p *convPlan) inputRange(r0, r1 int) extent {
+	at := func(r, d, h int) int {
+		n, o0, o1 := p.locate(r)
+		d = min(max(0, o0*p.stride[0]+p.lo[0]+d), p.in.size[0]-1)
+		h = min(max(0, o1*p.stride[1]+p.lo[1]+h), p.in.size[1]-1)
+		return p.in.at(n, d, h)
+	}
+	return extent{at(r0, 0, 0), at(r1-1, p.span[0], p.span[1]) + p.in.size[2]*p.in.stride[2]}
+}
+
+// outputRange is where output rows r0…r1 lie.
+func (p *convPlan) outputRange(r0, r1 int) extent {
+	return extent{p.out.at(p.locate(r0)), p.out.at(p.locate(r1-1)) + p.out.size[2]*p.out.stride[2]}
+}
+
+// soon lists the lines of a stretch, k at a time, unless it is long: then the
+// tensor is not dense, and most of it not wanted.
+func (g *grid) soon(e extent, k int) fetch {
+	if n := 4 * (e.to - e.from); n > 0 && n < 1<<20 {
+		return soon(unsafe.Pointer(&g.data[e.from]), 64*k, 64, (n+64*k-1)/(64*k))
+	}
+	return fetch{}
+}
+
 // release drops the tensors.
 func (p *convPlan) release() { p.in.data, p.out.data, p.w = nil, nil, nil }
 
@@ -151,12 +179,12 @@ func (p *convPlan) slabBytes(rows int) int {
 	return 4 * images * (p.span[0] + 1) * p.linesFor(perImage) * p.columns() * p.groups * p.cin
 }
 
-// group is where a group's first tile begins, in bytes from base.
-func (s *slab) group(p *convPlan, g int, tiles split) int {
+// group is where a group's channels begin, in bytes from base, in a slab with a tile a group.
+func (s *slab) group(p *convPlan, g int) int {
 	if s.inPlace {
 		return 4 * g * p.cin
 	}
-	return g * tiles.parts * s.tile
+	return g * s.tile
 }
 
 // offset is where a tap looks, in bytes from where the first does.
@@ -179,8 +207,9 @@ func (s *slab) layout(p *convPlan, rows, pitch int, inPlace bool) {
 	s.stride[0] = s.stride[1] * p.linesFor(min(rows, p.out.size[1]))
 }
 
-// fill makes ready rows r0…r1. tiles cuts each group's channels.
-func (s *slab) fill(p *convPlan, u *microKernel, r0, r1 int, tiles split) {
+// fill makes ready rows r0…r1. tiles cuts each group's channels; of all groups'
+// tiles in turn, those from first on are copied, so many.
+func (s *slab) fill(p *convPlan, u *microKernel, r0, r1 int, tiles split, first, count int) {
 	s.rows = s.rows[:0]
 	if s.inPlace {
 		s.base = unsafe.Pointer(&p.in.data[0])
@@ -194,7 +223,7 @@ func (s *slab) fill(p *convPlan, u *microKernel, r0, r1 int, tiles split) {
 	image := (p.span[0] + 1) * s.stride[0]
 	images := (r1-1)/p.out.size[1] - r0/p.out.size[1] + 1
 	s.tile = image * images
-	s.buf = grow(s.buf, s.tile/4*tiles.parts*p.groups+16)
+	s.buf = grow(s.buf, s.tile/4*count)
 	s.base = unsafe.Pointer(&s.buf[0])
 	for i, r := 0, r0; r < r1; i++ {
 		n, o0, o1 := p.locate(r)
@@ -202,52 +231,59 @@ func (s *slab) fill(p *convPlan, u *microKernel, r0, r1 int, tiles split) {
 		for j := range rows {
 			s.rows = append(s.rows, i*image+j*p.stride[1]*s.stride[1])
 		}
-		for plane := range p.span[0] + 1 {
-			for line := range p.linesFor(rows) {
-				s.fillLine(p, u, i*image+plane*s.stride[0]+line*s.stride[1], n,
-					o0*p.stride[0]+p.lo[0]+plane, o1*p.stride[1]+p.lo[1]+line, tiles)
-			}
+		for t := range count {
+			to := s.buf[(t*s.tile+i*image)/4:][:image/4]
+			g, tile := (first+t)/tiles.parts, (first+t)%tiles.parts
+			c, width := tiles.part(tile)
+			s.copyImage(p, u, to, n, o0, o1, rows, g*p.cin+c, width)
 		}
 		r += rows
 	}
 }
 
-// fillLine copies line (d,h) of sample n to byte offset at in each tile, zero where there is none.
-func (s *slab) fillLine(p *convPlan, u *microKernel, at, n, d, h int, tiles split) {
-	in, pitch, columns := &p.in, s.stride[2]/4, p.columns()
-	left := min(columns, max(0, -p.lo[2]))               // columns before the input
-	right := min(columns, max(left, in.size[2]-p.lo[2])) // first column after it
-	if d < 0 || d >= in.size[0] || h < 0 || h >= in.size[1] {
-		left, right = columns, columns
+// copyImage copies what some output rows of one image need of width channels from c on.
+func (s *slab) copyImage(p *convPlan, u *microKernel, to []float32, n, o0, o1, rows, c, width int) {
+	in := &p.in
+	d0, h0, w0 := o0*p.stride[0]+p.lo[0], o1*p.stride[1]+p.lo[1], p.lo[2]
+	lines, columns := p.linesFor(rows), p.columns()
+	// What of it lies inside the input.
+	h1, h2 := max(0, h0), min(in.size[1], h0+lines)
+	w1, w2 := max(0, w0), min(in.size[2], w0+columns)
+	if h1 != h0 || h2 != h0+lines || w1 != w0 || w2 != w0+columns || p.span[0] > 0 {
+		clear(to)
 	}
-	from := in.at(n, d, h) + (left+p.lo[2])*in.stride[2]
-	for g := range p.groups {
-		for t := range tiles.parts {
-			c, width := tiles.part(t)
-			to := s.buf[(at+(g*tiles.parts+t)*s.tile)/4:][:columns*pitch]
-			clear(to[:left*pitch])
-			clear(to[right*pitch:])
-			u.copyPositions(to[left*pitch:], pitch, in.data, from+(g*p.cin+c)*in.channel, in.stride[2], in.channel, right-left, width)
+	if h2 <= h1 || w2 <= w1 {
+		return
+	}
+	pitch := s.stride[2] / 4
+	for plane := range p.span[0] + 1 {
+		if d := d0 + plane; d >= 0 && d < in.size[0] {
+			at := plane*s.stride[0] + (h1-h0)*s.stride[1] + (w1-w0)*s.stride[2]
+			u.copyPositions(to[at/4:], pitch, s.stride[1]/4, in, in.at(n, d, h1)+w1*in.stride[2]+c*in.channel, h2-h1, w2-w1, width)
 		}
 	}
 }
 
-// copyPositions copies width channels of n positions.
-func (u *microKernel) copyPositions(to []float32, pitch int, from []float32, at, stride, channel, n, width int) {
-	switch {
-	case n <= 0:
-	case channel == 1 && pitch == width && stride == width:
-		copy(to[:n*width], from[at:])
-	case channel == 1 && width <= u.lanes && u.copyTile != nil:
-		u.copyTile(&to[0], &from[at], pitch, stride, n, width)
-	case channel == 1:
-		for i := range n {
-			copy(to[i*pitch:][:width], from[at+i*stride:])
-		}
-	default:
-		for i := range n {
-			for c := range width {
-				to[i*pitch+c] = from[at+i*stride+c*channel]
+// copyPositions copies width channels of lines of n positions.
+func (u *microKernel) copyPositions(to []float32, pitch, line int, in *grid, at, lines, n, width int) {
+	if in.channel == 1 && width <= u.lanes && u.copyTile != nil {
+		u.copyTile(&to[0], &in.data[at], pitch, in.stride[2], n, width, line, in.stride[1], lines)
+		return
+	}
+	for l := range lines {
+		to, at := to[l*line:], at+l*in.stride[1]
+		switch {
+		case in.channel == 1 && pitch == width && in.stride[2] == width:
+			copy(to[:n*width], in.data[at:])
+		case in.channel == 1:
+			for i := range n {
+				copy(to[i*pitch:][:width], in.data[at+i*in.stride[2]:])
+			}
+		default:
+			for i := range n {
+				for c := range width {
+					to[i*pitch+c] = in.data[at+i*in.stride[2]+c*in.channel]
+				}
 			}
 		}
 	}

@@ -15,29 +15,33 @@ const (
 	// weightPositions is about how many output positions a slab has: its tiles
 	// of x and a panel of dy then stay in the L1 cache together.
 	weightPositions = 224
-	// weightParts is how many parts the positions are cut into where there is work for them.
-	weightParts = 16
+	// weightChunks is how many chunks there are, given the work.
+	weightChunks = 16
+	// partPositions is the fewest positions of a part: adding up parts must stay cheap.
+	partPositions = 1024
 	// partialBytes is what all parts' buffers may take.
 	partialBytes = 64 << 20
 )
 
 // weightTask computes a weight gradient. A chunk is a part of the positions
-// times a part of the taps; then, reducing, it is an input channel of a tap.
+// times a part of the tiles of input channels; then, reducing, it is an input
+// channel of a tap.
 type weightTask struct {
 	convPlan
-	shape    convShape
-	dw       []float32
-	u        *microKernel
-	tiles    split // of a group's input channels
-	panels   int   // of a group's output channels
-	slabRows int
-	slabs    split // into parts
-	tapParts split
-	offsets  []int // of the taps, in bytes
-	partial  []float32
-	reducing bool
-	packDy   bool
-	workers  []weightWorker
+	dw        []float32
+	u         *microKernel
+	tiles     split // of a group's input channels
+	panels    int   // of a group's output channels
+	slabRows  int
+	slabs     split // into parts
+	tileParts split // all groups' tiles
+	offsets   []int // of the taps, in bytes
+	partial   []float32
+	size      int  // floats of a part's buffer
+	direct    bool // there is one part, and it sums into dw itself
+	reducing  bool
+	packDy    bool
+	workers   []weightWorker
 }
 
 type weightWorker struct {
@@ -45,6 +49,8 @@ type weightWorker struct {
 	edge []float32
 	slab slab
 	dy   []float32 // panels of the slab's rows of dy
+	// What of x and dy the next slab needs.
+	nextX, nextDy fetch
 }
 
 var weightTasks = sync.Pool{New: func() any { return new(weightTask) }}
@@ -75,10 +81,12 @@ func (t *weightTask) gradient(d *Device) {
 		t.slabRows -= t.slabRows % h
 	}
 	slabs := (t.rows() + t.slabRows - 1) / t.slabRows
-	size := len(t.taps) * t.cin * t.groups * t.cout
-	parts := max(1, min(weightParts, slabs, partialBytes/(4*size)))
+	t.size = len(t.taps) * t.cin * t.groups * t.cout
+	parts := max(1, min(weightChunks, slabs, t.rows()*width/partPositions, partialBytes/(4*t.size)))
 	t.slabs = split{parts, slabs / parts, slabs % parts}
-	t.tapParts = splitEvenly(len(t.taps), max(1, len(t.taps)*parts/weightParts))
+	all := t.groups * t.tiles.parts
+	t.tileParts = splitEvenly(all, max(1, all*parts/weightChunks))
+	t.direct = parts == 1 && t.wj == 1
 	pitch := t.tiles.base + min(1, t.tiles.extra)
 	for i := range t.workers {
 		t.workers[i].slab.layout(&t.convPlan, t.slabRows, pitch, false)
@@ -87,12 +95,22 @@ func (t *weightTask) gradient(d *Device) {
 	for i := range t.taps {
 		t.offsets = append(t.offsets, t.workers[0].slab.offset(&t.convPlan, &t.taps[i]))
 	}
-	t.partial = grow(t.partial, parts*size)
+	if slabs == 0 {
+		t.direct = false
+	}
 	t.packDy = !t.denseDy()
 	t.reducing = false
-	d.pool.do(t, parts*t.tapParts.parts)
-	t.reducing = true
-	d.pool.do(t, len(t.taps)*t.cin)
+	if !t.direct {
+		t.partial = grow(t.partial, parts*t.size)
+	}
+	if slabs == 0 {
+		clear(t.partial[:t.size])
+	}
+	d.pool.do(t, parts*t.tileParts.parts)
+	if !t.direct {
+		t.reducing = true
+		d.pool.do(t, len(t.taps)*t.cin)
+	}
 }
 
 // denseDy reports whether a panel can be read from dy itself: contiguous
@@ -109,22 +127,23 @@ func (t *weightTask) run(worker, chunk int) {
 		return
 	}
 	w := &t.workers[worker]
-	part := chunk / t.tapParts.parts
-	tap0, taps := t.tapParts.part(chunk % t.tapParts.parts)
+	part := chunk / t.tileParts.parts
+	tile, tiles := t.tileParts.part(chunk % t.tileParts.parts)
 	slab0, slabs := t.slabs.part(part)
 	for i := range slabs {
 		r0 := (slab0 + i) * t.slabRows
 		r1 := min(t.rows(), r0+t.slabRows)
-		w.slab.fill(&t.convPlan, t.u, r0, r1, t.tiles)
+		w.slab.fill(&t.convPlan, t.u, r0, r1, t.tiles, tile, tiles)
 		if t.packDy {
 			t.packRows(w, r0, r1)
 		}
-		t.add(w, part, tap0, taps, r0, r1, i == 0)
-	}
-	if slabs == 0 {
-		size := len(t.taps) * t.cin * t.groups * t.cout
-		row := t.cin * t.groups * t.cout
-		clear(t.partial[part*size+tap0*row:][:taps*row])
+		w.nextX, w.nextDy = fetch{}, fetch{}
+		if next := min(t.rows(), r1+t.slabRows); i+1 < slabs {
+			k := (r1 - r0) * t.out.size[2]
+			w.nextX = t.in.soon(t.inputRange(r1, next), k)
+			w.nextDy = t.out.soon(t.outputRange(r1, next), k)
+		}
+		t.add(w, part, tile, tiles, r0, r1, i == 0)
 	}
 }
 
@@ -143,44 +162,54 @@ func (t *weightTask) packRows(w *weightWorker, r0, r1 int) {
 	}
 }
 
-// add adds a slab's part of the sum for some taps.
-func (t *weightTask) add(w *weightWorker, part, tap0, taps, r0, r1 int, first bool) {
+// add adds a slab's part of the sum for some tiles.
+func (t *weightTask) add(w *weightWorker, part, tile0, tiles, r0, r1 int, first bool) {
 	u, a := t.u, &w.args
-	channels := t.groups * t.cout
-	a.fetchNothing()
 	a.nsegs, a.k, a.segs = r1-r0, t.out.size[2], unsafe.Pointer(&w.slab.rows[0])
-	a.rs, a.ks, a.cs = 4, t.stride[2]*w.slab.stride[2], 4*channels
+	a.rs, a.ks, a.cs = 4, t.stride[2]*w.slab.stride[2], 4*t.groups*t.cout
+	if t.direct {
+		a.cs = 4 * t.wc
+	}
 	a.alpha, a.beta, a.accumulate, a.bias = 1, 1, 1, nil
 	if first {
 		a.accumulate = 0
 	}
-	to := t.partial[part*len(t.taps)*t.cin*channels:]
-	for i := range t.groups * t.panels {
-		g, j := i/t.panels, i%t.panels*u.cols
-		if t.packDy {
-			a.b, a.bs = unsafe.Pointer(&w.dy[i*(r1-r0)*t.out.size[2]*u.cols]), 4*u.cols
-		} else {
-			a.b, a.bs = unsafe.Pointer(&t.out.data[t.out.at(t.locate(r0))]), 4*t.out.stride[2]
-		}
-		for tile := range t.tiles.parts {
-			c, rows := t.tiles.part(tile)
-			source := unsafe.Add(w.slab.base, (g*t.tiles.parts+tile)*w.slab.tile)
-			for tap := tap0; tap < tap0+taps; tap++ {
+	for p := range t.panels {
+		j := p * u.cols
+		for i := range tiles {
+			g := (tile0 + i) / t.tiles.parts
+			c, rows := t.tiles.part((tile0 + i) % t.tiles.parts)
+			if t.packDy {
+				a.b, a.bs = unsafe.Pointer(&w.dy[(g*t.panels+p)*(r1-r0)*t.out.size[2]*u.cols]), 4*u.cols
+			} else {
+				a.b, a.bs = unsafe.Pointer(&t.out.data[t.out.at(t.locate(r0))]), 4*t.out.stride[2]
+			}
+			source := unsafe.Add(w.slab.base, i*w.slab.tile)
+			for tap := range t.taps {
 				a.a = unsafe.Add(source, t.offsets[tap])
-				a.c = unsafe.Pointer(&to[(tap*t.cin+c)*channels+g*t.cout+j])
+				a.c = t.sumAt(part, tap, c, g*t.cout+j)
+				a.fetchNext(&w.nextX, &w.nextDy)
 				u.run(a, rows, min(u.cols, t.cout-j), w.edge)
 			}
 		}
 	}
 }
 
+// sumAt is where a part sums up the gradient of the weight of tap, input
+// channel ci of co's group, and output channel co.
+func (t *weightTask) sumAt(part, tap, ci, co int) unsafe.Pointer {
+	if t.direct {
+		return unsafe.Pointer(&t.dw[t.taps[tap].w+ci*t.wc+co])
+	}
+	return unsafe.Pointer(&t.partial[part*t.size+(tap*t.cin+ci)*t.groups*t.cout+co])
+}
+
 // reduce adds up the parts for input channel i of all taps in turn.
 func (t *weightTask) reduce(i int) {
 	channels := t.groups * t.cout
-	size := len(t.taps) * t.cin * channels
 	sum := t.partial[i*channels:][:channels]
 	for p := 1; p < t.slabs.parts; p++ {
-		for j, v := range t.partial[p*size+i*channels:][:channels] {
+		for j, v := range t.partial[p*t.size+i*channels:][:channels] {
 			sum[j] += v
 		}
 	}

@@ -5,7 +5,7 @@ var (
 		copyPanel: copyPanel512, copyTile: copyTile512, transpose: transpose512,
 		rowMax: rowMax512, rowExp: rowExp512, rowGrad: rowGrad512}
 	micro2 = microKernel{rows: 6, lanes: 8, cols: 16, tile: &tiles2,
-		copyFull: copyRows256x2, transpose: transpose256,
+		copyFull: copyFull256, transpose: transpose256,
 		rowMax: rowMax256, rowExp: rowExp256, rowGrad: rowGrad256}
 )
 
@@ -21,10 +21,14 @@ func (l Level) micro() *microKernel {
 }
 
 func copyPanel512(to, from *float32, fromStride, k, n int) {
-	copyRows512x2(to, from, 4*32, 4*fromStride, k, 1<<32-1, uint32(1<<n-1))
+	copyRows512x2(to, from, 4*32, 4*fromStride, k, 0, 0, 1, 1<<32-1, uint32(1<<n-1))
 }
 
-func copyTile512(to, from *float32, toStride, fromStride, k, n int) {
+func copyTile512(to, from *float32, toStride, fromStride, k, n, toLine, fromLine, lines int) {
 	mask := uint32(1<<n - 1)
-	copyRows512x1(to, from, 4*toStride, 4*fromStride, k, mask, mask)
+	copyRows512x1(to, from, 4*toStride, 4*fromStride, k, 4*toLine, 4*fromLine, lines, mask, mask)
+}
+
+func copyFull256(to, from *float32, fromStride, k int) {
+	copyRows256x2(to, from, 4*16, 4*fromStride, k, 0, 0, 1)
 }

@@ -4526,80 +4526,107 @@ gemmTile256x6x2store:
 	VZEROUPPER
 	RET
 
-// func copyRows512x1(to *float32, from *float32, toStride int, fromStride int, rows int, toMask uint32, fromMask uint32)
+// func copyRows512x1(to *float32, from *float32, toStride int, fromStride int, rows int, toLine int, fromLine int, lines int, toMask uint32, fromMask uint32)
 // Requires: AVX, AVX512F
-TEXT ·copyRows512x1(SB), NOSPLIT, $0-48
-	MOVQ  to+0(FP), AX
-	MOVQ  from+8(FP), CX
-	MOVQ  toStride+16(FP), DX
-	MOVQ  fromStride+24(FP), BX
-	MOVQ  rows+32(FP), SI
-	MOVL  toMask+40(FP), DI
+TEXT ·copyRows512x1(SB), NOSPLIT, $0-72
+	MOVQ  toStride+16(FP), AX
+	MOVQ  fromStride+24(FP), CX
+	MOVQ  to+0(FP), DX
+	MOVQ  from+8(FP), BX
+	MOVQ  lines+56(FP), SI
+	MOVL  toMask+64(FP), DI
 	KMOVW DI, K1
 	SHRL  $0x10, DI
-	MOVL  fromMask+44(FP), DI
+	MOVL  fromMask+68(FP), DI
 	KMOVW DI, K2
 	SHRL  $0x10, DI
 
+copyRows512x1line:
+	MOVQ DX, DI
+	MOVQ BX, R8
+	MOVQ rows+32(FP), R9
+
 copyRows512x1row:
-	VMOVUPS.Z (CX), K2, Z0
-	VMOVUPS   Z0, K1, (AX)
-	ADDQ      BX, CX
-	ADDQ      DX, AX
-	DECQ      SI
+	VMOVUPS.Z (R8), K2, Z0
+	VMOVUPS   Z0, K1, (DI)
+	ADDQ      CX, R8
+	ADDQ      AX, DI
+	DECQ      R9
 	JNZ       copyRows512x1row
+	ADDQ      toLine+40(FP), DX
+	ADDQ      fromLine+48(FP), BX
+	DECQ      SI
+	JNZ       copyRows512x1line
 	VZEROUPPER
 	RET
 
-// func copyRows512x2(to *float32, from *float32, toStride int, fromStride int, rows int, toMask uint32, fromMask uint32)
+// func copyRows512x2(to *float32, from *float32, toStride int, fromStride int, rows int, toLine int, fromLine int, lines int, toMask uint32, fromMask uint32)
 // Requires: AVX, AVX512F
-TEXT ·copyRows512x2(SB), NOSPLIT, $0-48
-	MOVQ  to+0(FP), AX
-	MOVQ  from+8(FP), CX
-	MOVQ  toStride+16(FP), DX
-	MOVQ  fromStride+24(FP), BX
-	MOVQ  rows+32(FP), SI
-	MOVL  toMask+40(FP), DI
+TEXT ·copyRows512x2(SB), NOSPLIT, $0-72
+	MOVQ  toStride+16(FP), AX
+	MOVQ  fromStride+24(FP), CX
+	MOVQ  to+0(FP), DX
+	MOVQ  from+8(FP), BX
+	MOVQ  lines+56(FP), SI
+	MOVL  toMask+64(FP), DI
 	KMOVW DI, K1
 	SHRL  $0x10, DI
 	KMOVW DI, K2
 	SHRL  $0x10, DI
-	MOVL  fromMask+44(FP), DI
+	MOVL  fromMask+68(FP), DI
 	KMOVW DI, K3
 	SHRL  $0x10, DI
 	KMOVW DI, K4
 	SHRL  $0x10, DI
 
+copyRows512x2line:
+	MOVQ DX, DI
+	MOVQ BX, R8
+	MOVQ rows+32(FP), R9
+
 copyRows512x2row:
-	VMOVUPS.Z (CX), K3, Z0
-	VMOVUPS   Z0, K1, (AX)
-	VMOVUPS.Z 64(CX), K4, Z0
-	VMOVUPS   Z0, K2, 64(AX)
-	ADDQ      BX, CX
-	ADDQ      DX, AX
-	DECQ      SI
+	VMOVUPS.Z (R8), K3, Z0
+	VMOVUPS   Z0, K1, (DI)
+	VMOVUPS.Z 64(R8), K4, Z0
+	VMOVUPS   Z0, K2, 64(DI)
+	ADDQ      CX, R8
+	ADDQ      AX, DI
+	DECQ      R9
 	JNZ       copyRows512x2row
+	ADDQ      toLine+40(FP), DX
+	ADDQ      fromLine+48(FP), BX
+	DECQ      SI
+	JNZ       copyRows512x2line
 	VZEROUPPER
 	RET
 
-// func copyRows256x2(to *float32, from *float32, toStride int, fromStride int, rows int)
+// func copyRows256x2(to *float32, from *float32, toStride int, fromStride int, rows int, toLine int, fromLine int, lines int)
 // Requires: AVX
-TEXT ·copyRows256x2(SB), NOSPLIT, $0-40
-	MOVQ to+0(FP), AX
-	MOVQ from+8(FP), CX
-	MOVQ toStride+16(FP), DX
-	MOVQ fromStride+24(FP), BX
-	MOVQ rows+32(FP), SI
+TEXT ·copyRows256x2(SB), NOSPLIT, $0-64
+	MOVQ toStride+16(FP), AX
+	MOVQ fromStride+24(FP), CX
+	MOVQ to+0(FP), DX
+	MOVQ from+8(FP), BX
+	MOVQ lines+56(FP), SI
+
+copyRows256x2line:
+	MOVQ DX, DI
+	MOVQ BX, R8
+	MOVQ rows+32(FP), R9
 
 copyRows256x2row:
-	VMOVUPS (CX), Y0
-	VMOVUPS Y0, (AX)
-	VMOVUPS 32(CX), Y0
-	VMOVUPS Y0, 32(AX)
-	ADDQ    BX, CX
-	ADDQ    DX, AX
-	DECQ    SI
+	VMOVUPS (R8), Y0
+	VMOVUPS Y0, (DI)
+	VMOVUPS 32(R8), Y0
+	VMOVUPS Y0, 32(DI)
+	ADDQ    CX, R8
+	ADDQ    AX, DI
+	DECQ    R9
 	JNZ     copyRows256x2row
+	ADDQ    toLine+40(FP), DX
+	ADDQ    fromLine+48(FP), BX
+	DECQ    SI
+	JNZ     copyRows256x2line
 	VZEROUPPER
 	RET
 

@@ -77,6 +77,7 @@ func BenchmarkGemm(b *testing.B) {
 						x = &t
 					}
 					b.ReportAllocs()
+					d.Gemm(c, x, y, nil, 1, 0) // makes the scratch
 					for b.Loop() {
 						d.Gemm(c, x, y, nil, 1, 0)
 					}

@@ -35,7 +35,7 @@ func (t *gemmTask) block(w *gemmWorker, matrix, cb, tile0, tile1 int) {
 				i, rows := t.tiles.part(tile)
 				g.a = unsafe.Pointer(&a[ao+i*t.rs+k0*t.ks])
 				if next, n := t.tiles.part(tile + 1); tile+1 < tile1 {
-					w.nextA = soon(unsafe.Pointer(&a[ao+next*t.rs+k0*t.ks]), 4*t.rs, 4*t.ks, n)
+					w.nextA = t.rowsSoon(unsafe.Pointer(&a[ao+next*t.rs+k0*t.ks]), n, k)
 				}
 				t.tileRow(w, co+i*t.cs, rows, kb, b, panel, p0, p1)
 			}
@@ -45,8 +45,8 @@ func (t *gemmTask) block(w *gemmWorker, matrix, cb, tile0, tile1 int) {
 		for tile := tile0; tile < tile1; tile += tileGroup {
 			end := min(tile1, tile+tileGroup)
 			t.packTiles(w.a, ao, k0, k, tile, end)
-			if next, _ := t.tiles.part(end); end < tile1 && t.rs == 1 {
-				w.nextA = soon(unsafe.Pointer(&a[ao+next*t.rs+k0*t.ks]), 64, 4*t.ks, tileGroup*4*u.rows/64+1)
+			if t.rs == 1 {
+				t.expectTiles(w, a, ao, kb, tile0, end, tile1)
 			}
 			for j := tile; j < end; j++ {
 				i, rows := t.tiles.part(j)
@@ -55,6 +55,15 @@ func (t *gemmTask) block(w *gemmWorker, matrix, cb, tile0, tile1 int) {
 			}
 		}
 	}
+}
+
+// rowsSoon lists n rows of A, of which k elements are wanted: as a whole where
+// there is little between them, else a row each.
+func (t *gemmTask) rowsSoon(p unsafe.Pointer, n, k int) fetch {
+	if t.ks == 1 && t.rs > 0 && t.rs <= 2*k {
+		return soon(p, 64*k, 64, (4*n*t.rs+64*k-1)/(64*k))
+	}
+	return soon(p, 4*t.rs, 4*t.ks, n)
 }
 
 // panelsOf gives where rows k0…k0+k of panel p0 of B begin, and the bytes from
@@ -72,6 +81,20 @@ func (t *gemmTask) panelsOf(w *gemmWorker, bo, k0, k, p0, p1 int) (b unsafe.Poin
 		return unsafe.Pointer(&w.b[0]), 4 * k * u.cols
 	}
 	return unsafe.Pointer(&t.packed[(k0*t.panels+p0*k)*u.cols]), 4 * k * u.cols
+}
+
+// expectTiles lists the lines of a transposed A's group of tiles from tile next
+// on as wanted soon, or of the first group, from tile0 on, of the next block.
+func (t *gemmTask) expectTiles(w *gemmWorker, a []float32, ao, kb, tile0, next, tile1 int) {
+	if next == tile1 {
+		next, kb = tile0, kb+1
+	}
+	if kb == t.kb.parts {
+		return
+	}
+	i, _ := t.tiles.part(next)
+	k0, _ := t.kb.part(kb)
+	w.nextA = soon(unsafe.Pointer(&a[ao+i+k0*t.ks]), 64, 4*t.ks, 4*tileGroup*t.u.rows/64+1)
 }
 
 // expectB lists the lines of panels p0…p1 from row k0 on, the next block, as wanted soon.

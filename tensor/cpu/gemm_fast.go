@@ -164,8 +164,15 @@ func (t *gemmTask) multiply(d *Device) {
 	case t.batch*flops <= soloFlops:
 		t.runLocal(d, splitEvenly(t.panels, most), splitEvenly(t.tiles.parts, localTiles), true)
 	case !shared && t.batch >= 2*threads || rows <= localTiles*t.u.rows:
-		few := max(1, (3*threads+t.batch-1)/t.batch) // blocks that a matrix should have
-		t.runLocal(d, splitEvenly(t.panels, max(1, min(most, max(2, t.panels/few)))), splitEvenly(t.tiles.parts, localTiles), false)
+		blocks := 1 // that a matrix should have
+		if threads > 1 {
+			blocks = (3*threads + t.batch - 1) / t.batch
+		}
+		fewest := 2 // panels of a block; more where each block packs A anew
+		if t.ks != 1 {
+			fewest = 4
+		}
+		t.runLocal(d, splitEvenly(t.panels, min(most, max(fewest, t.panels/blocks))), splitEvenly(t.tiles.parts, localTiles), false)
 	case shared:
 		t.runShared(d, 0, matrices, splitEvenly(t.panels, most))
 	default:

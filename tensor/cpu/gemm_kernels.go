@@ -67,9 +67,9 @@ type microKernel struct {
 	// copyPanel copies k rows of n ≤ cols floats into rows of cols, filled up
 	// with zeros; strides in elements. nil where n must be cols: then copyFull.
 	copyPanel func(to, from *float32, fromStride, k, n int)
-	// copyTile copies k rows of n ≤ lanes floats side by side; nil: none.
-	copyTile  func(to, from *float32, toStride, fromStride, k, n int)
-	copyFull  func(to, from *float32, toStride, fromStride, rows int)
+	// copyTile copies lines of k rows of n ≤ lanes floats; nil: none.
+	copyTile  func(to, from *float32, toStride, fromStride, k, n, toLine, fromLine, lines int)
+	copyFull  func(to, from *float32, fromStride, k int)
 	transpose func(to, from *float32, toStride, fromStride, blocks int)
 	rowMax    func(row *float32, vectors int) float32
 	rowExp    func(row *float32, vectors int, m float32) float32

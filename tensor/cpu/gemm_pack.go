@@ -17,7 +17,7 @@ func (u *microKernel) packColumns(to, b []float32, bo, bk, bn, k, n int) {
 	case bn == 1 && u.copyPanel != nil:
 		u.copyPanel(&to[0], &b[bo], bk, k, n)
 	case bn == 1 && n == u.cols:
-		u.copyFull(&to[0], &b[bo], 4*u.cols, 4*bk, k)
+		u.copyFull(&to[0], &b[bo], bk, k)
 	case bn == 1:
 		for p := range k {
 			row := to[p*u.cols:][:u.cols]
@@ -58,7 +58,7 @@ func (u *microKernel) packScalars(to, b []float32, bo, bk, bn, p0, p1, n int) {
 // k's scalars lie side by side.
 func (u *microKernel) packRows(to, a []float32, ao, rs, ks, rows, k int) {
 	if rs == 1 && u.copyTile != nil {
-		u.copyTile(&to[0], &a[ao], rows, ks, k, rows)
+		u.copyTile(&to[0], &a[ao], rows, ks, k, rows, 0, 0, 1)
 		return
 	}
 	for p := range k {

@@ -152,20 +152,20 @@ func gemmTile256x5x2(t *tileArgs)
 //go:noescape
 func gemmTile256x6x2(t *tileArgs)
 
-// copyRows512x1 copies rows of 16 floats; strides in bytes, columns outside fromMask become zero, those outside toMask are left alone.
+// copyRows512x1 copies lines of rows of 16 floats; strides in bytes, columns outside fromMask become zero, those outside toMask are left alone.
 //
 //go:noescape
-func copyRows512x1(to, from *float32, toStride, fromStride, rows int, toMask, fromMask uint32)
+func copyRows512x1(to, from *float32, toStride, fromStride, rows, toLine, fromLine, lines int, toMask, fromMask uint32)
 
-// copyRows512x2 copies rows of 32 floats; strides in bytes, columns outside fromMask become zero, those outside toMask are left alone.
+// copyRows512x2 copies lines of rows of 32 floats; strides in bytes, columns outside fromMask become zero, those outside toMask are left alone.
 //
 //go:noescape
-func copyRows512x2(to, from *float32, toStride, fromStride, rows int, toMask, fromMask uint32)
+func copyRows512x2(to, from *float32, toStride, fromStride, rows, toLine, fromLine, lines int, toMask, fromMask uint32)
 
-// copyRows256x2 copies rows of 16 floats; strides in bytes.
+// copyRows256x2 copies lines of rows of 16 floats; strides in bytes.
 //
 //go:noescape
-func copyRows256x2(to, from *float32, toStride, fromStride, rows int)
+func copyRows256x2(to, from *float32, toStride, fromStride, rows, toLine, fromLine, lines int)
 
 // transpose512 copies 16 rows of 16·blocks floats into columns; strides in bytes.
 //

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
@@ -11,25 +12,37 @@ import (
 // kernel is a generated function with its Go declaration.
 type kernel struct{ name, signature, doc string }
 
-// copyRows generates a copy of rows of vecs vectors, for packing what is
-// contiguous already: to[i·toStride + j] = from[i·fromStride + j] for the
-// columns j of fromMask, 0 for the others of toMask. AVX2 copies whole rows.
+// copyRows generates a copy of lines of rows of vecs vectors, for packing what is
+// contiguous already: to[l·toLine + i·toStride + j] = from[l·fromLine + i·fromStride + j]
+// for the columns j of fromMask, 0 for the others of toMask. AVX2 copies whole rows.
 func copyRows(width, vecs int) kernel {
 	k := kernel{name: fmt.Sprintf("copyRows%dx%d", 8*width, vecs)}
-	k.doc = fmt.Sprintf("copies rows of %d floats; strides in bytes", vecs*width/4)
-	k.signature = "func(to, from *float32, toStride, fromStride, rows int)"
+	k.doc = fmt.Sprintf("copies lines of rows of %d floats; strides in bytes", vecs*width/4)
+	k.signature = "func(to, from *float32, toStride, fromStride, rows, toLine, fromLine, lines int)"
 	if width == avx512 {
-		k.signature = "func(to, from *float32, toStride, fromStride, rows int, toMask, fromMask uint32)"
+		k.signature = strings.TrimSuffix(k.signature, ")") + ", toMask, fromMask uint32)"
 		k.doc += ", columns outside fromMask become zero, those outside toMask are left alone"
 	}
 	TEXT(k.name, NOSPLIT, k.signature)
-	to, from := Load(Param("to"), GP64()), Load(Param("from"), GP64())
 	toStride, fromStride := Load(Param("toStride"), GP64()), Load(Param("fromStride"), GP64())
-	rows := Load(Param("rows"), GP64())
+	toLine, fromLine := Load(Param("to"), GP64()), Load(Param("from"), GP64())
+	lineStep := func(name string, line Register) {
+		a, err := Param(name).Resolve()
+		if err != nil {
+			panic(err)
+		}
+		ADDQ(a.Addr, line)
+	}
+	lines := Load(Param("lines"), GP64())
 	var toMasks, fromMasks []Register
 	if width == avx512 {
 		toMasks, fromMasks = vectorMasks("toMask", vecs), vectorMasks("fromMask", vecs)
 	}
+	to, from, rows := GP64(), GP64(), GP64()
+	Label(k.name + "line")
+	MOVQ(toLine, to)
+	MOVQ(fromLine, from)
+	Load(Param("rows"), rows)
 	Label(k.name + "row")
 	for j := range vecs {
 		source, dest := Mem{Base: from, Disp: j * width}, Mem{Base: to, Disp: j * width}
@@ -47,6 +60,10 @@ func copyRows(width, vecs int) kernel {
 	ADDQ(toStride, to)
 	DECQ(rows)
 	JNZ(LabelRef(k.name + "row"))
+	lineStep("toLine", toLine)
+	lineStep("fromLine", fromLine)
+	DECQ(lines)
+	JNZ(LabelRef(k.name + "line"))
 	VZEROUPPER()
 	RET()
 	return k
