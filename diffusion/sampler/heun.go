@@ -1,11 +1,5 @@
 package sampler
 
-import (
-	"math"
-
-	"github.com/langevin-go/langevin/diffusion"
-)
-
 // Heun is Heun's second-order method on the probability-flow ODE: in σ/α, it is
 // algorithm 1 of Karras et al. 2022 (with churn, algorithm 2).
 type Heun struct {
@@ -22,13 +16,14 @@ func (h *Heun) Sample(r *Run) {
 	}
 }
 
-// inTime: x' = x + ½(u(x,t) + u(x+u·Δt, t'))·Δt.
+// inTime: x' = x + ½(u(x,t) + u(x+u·Δt, t'))·Δt; the step to σ=0, where some
+// predictions do not determine the velocity, is Euler's.
 func (h *Heun) inTime(r *Run) {
 	for st := range r.Steps() {
 		dt := st.To.T - st.From.T
 		u := r.Velocity(r.X, st.From)
 		end := r.X.Axpby(1, u, dt)
-		if velocityKnown(r, st.To) {
+		if st.To.Sigma > 0 {
 			u = u.Axpby(0.5, r.Velocity(end, st.To), 0.5)
 			end = r.X.Axpby(1, u, dt)
 		}
@@ -36,7 +31,7 @@ func (h *Heun) inTime(r *Run) {
 	}
 }
 
-// sigma: with x̃ = x/α and d = ε̂, x̃' = x̃ + ½(d + d')·Δ(σ/α); the step to σ=0 is Euler's.
+// sigma: with x̃ = x/α and d = ε̂, x̃' = x̃ + ½(d + d')·Δ(σ/α); the step to σ=0, too, is Euler's.
 func (h *Heun) sigma(r *Run) {
 	for st := range r.Steps() {
 		x, from := h.Churn.apply(r, st)
@@ -48,14 +43,4 @@ func (h *Heun) sigma(r *Run) {
 		}
 		r.X = end
 	}
-}
-
-// velocityKnown reports whether the model's prediction gives a finite velocity
-// at p. Where not, as for ε at σ=0 or where σ' is infinite, the step stays Euler's.
-func velocityKnown(r *Run, p diffusion.Point) bool {
-	if math.IsInf(p.DSigma, 0) || math.IsInf(p.DAlpha, 0) {
-		return false
-	}
-	_, ok := diffusion.TryConvert(r.Model.Kind(), diffusion.Velocity, p)
-	return ok
 }
