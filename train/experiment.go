@@ -88,15 +88,31 @@ func LoadExperiment(file string, overrides []string) (*Loaded, error) {
 	if err != nil {
 		return nil, err
 	}
+	return l, l.named(places)
+}
+
+// ReadExperiment reads YAML that is not in a file of its own; file is what
+// errors call it.
+func ReadExperiment(file string, yaml []byte, overrides []string) (*Loaded, error) {
+	l := &Loaded{File: file}
+	places, err := config.Load(file, yaml, overrides, &l.Experiment)
+	if err != nil {
+		return nil, err
+	}
+	return l, l.named(places)
+}
+
+// named takes the name of an experiment that has none from its file.
+func (l *Loaded) named(places *config.Places) error {
 	l.places = places
 	if l.Name == "" {
-		base := filepath.Base(file)
+		base := filepath.Base(l.File)
 		l.Name = strings.TrimSuffix(base, filepath.Ext(base))
 	}
 	if strings.ContainsAny(l.Name, `/\`) || l.Name == "." || l.Name == ".." {
-		return nil, l.places.Errorf("name", "must be a plain folder name, is %q", l.Name)
+		return places.Errorf("name", "must be a plain folder name, is %q", l.Name)
 	}
-	return l, nil
+	return nil
 }
 
 // at gives an error of building what stands at key that key's place.

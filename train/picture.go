@@ -14,8 +14,7 @@ import (
 // class, or points and the velocity field in the plane. It uses a scope and
 // random numbers of its own, so that training goes on as if it had not been.
 func (t *Trainer) picture(ctx context.Context) error {
-	shape := t.data.Train.Shape()
-	d := &Drawer{Device: t.dev, Model: t.avgMod, Shape: shape, Classes: t.classes(), Null: nullLabel(t.avg), How: t.exp.Sample}
+	shape, d := t.data.Train.Shape(), t.Drawer()
 	switch {
 	case isImage(shape):
 		n, labels := pictureLabels(t.classes(), t.exp.Sample.Rows)
@@ -32,6 +31,11 @@ func (t *Trainer) picture(ctx context.Context) error {
 		return t.pointPictures(ctx, d)
 	}
 	return nil
+}
+
+// Drawer draws samples with the averaged weights as they are at the time.
+func (t *Trainer) Drawer() *Drawer {
+	return &Drawer{Device: t.dev, Model: t.avgMod, Shape: t.data.Train.Shape(), Classes: t.classes(), Null: nullLabel(t.avg), How: t.exp.Sample}
 }
 
 // pictureLabels are the classes of a picture: a row of each, or none.
