@@ -29,11 +29,14 @@ type Progress struct {
 
 // Input is what Evaluate compares.
 type Input struct {
-	Train, Heldout, Generated Images // labels of Generated: the classes asked for; nil for an unconditional model
-	Classes                   int    // number of classes of the labels; not used without labels of Train
+	Train, Heldout Images
+	// Generated are measured as they would be shown, limited to [−1,1]. Their labels are the classes
+	// asked for; nil for an unconditional model.
+	Generated Images
+	Classes   int // number of classes of the labels; not used without labels of Train
 
 	// Classifier gives accuracy and features. With nil one is trained on Train, unless
-	// that has no labels: then sets are compared in pixels, averaged down to at most 8×8.
+	// that has no labels or one class: then sets are compared in pixels, averaged down to at most 8×8.
 	Classifier *Classifier
 	Config     ClassifierConfig // of the one to be trained
 
@@ -57,6 +60,7 @@ func Evaluate(ctx context.Context, in Input) (Report, error) {
 	if err := in.check(); err != nil {
 		return Report{}, err
 	}
+	in.Generated = in.Generated.clamped()
 	r := Report{N: in.Generated.Len(), NHeldout: in.Heldout.Len(), NTrain: in.Train.Len(), Nearest: Nearest, Seed: in.Seed,
 		ClassAccuracy: Figure(math.NaN()), ClassAccuracyHeldout: Figure(math.NaN())}
 	f, err := in.features(ctx, &r)
@@ -101,7 +105,7 @@ func (in *Input) check() error {
 
 // features finds the features, and the accuracies on the way.
 func (in *Input) features(ctx context.Context, r *Report) (f featureSets, err error) {
-	if in.Classifier == nil && in.Train.Labels == nil {
+	if in.Classifier == nil && (in.Train.Labels == nil || in.Classes == 1) {
 		r.Features = "pixels"
 		f, err = in.pixels()
 		r.FeatureDim = f.train.D

@@ -143,6 +143,18 @@ func TestFaultsShow(t *testing.T) {
 		}
 	}
 
+	// Values beyond white and black are shown as these.
+	bright := evaluate(t, heldout.edit(func(im *Images) {
+		for i, x := range im.Pixels {
+			if x == 1 || x == -1 {
+				im.Pixels[i] *= 1.5
+			}
+		}
+	}))
+	if bright.Frechet != bright.FrechetHeldout || bright.MedianTrainDistance != bright.MedianTrainDistanceHeldout {
+		t.Errorf("values out of range change the figures: %+v", bright)
+	}
+
 	// A class that is never asked for costs recall; no label at all leaves accuracy open.
 	without := evaluate(t, heldout.edit(func(im *Images) {
 		var keep []int
@@ -196,6 +208,19 @@ func TestUnequalNumbersCompareFairly(t *testing.T) {
 				t.Errorf("%d samples: %s is %.2f times held-out's", n, name, ratio)
 			}
 		}
+	}
+}
+
+// Labels of one class can train no classifier: they are as good as none.
+func TestOneClass(t *testing.T) {
+	one := func(n int, seed uint64) Images {
+		im := noisePictures(n, seed)
+		im.Labels = make([]int32, n)
+		return im
+	}
+	r := must[Report](t)(Evaluate(background, Input{Train: one(50, 1), Heldout: one(20, 2), Generated: one(20, 3), Classes: 1}))
+	if r.Features != "pixels" || !math.IsNaN(float64(r.ClassAccuracy)) {
+		t.Errorf("features %s, accuracy %g", r.Features, r.ClassAccuracy)
 	}
 }
 

@@ -56,6 +56,16 @@ func (im Images) same(what string, want Images, whose string) error {
 	return nil
 }
 
+// clamped is the pictures with values limited to [−1,1].
+func (im Images) clamped() Images {
+	x := make([]float32, len(im.Pixels))
+	for i, v := range im.Pixels {
+		x[i] = min(max(v, -1), 1)
+	}
+	im.Pixels = x
+	return im
+}
+
 // shrink averages pictures down, by the smallest whole factor that brings
 // height and width to at most side; boxes at the lower and right border may be smaller.
 func (im Images) shrink(side int) Images {
