@@ -79,33 +79,38 @@ const runsRoot = "runs"
 
 // New builds everything that the experiment names and, unless it resumes,
 // creates the run's folder. Mistakes in the experiment show before anything is written.
-func New(ctx context.Context, exp *Loaded, o Options) (t *Trainer, err error) {
-	t = &Trainer{exp: exp}
+func New(ctx context.Context, exp *Loaded, o Options) (*Trainer, error) {
 	if o.Warn == nil {
 		o.Warn = func(string, ...any) {}
 	}
-	defer func() {
-		if err != nil {
-			t.Close()
-		}
-	}()
-	if t.config, err = config.Resolved(&exp.Experiment); err != nil {
+	t := &Trainer{exp: exp, progress: record.Silent{}}
+	if err := t.open(ctx, o); err != nil {
+		t.Close()
 		return nil, err
+	}
+	return t, nil
+}
+
+// open fills in a trainer. What it has opened when it fails is closed by its caller.
+func (t *Trainer) open(ctx context.Context, o Options) (err error) {
+	exp := t.exp
+	if t.config, err = config.Resolved(&exp.Experiment); err != nil {
+		return err
 	}
 	if t.dev, err = exp.device(); err != nil {
-		return nil, err
+		return err
 	}
 	if t.data, err = exp.openData(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	if t.loader, err = data.NewLoader(t.data.Train, data.Options{Seed: exp.Seed, Flip: exp.Flip}); err != nil {
-		return nil, exp.at("flip", err)
+		return exp.at("flip", err)
 	}
 	if err = t.buildModels(); err != nil {
-		return nil, err
+		return err
 	}
 	if err = t.buildOptimizer(); err != nil {
-		return nil, err
+		return err
 	}
 	t.scope = tensor.NewScope(t.dev, tensor.Recording)
 	src := t.data.Train
@@ -114,17 +119,16 @@ func New(ctx context.Context, exp *Loaded, o Options) (t *Trainer, err error) {
 	if t.classes() > 0 {
 		t.batch.Labels = t.labels
 	}
-	t.progress = record.Silent{}
 	if o.Bare {
-		return t, nil
+		return nil
 	}
 	if err = t.openDir(o); err != nil {
-		return nil, err
+		return err
 	}
 	if o.Progress != nil {
 		t.progress = o.Progress(exp.Name, t.step, exp.Steps)
 	}
-	return t, nil
+	return nil
 }
 
 func volume(shape []int) int {
@@ -322,9 +326,7 @@ func countElems(params []*tensor.Param) int {
 // Close ends the run's records and unlocks its folder.
 func (t *Trainer) Close() error {
 	var errs []error
-	if t.progress != nil {
-		t.progress.Finish()
-	}
+	t.progress.Finish()
 	if t.metrics != nil {
 		errs = append(errs, t.metrics.Close())
 	}
