@@ -82,25 +82,7 @@ func (p *Pointwise) vjpGraph() (g *graph, adj []int32) {
 	g, root := p.expr(2)
 	out, seed := int32(p.inputs), int32(p.inputs+1) // the first instructions are the inputs
 	all := g.adjoints(root, seed)
-	// Read the output instead of computing it again, unless it is an input.
-	if g.code[root].Op.Arity() > 0 {
-		for i := range g.code {
-			c := &g.code[i]
-			if int32(i) <= root {
-				continue
-			}
-			n := c.Op.Arity()
-			if n > 0 && c.A == root {
-				c.A = out
-			}
-			if n > 1 && c.B == root {
-				c.B = out
-			}
-			if n > 2 && c.C == root {
-				c.C = out
-			}
-		}
-	}
+	g.readInstead(root, out)
 	adj = make([]int32, p.inputs)
 	for i := range adj {
 		adj[i] = -1
@@ -109,6 +91,27 @@ func (p *Pointwise) vjpGraph() (g *graph, adj []int32) {
 		}
 	}
 	return g, adj
+}
+
+// readInstead makes the instructions behind root read out, an input of root's value,
+// instead of computing it again, unless root is an input itself.
+func (g *graph) readInstead(root, out int32) {
+	if g.code[root].Op.Arity() == 0 {
+		return
+	}
+	for i := root + 1; int(i) < len(g.code); i++ {
+		c := &g.code[i]
+		n := c.Op.Arity()
+		if n > 0 && c.A == root {
+			c.A = out
+		}
+		if n > 1 && c.B == root {
+			c.B = out
+		}
+		if n > 2 && c.C == root {
+			c.C = out
+		}
+	}
 }
 
 func (p *Pointwise) gradParts() []gradPart {
@@ -152,7 +155,8 @@ func (p *Pointwise) jointProgram(set uint32) *jointGrad {
 }
 
 // vjpOp is the VJP for input i as an operation of its own, over all inputs, the
-// output and the upstream gradient: what gradients of gradients record.
+// output and the upstream gradient: what gradients of gradients record. It reads what
+// the VJP itself does, since no more has been kept.
 func (p *Pointwise) vjpOp(i int) *Pointwise {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -164,6 +168,7 @@ func (p *Pointwise) vjpOp(i int) *Pointwise {
 			g := in[0].g
 			root := p.build(in[:p.inputs], sc).id
 			all := g.adjoints(root, in[p.inputs+1].id)
+			g.readInstead(root, in[p.inputs].id)
 			return Expr{g, all[in[i].id]}
 		})
 	}
@@ -177,9 +182,11 @@ func (p *Pointwise) Apply(scalars []float64, in ...*Tensor) *Tensor {
 	if len(in) != p.inputs || len(scalars) != p.scalars {
 		usagePanic(p.label, "%d tensors and %d scalars, want %d and %d", len(in), len(scalars), p.inputs, p.scalars)
 	}
-	s := in[0].s
+	s, prog := in[0].s, p.program()
 	for _, t := range in {
-		t.check(p.label)
+		if t.gen != t.s.gen {
+			t.check(p.label)
+		}
 		if t.s != s {
 			usagePanic(p.label, "the tensors belong to two scopes")
 		}
@@ -187,12 +194,14 @@ func (p *Pointwise) Apply(scalars []float64, in ...*Tensor) *Tensor {
 			dtypePanic(p.label, in[0].v.DType, t.v.DType)
 		}
 	}
+	for _, a := range p.args {
+		in[a].check(p.label) // of the others only the shape matters
+	}
 	out := s.header()
 	out.v.DType = in[0].v.DType
 	broadcastShape(p.label, &out.v, in...)
 	s.back(out)
 	var args [maxOperands]*Tensor
-	prog := p.program()
 	for i, a := range p.args {
 		args[i] = in[a]
 	}

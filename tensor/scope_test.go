@@ -126,6 +126,28 @@ func TestReleaseKeepsWhatGradientsNeed(t *testing.T) {
 	}
 }
 
+// Gradients of gradients read no more than gradients do: Release took the rest.
+func TestReleaseKeepsWhatGradientsOfGradientsNeed(t *testing.T) {
+	run := func(release bool) []float32 {
+		s := scope(t, Recording)
+		x := s.Variable([]float32{0.3, -0.7, 1.1}, 3)
+		m := s.Mark()
+		b := x.Scale(2).AddScalar(1)
+		y := x.Square().Tanh().MulAdd(x.Sigmoid(), b).Exp().Add(b)
+		if release {
+			y = s.Release(m, y)
+		}
+		g := s.GradOf(y.Sum(), GradOptions{CreateGraph: true}, x)[0]
+		return s.GradOf(g.Square().Sum(), GradOptions{}, x)[0].Float32s()
+	}
+	want, got := run(false), run(true)
+	for i := range want {
+		if want[i] != got[i] || want[i] == 0 {
+			t.Fatalf("element %d: %g with Release, %g without", i, got[i], want[i])
+		}
+	}
+}
+
 func TestInferenceReleasesEverything(t *testing.T) {
 	s := scope(t, Inference)
 	w := param(t, 64, 64)
