@@ -20,8 +20,8 @@ type check struct {
 }
 
 var checks = []check{
-	{"Elementwise", 400, elementwise},
-	{"Reduce", 400, reduce},
+	{"Elementwise", 320, elementwise},
+	{"Reduce", 320, reduce},
 	{"Gather", 60, gather},
 	{"ScatterAdd", 60, scatterAdd},
 	{"Random", 40, random},
@@ -41,7 +41,13 @@ var checks = []check{
 
 // Run tests d in the given dtypes (none: float32 and float64). Cases are the
 // same in every run; testing.Short takes a quarter of them.
-func Run(t *testing.T, d backend.Device, dtypes ...backend.DType) {
+func Run(t *testing.T, d backend.Device, dtypes ...backend.DType) { RunEvery(t, d, 1, dtypes...) }
+
+// RunEvery is Run on every n-th case, for a device that is much like another.
+func RunEvery(t *testing.T, d backend.Device, n int, dtypes ...backend.DType) {
+	if testing.Short() {
+		n *= 4
+	}
 	if len(dtypes) == 0 {
 		dtypes = []backend.DType{backend.Float32, backend.Float64}
 	}
@@ -50,12 +56,8 @@ func Run(t *testing.T, d backend.Device, dtypes ...backend.DType) {
 			t.Run("Specials", func(t *testing.T) { testSpecials(t, d, dt) })
 			for i, k := range checks {
 				t.Run(k.name, func(t *testing.T) {
-					runs := k.runs
-					if testing.Short() {
-						runs /= 4
-					}
 					failures := 0
-					for j := range runs {
+					for j := 0; j < k.runs; j += n {
 						seed := binary.LittleEndian.AppendUint32(nil, uint32(i)<<16|uint32(j))
 						if err := k.f(newChoices(nil).reseed(seed), d, dt); err != nil {
 							t.Errorf("case %d: %v", j, err)

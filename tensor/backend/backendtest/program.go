@@ -52,8 +52,11 @@ func apply(op backend.Opcode, dt backend.DType, in [3]value) value {
 			r.err = math.Inf(1)
 		}
 	}
-	carried := 0.0
-	for corner := range 27 {
+	carried, corners := 0.0, 27
+	if in[0].err == 0 && in[1].err == 0 && in[2].err == 0 {
+		corners = 0
+	}
+	for corner := range corners {
 		var x [3]float64
 		skip := false
 		for i, c := 0, corner; i < 3; i, c = i+1, c/3 {
