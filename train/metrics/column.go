@@ -59,10 +59,10 @@ func (c *column) measure(ctx context.Context, ref *reference, m int, seed uint64
 	*c.precision, *c.density = Figure(share(count)), Figure(density(count, ref.manifold.K))
 	sets := windows(c.f.Len(), m, c.labels, seed)
 	*c.sets = len(sets)
-	var frechet, recall, coverage float64
+	*c.frechet = Figure(frechetOf(ref.gaussian, c.f, sets))
+	var recall, coverage float64
 	for _, set := range sets {
 		p := c.f.pick(set)
-		frechet += Frechet(ref.gaussian, NewGaussian(p))
 		own, err := NewManifold(ctx, p, ref.manifold.K)
 		if err != nil {
 			return err
@@ -78,6 +78,15 @@ func (c *column) measure(ctx context.Context, ref *reference, m int, seed uint64
 		coverage += part
 	}
 	n := float64(len(sets))
-	*c.frechet, *c.recall, *c.coverage = Figure(frechet/n), Figure(recall/n), Figure(coverage/n)
+	*c.recall, *c.coverage = Figure(recall/n), Figure(coverage/n)
 	return nil
+}
+
+// frechetOf is the mean Fréchet distance of sets of p to data.
+func frechetOf(data Gaussian, p Points, sets [][]int) float64 {
+	sum := 0.0
+	for _, set := range sets {
+		sum += Frechet(data, NewGaussian(p.pick(set)))
+	}
+	return sum / float64(len(sets))
 }

@@ -174,6 +174,7 @@ func (in *Input) compare(ctx context.Context, f featureSets, r *Report) error {
 		return err
 	}
 	r.Reference = ref.manifold.Len()
+	r.FrechetFloor = Figure(frechetOf(ref.gaussian, f.train, windows(r.NTrain, min(r.SetSize, r.NTrain), in.Train.Labels, in.Seed)))
 	for i, s := range []column{
 		{f.heldout, in.Heldout.Labels, &r.FrechetHeldout, &r.PrecisionHeldout, &r.RecallHeldout, &r.DensityHeldout, &r.CoverageHeldout, &r.SetsHeldout},
 		{f.generated, in.Generated.Labels, &r.Frechet, &r.Precision, &r.Recall, &r.Density, &r.Coverage, &r.Sets},

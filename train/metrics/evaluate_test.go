@@ -66,6 +66,10 @@ func TestHeldoutAsSamples(t *testing.T) {
 			t.Errorf("%s of real digits: %g", name, f)
 		}
 	}
+	// Unseen digits differ from training digits by more than sets of 360 of these do, but not by much.
+	if r.FrechetFloor <= 0 || r.FrechetFloor >= r.FrechetHeldout || r.FrechetFloor < r.FrechetHeldout/2 {
+		t.Errorf("Fréchet distance of training digits %g, of held-out %g", r.FrechetFloor, r.FrechetHeldout)
+	}
 	if r.SetSize != 360 || r.Sets != 1 || r.Reference != 1437 || r.FeatureDim != FeatureDim || r.Features != "classifier" {
 		t.Errorf("sets %d of %d, reference %d, features %s %d", r.Sets, r.SetSize, r.Reference, r.Features, r.FeatureDim)
 	}

@@ -42,6 +42,8 @@ type Report struct {
 	// whose variance, over the training pictures, is 1 on average over the dimensions.
 	Frechet        Figure `json:"frechet"`
 	FrechetHeldout Figure `json:"frechet_heldout"`
+	// FrechetFloor is that of sets drawn from the training pictures themselves: where the scale begins for sets of this size.
+	FrechetFloor Figure `json:"frechet_floor"`
 	// Precision is the part of samples on the training pictures' manifold, recall
 	// the part of training pictures on the samples' (Kynkäänniemi et al. 2019).
 	Precision        Figure `json:"precision"`
@@ -73,8 +75,8 @@ type Report struct {
 
 // String is a table for people.
 func (r Report) String() string {
-	return table(fmt.Sprintf("%d samples, %d held-out and %d training pictures; Fréchet distance, recall and coverage of sets of %d; features: %s",
-		r.N, r.NHeldout, r.NTrain, r.SetSize, r.Features),
+	return table(fmt.Sprintf("%d samples, %d held-out and %d training pictures; Fréchet distance (%.4f for training pictures), recall and coverage of sets of %d; features: %s",
+		r.N, r.NHeldout, r.NTrain, float64(r.FrechetFloor), r.SetSize, r.Features),
 		line{"class accuracy", r.ClassAccuracy, r.ClassAccuracyHeldout},
 		line{"Fréchet distance (lower)", r.Frechet, r.FrechetHeldout},
 		line{"precision", r.Precision, r.PrecisionHeldout},
