@@ -1,0 +1,39 @@
+package train
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestExamples builds every experiment in examples/ and trains a step of those
+// whose data are part of the program.
+func TestExamples(t *testing.T) {
+	files, err := filepath.Glob("../examples/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no examples", err)
+	}
+	for _, f := range files {
+		t.Run(filepath.Base(f), func(t *testing.T) {
+			exp, err := LoadExperiment(f, []string{"batch=4"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tr, err := New(context.Background(), exp, Options{Bare: true})
+			if exp.Data.Kind == "idx" {
+				if err == nil || !strings.Contains(err.Error(), "mnist/train-images-idx3-ubyte.gz") {
+					t.Fatalf("without its files: %v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer tr.Close()
+			if err := tr.Train(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
