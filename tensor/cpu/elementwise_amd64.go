@@ -9,7 +9,8 @@ import (
 // Functions that have no vector kernel, pow alone, stay plain Go.
 var (
 	kernels256 = withGo([backend.NumOpcodes]kernel[float32]{
-		backend.OpAdd: vecAdd256, backend.OpSub: vecSub256, backend.OpMul: vecMul256, backend.OpDiv: vecDiv256,
+		backend.OpScalar: vecFill256,
+		backend.OpAdd:    vecAdd256, backend.OpSub: vecSub256, backend.OpMul: vecMul256, backend.OpDiv: vecDiv256,
 		backend.OpMin: vecMin256, backend.OpMax: vecMax256, backend.OpLess: vecLess256, backend.OpLessEq: vecLessEq256,
 		backend.OpEq: vecEq256, backend.OpSelect: vecSelect256, backend.OpMulAdd: vecMulAdd256,
 		backend.OpNeg: vecNeg256, backend.OpAbs: vecAbs256, backend.OpSign: vecSign256, backend.OpSqrt: vecSqrt256,
@@ -19,7 +20,8 @@ var (
 		backend.OpSin: reduced(vecSin256, vecAbove256, backend.OpSin), backend.OpCos: reduced(vecCos256, vecAbove256, backend.OpCos),
 	})
 	kernels512 = withGo([backend.NumOpcodes]kernel[float32]{
-		backend.OpAdd: vecAdd512, backend.OpSub: vecSub512, backend.OpMul: vecMul512, backend.OpDiv: vecDiv512,
+		backend.OpScalar: vecFill512,
+		backend.OpAdd:    vecAdd512, backend.OpSub: vecSub512, backend.OpMul: vecMul512, backend.OpDiv: vecDiv512,
 		backend.OpMin: vecMin512, backend.OpMax: vecMax512, backend.OpLess: vecLess512, backend.OpLessEq: vecLessEq512,
 		backend.OpEq: vecEq512, backend.OpSelect: vecSelect512, backend.OpMulAdd: vecMulAdd512,
 		backend.OpNeg: vecNeg512, backend.OpAbs: vecAbs512, backend.OpSign: vecSign512, backend.OpSqrt: vecSqrt512,

@@ -727,6 +727,47 @@ done:
 	VZEROUPPER
 	RET
 
+// func vecFill512(dst *float32, a *float32, b *float32, c *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·vecFill512(SB), NOSPLIT, $0-40
+	MOVQ         a+8(FP), AX
+	VBROADCASTSS (AX), Z0
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+32(FP), CX
+	XORQ         DX, DX
+
+group:
+	CMPQ    CX, $+64
+	JL      single
+	VMOVUPS Z0, (AX)(DX*1)
+	VMOVUPS Z0, 64(AX)(DX*1)
+	VMOVUPS Z0, 128(AX)(DX*1)
+	VMOVUPS Z0, 192(AX)(DX*1)
+	ADDQ    $+256, DX
+	SUBQ    $+64, CX
+	JMP     group
+
+single:
+	CMPQ    CX, $+16
+	JL      rest
+	VMOVUPS Z0, (AX)(DX*1)
+	ADDQ    $+64, DX
+	SUBQ    $+16, CX
+	JMP     single
+
+rest:
+	TESTQ   CX, CX
+	JZ      done
+	MOVL    $0x00000001, BX
+	SHLL    CL, BX
+	DECL    BX
+	KMOVW   BX, K1
+	VMOVUPS Z0, K1, (AX)(DX*1)
+
+done:
+	VZEROUPPER
+	RET
+
 // func vecNeg512(dst *float32, a *float32, b *float32, c *float32, n int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecNeg512(SB), NOSPLIT, $0-40
@@ -5100,6 +5141,47 @@ rest:
 	VMASKMOVPS  (BX)(DI*1), Y0, Y3
 	VFMADD213PS Y3, Y2, Y1
 	VMASKMOVPS  Y1, Y0, (AX)(DI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecFill256(dst *float32, a *float32, b *float32, c *float32, n int)
+// Requires: AVX
+TEXT ·vecFill256(SB), NOSPLIT, $0-40
+	MOVQ         a+8(FP), AX
+	VBROADCASTSS (AX), Y0
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+32(FP), CX
+	XORQ         DX, DX
+
+group:
+	CMPQ    CX, $+32
+	JL      single
+	VMOVUPS Y0, (AX)(DX*1)
+	VMOVUPS Y0, 32(AX)(DX*1)
+	VMOVUPS Y0, 64(AX)(DX*1)
+	VMOVUPS Y0, 96(AX)(DX*1)
+	ADDQ    $+128, DX
+	SUBQ    $+32, CX
+	JMP     group
+
+single:
+	CMPQ    CX, $+8
+	JL      rest
+	VMOVUPS Y0, (AX)(DX*1)
+	ADDQ    $+32, DX
+	SUBQ    $+8, CX
+	JMP     single
+
+rest:
+	TESTQ      CX, CX
+	JZ         done
+	LEAQ       tail<>+0(SB), BX
+	NEGQ       CX
+	VMOVUPS    32(BX)(CX*4), Y1
+	NEGQ       CX
+	VMASKMOVPS Y0, Y1, (AX)(DX*1)
 
 done:
 	VZEROUPPER

@@ -7,6 +7,7 @@ import (
 )
 
 // kernel computes one operation on n elements. dst may be any of the operands.
+// That of OpScalar repeats a[0].
 type kernel[T real] func(dst, a, b, c *T, n int)
 
 // engine evaluates a plan on ranges of a space, each small enough for the
@@ -227,7 +228,7 @@ func (e *engine[T]) load(w *blockWorker[T], j, lo, n int, p *spacePoint) {
 		if repeats && w.have[j] >= n && w.key[j] == at {
 			return
 		}
-		o.gather(&e.space, *p, unsafe.Slice(buf, n))
+		o.gather(&e.space, *p, unsafe.Slice(buf, n), e.kern[backend.OpScalar])
 		w.key[j], w.have[j] = at, 0
 		if repeats {
 			w.have[j] = n

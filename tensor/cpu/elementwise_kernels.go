@@ -87,9 +87,12 @@ func selectKernel[T real](dst, a, b, c *T, n int) {
 	}
 }
 
+func fillKernel[T real](dst, a, _, _ *T, n int) { fillSlice(unsafe.Slice(dst, n), *a) }
+
 // goKernels are the plain kernels of all operations.
 func goKernels[T real]() (k [backend.NumOpcodes]kernel[T]) {
 	k[backend.OpAdd], k[backend.OpSub], k[backend.OpMul], k[backend.OpDiv] = addKernel[T], subKernel[T], mulKernel[T], divKernel[T]
+	k[backend.OpScalar] = fillKernel[T]
 	k[backend.OpMulAdd], k[backend.OpSelect] = mulAddKernel[T], selectKernel[T]
 	k[backend.OpMin] = binary(func(a, b T) T { return min(a, b) })
 	k[backend.OpMax] = binary(func(a, b T) T { return max(a, b) })

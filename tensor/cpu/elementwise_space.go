@@ -152,9 +152,17 @@ func (o *operand[T]) repeats(s *space, p *spacePoint, n int) bool {
 	return o.fixed || o.stride[last-1] == 0 && p.idx[last-1]*s.shape[last]+n <= s.shape[last-1]*s.shape[last]
 }
 
-// gather copies the elements of n points from p on into dst.
-func (o *operand[T]) gather(s *space, p spacePoint, dst []T) {
+// gather copies the elements of the points from p on into dst. fill is the
+// kernel that repeats one element.
+func (o *operand[T]) gather(s *space, p spacePoint, dst []T, fill kernel[T]) {
 	o.walk(s, p, len(dst), func(at, done, rows, cols int) {
+		if o.stride[s.rank-1] == 0 && cols >= 8 {
+			for r := range rows {
+				v := elemAt(o.base, at+r*o.rowStride(s))
+				fill(&dst[done+r*cols], v, v, v, cols)
+			}
+			return
+		}
 		copyIn(dst[done:done+rows*cols], o.base, at, o.rowStride(s), o.stride[s.rank-1], rows, cols)
 	})
 }
@@ -210,10 +218,6 @@ func copyIn[T real](dst []T, base *T, at, rowStride, stride, rows, cols int) {
 	case stride == 1 && cols >= 8:
 		for r := range rows {
 			copy(dst[r*cols:][:cols], unsafe.Slice(elemAt(base, at+r*rowStride), cols))
-		}
-	case stride == 0 && cols >= 8:
-		for r := range rows {
-			fillSlice(dst[r*cols:][:cols], *elemAt(base, at+r*rowStride))
 		}
 	case rows <= cols:
 		for r := range rows {

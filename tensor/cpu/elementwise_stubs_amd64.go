@@ -37,6 +37,9 @@ func vecSelect512(dst *float32, a *float32, b *float32, c *float32, n int)
 // vecMulAdd512: dst[i] = a[i]*b[i] + c[i], rounded once.
 func vecMulAdd512(dst *float32, a *float32, b *float32, c *float32, n int)
 
+// vecFill512: dst[i] = a[0].
+func vecFill512(dst *float32, a *float32, b *float32, c *float32, n int)
+
 // vecNeg512: dst[i] = -a[i].
 func vecNeg512(dst *float32, a *float32, b *float32, c *float32, n int)
 
@@ -183,6 +186,9 @@ func vecSelect256(dst *float32, a *float32, b *float32, c *float32, n int)
 
 // vecMulAdd256: dst[i] = a[i]*b[i] + c[i], rounded once.
 func vecMulAdd256(dst *float32, a *float32, b *float32, c *float32, n int)
+
+// vecFill256: dst[i] = a[0].
+func vecFill256(dst *float32, a *float32, b *float32, c *float32, n int)
 
 // vecNeg256: dst[i] = -a[i].
 func vecNeg256(dst *float32, a *float32, b *float32, c *float32, n int)

@@ -83,14 +83,11 @@ func BenchmarkElementwise(b *testing.B) {
 	d := Default()
 	for _, op := range []backend.Opcode{backend.OpAdd, backend.OpMulAdd, backend.OpMax, backend.OpDiv, backend.OpRsqrt, backend.OpExp, backend.OpExpm1, backend.OpLog, backend.OpLog1p,
 		backend.OpTanh, backend.OpSigmoid, backend.OpErf, backend.OpSoftplus, backend.OpSin, backend.OpPow} {
-		p := &backend.Program{Name: op.String(), Inputs: op.Arity()}
+		p := single(op)
 		var in []*backend.View
-		for i := range op.Arity() {
-			p.Code = append(p.Code, backend.Instr{Op: backend.OpInput, A: int32(i)})
+		for range op.Arity() {
 			in = append(in, testVector(d, n))
 		}
-		p.Code = append(p.Code, backend.Instr{Op: op, A: 0, B: 1, C: 2})
-		p.Outputs = []int32{int32(op.Arity())}
 		out := []*backend.View{testVector(d, n)}
 		b.Run(fmt.Sprintf("%v", op), func(b *testing.B) {
 			b.SetBytes(int64(4 * n * (op.Arity() + 1)))
@@ -112,4 +109,57 @@ func testVector(d *Device, shape ...int) *backend.View {
 		x[i] = float32(i%1013)/100 - 5
 	}
 	return v
+}
+
+// permuted sees a dense tensor with its axes in another order.
+func permuted(v *backend.View, axes ...int) *backend.View {
+	w := *v
+	for i, ax := range axes {
+		w.Shape[i], w.Stride[i] = v.Shape[ax], v.Stride[ax]
+	}
+	return &w
+}
+
+func BenchmarkPatterns(b *testing.B) {
+	d := Default()
+	run := func(name string, p *backend.Program, bytes int, scalars []float64, out *backend.View, in ...*backend.View) {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(bytes))
+			outs := []*backend.View{out}
+			for b.Loop() {
+				d.Elementwise(p, outs, in, scalars)
+			}
+		})
+	}
+	add, copy1 := single(backend.OpAdd), single(backend.OpNeg)
+	x, y := testVector(d, 32, 196, 384), testVector(d, 32, 196, 384)
+	n := 4 * x.Elems()
+	run("add", add, 3*n, nil, y, x, x)
+	run("bias", add, 2*n, nil, y, x, broadcast(testVector(d, 1, 1, 384), 32, 196, 384))
+	run("sample", add, 2*n, nil, y, x, broadcast(testVector(d, 32, 1, 384), 32, 196, 384))
+	run("row", add, 2*n, nil, y, x, broadcast(testVector(d, 32, 196, 1), 32, 196, 384))
+	run("silu", siluProgram, 2*n, []float64{1}, y, x, broadcast(testVector(d, 1, 1, 384), 32, 196, 384))
+	im, to := testVector(d, 64, 28, 28, 64), testVector(d, 64, 28, 28, 64)
+	run("channel-bias", add, 8*im.Elems(), nil, to, im, broadcast(testVector(d, 1, 1, 1, 64), 64, 28, 28, 64))
+	run("channel-sample", add, 8*im.Elems(), nil, to, im, broadcast(testVector(d, 64, 1, 1, 64), 64, 28, 28, 64))
+	nchw := testVector(d, 64, 64, 28, 28)
+	run("nchw-nhwc", copy1, 8*im.Elems(), nil, to, permuted(nchw, 0, 2, 3, 1))
+	rgb, rgbTo := testVector(d, 64, 3, 64, 64), testVector(d, 64, 64, 64, 3)
+	run("rgb-nchw-nhwc", copy1, 8*rgb.Elems(), nil, rgbTo, permuted(rgb, 0, 2, 3, 1))
+	small, smallTo := testVector(d, 256, 2), testVector(d, 256, 2)
+	run("tiny-256x2", add, 3*2048, nil, smallTo, small, broadcast(testVector(d, 256, 1), 256, 2))
+	tiny, tinyTo := testVector(d, 64), testVector(d, 64)
+	run("tiny-64", add, 3*256, nil, tinyTo, tiny, tiny)
+	mid, midTo := testVector(d, 64, 256), testVector(d, 64, 256)
+	run("16k", add, 3*4*16384, nil, midTo, mid, mid)
+}
+
+// single is the program of one operation.
+func single(op backend.Opcode) *backend.Program {
+	p := &backend.Program{Name: op.String(), Inputs: op.Arity(), Outputs: []int32{int32(op.Arity())}}
+	for i := range op.Arity() {
+		p.Code = append(p.Code, backend.Instr{Op: backend.OpInput, A: int32(i)})
+	}
+	p.Code = append(p.Code, backend.Instr{Op: op, A: 0, B: 1, C: 2})
+	return p
 }

@@ -164,32 +164,42 @@ func (t *normTask[T]) run(worker, chunk int) {
 	}
 }
 
-// factors puts a sample's factor, base+scale, and summand of each channel into
-// two vectors, unless they are there already.
-func (t *normTask[T]) factors(w *normWorker[T], n int, gamma, beta []T) {
-	key := n
-	if (t.scale.base == nil || t.scale.sn == 0) && (t.shift.base == nil || t.shift.sn == 0) {
-		key = 0 // the same for all samples
+// factors gives a sample's factor, base+scale, and summand of each channel: where
+// they lie if they lie side by side, else in two vectors, unless they are there already.
+func (t *normTask[T]) factors(w *normWorker[T], n int, gamma, beta []T) (g, b *T) {
+	g, b = &gamma[0], &beta[0]
+	scaled := t.scale.base != nil && (t.p.ScaleBase != 0 || !t.scale.whole(1, t.ch))
+	moved := t.shift.base != nil && !t.shift.whole(1, t.ch)
+	if t.scale.base != nil && !scaled {
+		g = t.scale.at(n, 0)
+	}
+	if t.shift.base != nil && !moved {
+		b = t.shift.at(n, 0)
+	}
+	key := 0 // the same for all samples
+	if scaled && t.scale.sn != 0 || moved && t.shift.sn != 0 {
+		key = n
 	}
 	if w.factor == key {
-		return
+		return g, b
 	}
 	w.factor = key
-	gamma, beta = gamma[:t.ch], beta[:t.ch]
-	if t.scale.base == nil {
-		fillSlice(gamma, 1)
-	} else {
-		copyIn(gamma, t.scale.base, n*t.scale.sn, 0, t.scale.sc, 1, t.ch)
+	switch {
+	case scaled:
 		base := T(t.p.ScaleBase)
-		for i := range gamma {
-			gamma[i] += base
-		}
+		fillSlice(gamma[:t.ch], base)
+		s := t.scale.read(beta, n, 0, 1, t.ch) // beta is scratch so far
+		t.k.add(&gamma[0], &gamma[0], s, s, t.ch)
+	case t.scale.base == nil:
+		fillSlice(gamma[:t.ch], 1)
 	}
-	if t.shift.base == nil {
-		clear(beta)
-	} else {
-		copyIn(beta, t.shift.base, n*t.shift.sn, 0, t.shift.sc, 1, t.ch)
+	switch {
+	case moved:
+		copyIn(beta[:t.ch], t.shift.base, n*t.shift.sn, 0, t.shift.sc, 1, t.ch)
+	case t.shift.base == nil:
+		clear(beta[:t.ch])
 	}
+	return g, b
 }
 
 // sumRow is the sum of n elements, squaresRow that of their squared distances

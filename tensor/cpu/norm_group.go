@@ -1,6 +1,9 @@
 package cpu
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // Scratch vectors of group normalisation, each a tile: some positions' channels
 // side by side, so that one call of a kernel does them all.
@@ -212,8 +215,8 @@ func (t *normTask[T]) readStatistics(n int, groups []float64) {
 
 // gradFactors puts the forward pass's mean, factor and summand into tiles.
 func (t *normTask[T]) gradFactors(w *normWorker[T], n int, groups []float64) {
-	gamma, beta := w.buf(groupGamma), w.buf(groupBeta)
-	t.factors(w, n, gamma, beta)
+	g, s := t.factors(w, n, w.buf(groupGamma), w.buf(groupBeta))
+	gamma, beta := unsafe.Slice(g, t.ch), unsafe.Slice(s, t.ch)
 	mean, a, b := w.buf(groupMean), w.buf(groupA), w.buf(groupB)
 	width := t.ch / t.p.Groups
 	for c := range t.ch {
@@ -244,8 +247,8 @@ func (t *normTask[T]) behindSilu(w *normWorker[T], n, p, rows int, x *T) *T {
 // each group m1 and m2, the means of dz·γ and dz·γ·x̂.
 func (t *normTask[T]) finishGroupGrad(w *normWorker[T], n int, first, second, groups []float64) {
 	t.readStatistics(n, groups)
-	gamma, beta := w.buf(groupGamma), w.buf(groupBeta)
-	t.factors(w, n, gamma, beta)
+	factor, _ := t.factors(w, n, w.buf(groupGamma), w.buf(groupBeta))
+	gamma := unsafe.Slice(factor, t.ch)
 	width := t.ch / t.p.Groups
 	for g := range t.p.Groups {
 		groups[4*g+2], groups[4*g+3] = 0, 0

@@ -1,6 +1,9 @@
 package cpu
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // Scratch vectors of layer normalisation.
 const (
@@ -47,8 +50,7 @@ func (t *normTask[T]) layer(d *Device) {
 func (t *normTask[T]) runLayer(w *normWorker[T], chunk int) {
 	for r := chunk * t.inChunk; r < min(t.n*t.pos, (chunk+1)*t.inChunk); r++ {
 		n, p := r/t.pos, r%t.pos
-		gamma, beta := w.buf(layerGamma), w.buf(layerBeta)
-		t.factors(w, n, gamma, beta)
+		gamma, beta := t.factors(w, n, w.buf(layerGamma), w.buf(layerBeta))
 		x := t.x.read(w.buf(layerIn), n, p, 1, t.ch)
 		mean, rstd := t.rowStatistics(x)
 		if t.mean.base != nil {
@@ -56,7 +58,7 @@ func (t *normTask[T]) runLayer(w *normWorker[T], chunk int) {
 		}
 		*t.rstd.at(n, p) = rstd
 		y := t.y.target(w.buf(layerOut), n, p, 1, t.ch)
-		t.k.row(y, x, &gamma[0], &beta[0], t.ch, mean, rstd)
+		t.k.row(y, x, gamma, beta, t.ch, mean, rstd)
 		if t.p.SiLU {
 			t.k.silu(y, y, y, y, t.ch)
 		}
@@ -82,26 +84,25 @@ func (t *normTask[T]) runLayerGrad(w *normWorker[T], chunk int) {
 	}
 	for i := chunk * t.inChunk; i < min(t.n*t.pieces, (chunk+1)*t.inChunk); i++ {
 		n, piece := i/t.pieces, i%t.pieces
-		t.factors(w, n, w.buf(layerGamma), w.buf(layerBeta))
-		shift, scale := w.buf(layerShift)[:t.ch], w.buf(layerScale)[:t.ch]
-		clear(shift)
-		clear(scale)
+		shift, scale := t.layerSums(&t.dshift, w.buf(layerShift), n), t.layerSums(&t.dscale, w.buf(layerScale), n)
+		clear(unsafe.Slice(shift, t.ch))
+		clear(unsafe.Slice(scale, t.ch))
 		for p := piece * t.piece; p < min(t.pos, (piece+1)*t.piece); p++ {
-			t.layerGradRow(w, n, p)
+			t.layerGradRow(w, n, p, shift, scale)
 		}
-		if t.pieces > 1 {
-			if t.dscale.base != nil || t.dshift.base != nil {
-				widen(t.part[2*i*t.ch:], shift)
-				widen(t.part[(2*i+1)*t.ch:], scale)
-			}
-			continue
+		if t.pieces > 1 && (t.dscale.base != nil || t.dshift.base != nil) {
+			widen(t.part[2*i*t.ch:], unsafe.Slice(shift, t.ch))
+			widen(t.part[(2*i+1)*t.ch:], unsafe.Slice(scale, t.ch))
 		}
-		sums := atLeast(&w.sums, t.ch)
-		widen(sums, shift)
-		storeChannels(&t.dshift, n, sums)
-		widen(sums, scale)
-		storeChannels(&t.dscale, n, sums)
 	}
+}
+
+// layerSums is where a piece's sums grow: in the result, if they are all of it.
+func (t *normTask[T]) layerSums(to *channels[T], buf []T, n int) *T {
+	if to.base != nil && t.pieces == 1 {
+		return to.at(n, 0)
+	}
+	return &buf[0]
 }
 
 func widen[T real](dst []float64, src []T) {
@@ -112,8 +113,8 @@ func widen[T real](dst []float64, src []T) {
 
 // layerGradRow is one position's dx = rstd·(dz·γ − m1 − x̂·m2), m1 and m2 the means of
 // dz·γ and dz·γ·x̂, and its share of the channels' sums; dz is dy behind the activation.
-func (t *normTask[T]) layerGradRow(w *normWorker[T], n, p int) {
-	gamma, beta := &w.buf(layerGamma)[0], &w.buf(layerBeta)[0]
+func (t *normTask[T]) layerGradRow(w *normWorker[T], n, p int, shift, scale *T) {
+	gamma, beta := t.factors(w, n, w.buf(layerGamma), w.buf(layerBeta))
 	x := t.x.read(w.buf(layerIn), n, p, 1, t.ch)
 	dz := t.dy.read(w.buf(layerDy), n, p, 1, t.ch)
 	mean, rstd := T(0), *t.rstd.at(n, p)
@@ -128,7 +129,7 @@ func (t *normTask[T]) layerGradRow(w *normWorker[T], n, p int) {
 		t.k.siluGrad(own, dz, z, z, t.ch)
 		dz = own
 	}
-	s1, s2 := t.k.sums(dz, x, gamma, &w.buf(layerShift)[0], &w.buf(layerScale)[0], t.ch, mean, rstd)
+	s1, s2 := t.k.sums(dz, x, gamma, shift, scale, t.ch, mean, rstd)
 	m1, m2 := s1/T(t.ch), s2/T(t.ch)
 	if t.p.RMS {
 		m1 = 0

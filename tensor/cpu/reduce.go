@@ -3,6 +3,7 @@ package cpu
 import (
 	"math"
 	"sync"
+	"unsafe"
 
 	"github.com/langevin-go/langevin/tensor/backend"
 )
@@ -223,10 +224,40 @@ func (t *reduceTask[T]) rows(worker, from, to int) {
 		rows := min(many, to-k)
 		v := t.values(worker, k*n, rows*n)
 		acc := atLeast(&w.acc, rows)
-		for i := range acc {
-			acc[i] = float64(t.fold(elemAt(v, i*n), n))
+		if n <= shortRow {
+			t.foldShort(acc, unsafe.Slice(v, rows*n), n)
+		} else {
+			for i := range acc {
+				acc[i] = float64(t.fold(elemAt(v, i*n), n))
+			}
 		}
 		t.store(w, k, acc)
+	}
+}
+
+// shortRow is the length up to which a row is folded in a plain loop, in
+// float64, rather than by a call.
+const shortRow = 8
+
+func (t *reduceTask[T]) foldShort(acc []float64, v []T, n int) {
+	for i := range acc {
+		row := v[i*n:][:n]
+		a := float64(row[0])
+		switch t.kind {
+		case backend.Sum:
+			for _, x := range row[1:] {
+				a += float64(x)
+			}
+		case backend.Max:
+			for _, x := range row[1:] {
+				a = max(a, float64(x))
+			}
+		case backend.Min:
+			for _, x := range row[1:] {
+				a = min(a, float64(x))
+			}
+		}
+		acc[i] = a
 	}
 }
 

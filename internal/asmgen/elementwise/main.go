@@ -156,6 +156,19 @@ func (e emitter) operations() {
 		return x[0]
 	})
 
+	e.begin("vecFill", "dst, a, b, c *float32, n int", "dst[i] = a[0]")
+	first := e.vec()
+	VBROADCASTSS(Mem{Base: pointer("a")}, first)
+	dst := pointer("dst")
+	e.loop(pointer("n"), cheap, func(at GPVirtual, vectors int, tail *mask) {
+		v := make([]VecVirtual, vectors)
+		for i := range v {
+			v[i] = first
+		}
+		e.put(v, dst, at, tail)
+	})
+	e.end()
+
 	unary := func(name, doc string, unroll int, f func(x Register) VecVirtual) {
 		e.operation(name, doc, 1, unroll, func(x []VecVirtual) VecVirtual { return f(x[0]) })
 	}
