@@ -38,6 +38,17 @@ func (t *Trainer) Drawer() *Drawer {
 	return &Drawer{Device: t.dev, Model: t.avgMod, Shape: t.data.Train.Shape(), Classes: t.classes(), Null: nullLabel(t.avg), How: t.exp.Sample}
 }
 
+// pictureName is the file that picture writes at the present step; "": samples make no picture.
+func (t *Trainer) pictureName() string {
+	switch shape := t.data.Train.Shape(); {
+	case isImage(shape):
+		return t.dir.Sample("grid", t.step)
+	case len(shape) == 1 && shape[0] == 2:
+		return t.dir.Sample("points", t.step)
+	}
+	return ""
+}
+
 // pictureLabels are the classes of a picture: a row of each, or none.
 func pictureLabels(classes, rows int) (n int, labels []int32) {
 	if classes == 0 {

@@ -1,11 +1,11 @@
 package train
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/langevin-go/langevin/internal/atomicfile"
 )
 
 // RunDir is the folder of a run:
@@ -21,6 +21,7 @@ func (d RunDir) Config() string      { return filepath.Join(string(d), "config.y
 func (d RunDir) Metrics() string     { return filepath.Join(string(d), "metrics.jsonl") }
 func (d RunDir) Events() string      { return filepath.Join(string(d), "events") }
 func (d RunDir) Checkpoints() string { return filepath.Join(string(d), "checkpoints") }
+func (d RunDir) lock() string        { return filepath.Join(string(d), "lock") }
 func (d RunDir) Samples() string     { return filepath.Join(string(d), "samples") }
 
 // Sample is the path of a step's picture.
@@ -34,31 +35,38 @@ func IsRun(path string) bool {
 	return err == nil
 }
 
-// freshRunDir is root/name, or root/name-2, root/name-3, …: the first that does not exist.
-func freshRunDir(root, name string) (RunDir, error) {
-	for i := 1; ; i++ {
-		dir := filepath.Join(root, name)
-		if i > 1 {
-			dir = fmt.Sprintf("%s-%d", dir, i)
-		}
-		_, err := os.Lstat(dir)
-		if errors.Is(err, fs.ErrNotExist) {
-			return RunDir(dir), nil
-		}
-		if err != nil {
-			return "", err
-		}
+// hasCheckpoint reports whether there is something to resume from.
+func (d RunDir) hasCheckpoint() bool {
+	if d == "" {
+		return false
 	}
+	paths, err := listCheckpoints(d.Checkpoints())
+	return err == nil && len(paths) > 0
 }
 
-// newestRunDir is the last of root/name, root/name-2, … that holds a run.
-func newestRunDir(root, name string) (RunDir, error) {
+// runsRoot is where run folders are made.
+const runsRoot = "runs"
+
+// numbered is runs/name, or runs/name-i for i above 1.
+func numbered(name string, i int) string {
+	dir := filepath.Join(runsRoot, name)
+	if i > 1 {
+		dir = fmt.Sprintf("%s-%d", dir, i)
+	}
+	return dir
+}
+
+// findRun is the run to resume: in dir or, without one, the last of runs/name, runs/name-2, …
+func findRun(dir, name string) (RunDir, error) {
+	if dir != "" {
+		if !IsRun(dir) {
+			return "", fmt.Errorf("%s holds no run to resume (no config.yaml): name the run's folder, or leave out --resume to start there", dir)
+		}
+		return RunDir(dir), nil
+	}
 	found := ""
 	for i := 1; ; i++ {
-		dir := filepath.Join(root, name)
-		if i > 1 {
-			dir = fmt.Sprintf("%s-%d", dir, i)
-		}
+		dir := numbered(name, i)
 		if _, err := os.Lstat(dir); err != nil {
 			break
 		}
@@ -67,26 +75,28 @@ func newestRunDir(root, name string) (RunDir, error) {
 		}
 	}
 	if found == "" {
-		return "", fmt.Errorf("nothing to resume: there is no run %s in %s", name, root)
+		return "", fmt.Errorf("nothing to resume: there is no run %s in %s; name the run's folder with --run", name, runsRoot)
 	}
 	return RunDir(found), nil
 }
 
-// create makes the folders of a new run. A folder with anything in it is refused.
-func (d RunDir) create() error {
-	entries, err := os.ReadDir(string(d))
-	switch {
-	case err == nil && IsRun(string(d)):
-		return fmt.Errorf("%s already holds a run: add --resume to go on with it, or name another folder", d)
-	case err == nil && len(entries) > 0:
-		return fmt.Errorf("%s is not empty: name a new or empty folder with --run", d)
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return err
-	}
-	for _, p := range []string{string(d), d.Checkpoints(), d.Samples()} {
+// tidy removes what killed processes left behind, and makes the folders that it lacks.
+func (d RunDir) tidy() error {
+	for _, p := range []string{d.Checkpoints(), d.Samples()} {
 		if err := os.MkdirAll(p, 0o777); err != nil {
+			return notMade(d, err)
+		}
+		if err := atomicfile.Sweep(p); err != nil {
 			return err
 		}
 	}
-	return nil
+	return atomicfile.SweepOf(d.Config())
+}
+
+func errHoldsRun(d RunDir) error {
+	return fmt.Errorf("%s already holds a run: add --resume to go on with it, or name another folder", d)
+}
+
+func notMade(d RunDir, err error) error {
+	return fmt.Errorf("the folder %s of the run cannot be made (%w): name a place that can be written to with --run", d, plainError(err))
 }

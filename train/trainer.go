@@ -3,13 +3,10 @@ package train
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
-	"os"
 	"time"
 
 	"github.com/langevin-go/langevin/diffusion"
-	"github.com/langevin-go/langevin/internal/atomicfile"
 	"github.com/langevin-go/langevin/nn"
 	"github.com/langevin-go/langevin/optim"
 	"github.com/langevin-go/langevin/tensor"
@@ -51,6 +48,7 @@ type Trainer struct {
 	inARow  int
 
 	config   []byte // resolved
+	made     *newDir
 	lock     *record.Lock
 	metrics  *record.Metrics
 	events   *record.Events
@@ -74,9 +72,6 @@ type Options struct {
 	Warn     func(format string, args ...any)
 }
 
-// runsRoot is where run folders are made.
-const runsRoot = "runs"
-
 // New builds everything that the experiment names and, unless it resumes,
 // creates the run's folder. Mistakes in the experiment show before anything is written.
 func New(ctx context.Context, exp *Loaded, o Options) (*Trainer, error) {
@@ -85,6 +80,7 @@ func New(ctx context.Context, exp *Loaded, o Options) (*Trainer, error) {
 	}
 	t := &Trainer{exp: exp, progress: record.Silent{}}
 	if err := t.open(ctx, o); err != nil {
+		t.discard()
 		t.Close()
 		return nil, err
 	}
@@ -94,6 +90,11 @@ func New(ctx context.Context, exp *Loaded, o Options) (*Trainer, error) {
 // open fills in a trainer. What it has opened when it fails is closed by its caller.
 func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 	exp := t.exp
+	if o.Resume {
+		if t.dir, err = findRun(o.Dir, exp.Name); err != nil {
+			return err
+		}
+	}
 	if t.config, err = config.Resolved(&exp.Experiment); err != nil {
 		return err
 	}
@@ -157,7 +158,7 @@ func (t *Trainer) buildModels() error {
 	t.job, t.net, t.params = job, net, params
 	t.model = job.Model(t.net)
 	t.avg, t.avgMod = t.net, t.model
-	if t.exp.Init != "" {
+	if t.exp.Init != "" && !t.dir.hasCheckpoint() {
 		if err := loadInitial(t.exp.Init, t.net, t.params); err != nil {
 			return t.exp.at("init", err)
 		}
@@ -204,108 +205,6 @@ func (t *Trainer) buildOptimizer() (err error) {
 	return t.exp.at("optim.schedule", err)
 }
 
-// openDir creates the run's folder, or goes on with an old one.
-func (t *Trainer) openDir(o Options) (err error) {
-	t.dir = RunDir(o.Dir)
-	switch {
-	case o.Resume && o.Dir == "":
-		t.dir, err = newestRunDir(runsRoot, t.exp.Name)
-	case !o.Resume && o.Dir == "":
-		t.dir, err = freshRunDir(runsRoot, t.exp.Name)
-	case o.Resume && !IsRun(o.Dir):
-		return fmt.Errorf("%s holds no run to resume (no config.yaml)", o.Dir)
-	}
-	if err != nil {
-		return err
-	}
-	if !o.Resume {
-		if err = t.dir.create(); err != nil {
-			return err
-		}
-	}
-	if t.lock, err = record.LockDir(string(t.dir)); err != nil {
-		return err
-	}
-	last := int64(-1)
-	if o.Resume {
-		if err = atomicfile.Sweep(t.dir.Checkpoints()); err != nil {
-			return err
-		}
-		if err = t.restore(o.Warn); err != nil {
-			return err
-		}
-		last = t.step
-	}
-	if err = atomicfile.WriteBytes(t.dir.Config(), t.config); err != nil {
-		return err
-	}
-	if t.metrics, err = record.OpenMetrics(t.dir.Metrics(), last); err != nil {
-		return err
-	}
-	t.events, err = record.NewEvents(t.dir.Events(), last)
-	return err
-}
-
-// groups is everything that a checkpoint holds.
-func (t *Trainer) groups() []group {
-	g := []group{{modelPrefix, t.params}, {optimPrefix, t.opt.State()}}
-	if t.ema != nil {
-		g = append(g, group{emaPrefix, t.ema.State()})
-	}
-	return g
-}
-
-// restore takes up the newest checkpoint. Without any, the run starts again from
-// its first step, which is where it was.
-func (t *Trainer) restore(warn func(string, ...any)) error {
-	c, err := newestCheckpoint(t.dir.Checkpoints(), warn)
-	if err != nil {
-		return err
-	}
-	if c == nil {
-		warn("%s has no checkpoint yet: starting from step 0", t.dir)
-		return nil
-	}
-	defer c.Close()
-	if c.state.Step > t.exp.Steps {
-		return t.exp.places.Errorf("steps", "is %d, but the checkpoint %s is at step %d already", t.exp.Steps, c.path, c.state.Step)
-	}
-	if err := c.load(t.groups()...); err != nil {
-		return err
-	}
-	t.step, t.skipped = c.state.Step, c.state.Skipped
-	t.inARow = c.state.InARow
-	t.window = window{loss: float64(c.state.WindowLoss), norm: float64(c.state.WindowNorm), steps: c.state.WindowSteps}
-	t.opt.SetSteps(c.state.OptimSteps)
-	if t.ema != nil {
-		t.ema.SetSteps(c.state.EMASteps)
-	}
-	return nil
-}
-
-// Save writes a checkpoint of the present step.
-func (t *Trainer) Save() error {
-	// No record up to the checkpoint's step may be lost once it is there.
-	if err := t.metrics.Sync(); err != nil {
-		return err
-	}
-	st := checkpointState{Step: t.step, Shape: t.data.Train.Shape(), Classes: t.classes(), Skipped: t.skipped, InARow: t.inARow, OptimSteps: t.opt.Steps(),
-		WindowLoss: float64Bits(t.window.loss), WindowNorm: float64Bits(t.window.norm), WindowSteps: t.window.steps}
-	if t.ema != nil {
-		st.EMASteps = t.ema.Steps()
-	}
-	path := t.CheckpointPath()
-	if err := saveCheckpoint(path, st, t.config, t.groups()...); err != nil {
-		return err
-	}
-	return pruneCheckpoints(t.dir.Checkpoints(), t.exp.Checkpoint.Keep)
-}
-
-// CheckpointPath is where the checkpoint of the present step is, or would be.
-func (t *Trainer) CheckpointPath() string {
-	return t.dir.Checkpoints() + string(os.PathSeparator) + checkpointName(t.step)
-}
-
 // Dir is the run's folder, Step the steps done, Params the number of weights.
 func (t *Trainer) Dir() RunDir    { return t.dir }
 func (t *Trainer) Step() int64    { return t.step }
@@ -343,15 +242,20 @@ func (t *Trainer) Close() error {
 }
 
 // Run trains to the last step. When ctx is cancelled it writes a checkpoint and
-// returns ctx's error.
+// returns ctx's error. A run that has all its steps is left as it is.
 func (t *Trainer) Run(ctx context.Context) error {
+	if t.Finished() {
+		return nil
+	}
 	t.window.from = time.Now()
+	if t.pictureMissing() { // it was being drawn when the run was stopped
+		if err := t.picture(ctx); err != nil {
+			return err
+		}
+	}
 	for t.step < t.exp.Steps {
 		if ctx.Err() != nil {
-			if err := t.Save(); err != nil {
-				return errors.Join(ctx.Err(), err)
-			}
-			return ctx.Err()
+			return t.leave(ctx)
 		}
 		if err := t.Train(); err != nil {
 			return err
@@ -362,18 +266,30 @@ func (t *Trainer) Run(ctx context.Context) error {
 				return err
 			}
 		}
-		if every := t.exp.Sample.Every; every > 0 && (t.step%every == 0 || last) {
-			if err := t.picture(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		if t.pictureDue() {
+			if err := t.picture(ctx); errors.Is(err, context.Canceled) {
+				return t.leave(ctx)
+			} else if err != nil {
 				return err
 			}
 		}
-		if t.step%t.exp.Checkpoint.Every == 0 || last {
+		// While gradients are not finite the weights stand still: a checkpoint of
+		// them would only push out one from before the trouble.
+		if last || t.step%t.exp.Checkpoint.Every == 0 && t.inARow == 0 {
 			if err := t.Save(); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// leave writes a checkpoint because ctx is cancelled.
+func (t *Trainer) leave(ctx context.Context) error {
+	if err := t.Save(); err != nil {
+		return err
+	}
+	return ctx.Err()
 }
 
 // Train makes one step: draw, loss, gradient, clipping, update, average.
@@ -410,36 +326,6 @@ func (t *Trainer) Train() error {
 		return t.diagnose(value, norm, grads)
 	}
 	return nil
-}
-
-func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
-
-// diagnose says where numbers went wrong first.
-func (t *Trainer) diagnose(loss, norm float64, grads []*tensor.Tensor) error {
-	for _, p := range t.params {
-		for _, v := range p.Float32s() {
-			if !finite(float64(v)) {
-				return fmt.Errorf("training stopped at step %d: weight %s is not finite any more; start again from an earlier checkpoint with a lower optim.lr (%g)", t.step, p.Name, t.exp.Optim.LR)
-			}
-		}
-	}
-	where := "the loss"
-	for i, g := range grads {
-		if g == nil {
-			continue
-		}
-		for _, v := range g.Float32s() {
-			if !finite(float64(v)) {
-				where = "the gradient of " + t.params[i].Name
-				break
-			}
-		}
-		if where != "the loss" {
-			break
-		}
-	}
-	return fmt.Errorf("training stopped at step %d: loss (%g) or gradient norm (%g) was not finite for %d steps in a row, first in %s; the weights are still good: lower optim.lr (%g) or look at the data",
-		t.step, loss, norm, t.inARow, where, t.exp.Optim.LR)
 }
 
 // log writes a record of the steps since the last one.

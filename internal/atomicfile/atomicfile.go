@@ -213,7 +213,14 @@ func describe(path string, err error) error {
 
 // Sweep removes the temporary files that killed processes left in dir. Call it
 // only for a folder in which no other process writes. A missing folder is no error.
-func Sweep(dir string) error {
+func Sweep(dir string) error { return sweep(dir, ".") }
+
+// SweepOf is Sweep for the file at path alone: others may write other files in its folder.
+func SweepOf(path string) error {
+	return sweep(filepath.Dir(path), "."+filepath.Base(path)+tempMark)
+}
+
+func sweep(dir, prefix string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -222,7 +229,7 @@ func Sweep(dir string) error {
 		return err
 	}
 	for _, e := range entries {
-		if n := e.Name(); strings.HasPrefix(n, ".") && strings.Contains(n, tempMark) && e.Type().IsRegular() {
+		if n := e.Name(); strings.HasPrefix(n, prefix) && strings.Contains(n, tempMark) && e.Type().IsRegular() {
 			if err := os.Remove(filepath.Join(dir, n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}

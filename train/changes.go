@@ -1,0 +1,60 @@
+package train
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// unimportant settings do not change the weights that come out.
+var unimportant = []string{"name", "sample", "checkpoint", "device", "max_skips", "init", "steps"}
+
+// changedSettings lists the settings of a resolved config that differ from the
+// old ones and decide what weights come out, as key=new (was old).
+func changedSettings(old, now []byte) []string {
+	was, is := flatten(old), flatten(now)
+	var changed []string
+	for _, k := range slices.Sorted(maps.Keys(is)) {
+		top, _, _ := strings.Cut(k, ".")
+		if slices.Contains(unimportant, top) || was[k] == is[k] {
+			continue
+		}
+		if v, ok := was[k]; ok {
+			changed = append(changed, fmt.Sprintf("%s=%s (was %s)", k, is[k], v))
+		} else {
+			changed = append(changed, fmt.Sprintf("%s=%s (was not set)", k, is[k]))
+		}
+	}
+	if a, b := was["steps"], is["steps"]; a != b {
+		changed = append(changed, fmt.Sprintf("steps=%s (was %s): the learning rate follows the schedule of %s steps from here on", b, a, b))
+	}
+	return changed
+}
+
+// flatten gives the scalars of a YAML document by their key paths.
+func flatten(text []byte) map[string]string {
+	out := make(map[string]string)
+	var doc yaml.Node
+	if yaml.Unmarshal(text, &doc) == nil && len(doc.Content) == 1 {
+		flattenNode(doc.Content[0], "", out)
+	}
+	return out
+}
+
+func flattenNode(n *yaml.Node, key string, out map[string]string) {
+	if n.Kind == yaml.ScalarNode {
+		out[key] = n.Value
+		return
+	}
+	for i, c := range n.Content {
+		switch {
+		case n.Kind != yaml.MappingNode:
+			flattenNode(c, fmt.Sprintf("%s[%d]", key, i), out)
+		case i%2 == 1:
+			flattenNode(c, strings.TrimPrefix(key+"."+n.Content[i-1].Value, "."), out)
+		}
+	}
+}

@@ -1,0 +1,160 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/langevin-go/langevin/internal/atomicfile"
+	"github.com/langevin-go/langevin/train/record"
+)
+
+// openDir creates the run's folder, or goes on with an old one.
+func (t *Trainer) openDir(o Options) error {
+	if o.Resume {
+		return t.resume(o)
+	}
+	made, err := newRunDir(o.Dir, t.exp.Name)
+	if err != nil {
+		return err
+	}
+	t.dir, t.made = made.dir, made
+	if t.lock, err = record.LockDir(string(t.dir)); err != nil {
+		if locked := new(record.LockedError); errors.As(err, &locked) {
+			t.made = nil // it is theirs by now
+		}
+		return err
+	}
+	if IsRun(string(t.dir)) { // of a process that was quicker
+		t.made = nil
+		return errHoldsRun(t.dir)
+	}
+	if err := atomicfile.WriteBytes(t.dir.Config(), t.config); err != nil {
+		return err
+	}
+	return t.openRecords(-1)
+}
+
+// resume goes on with the run in a folder.
+func (t *Trainer) resume(o Options) (err error) {
+	if t.lock, err = record.LockDir(string(t.dir)); err != nil {
+		return err
+	}
+	if err := t.dir.tidy(); err != nil {
+		return err
+	}
+	if err := t.restore(o.Warn); err != nil {
+		return err
+	}
+	if err := t.noteChanges(o.Warn); err != nil {
+		return err
+	}
+	if t.Finished() {
+		return nil
+	}
+	if err := atomicfile.WriteBytes(t.dir.Config(), t.config); err != nil {
+		return err
+	}
+	return t.openRecords(t.step)
+}
+
+// openRecords opens the records for the steps after the given one.
+func (t *Trainer) openRecords(step int64) (err error) {
+	if t.metrics, err = record.OpenMetrics(t.dir.Metrics(), step); err != nil {
+		return err
+	}
+	t.events, err = record.NewEvents(t.dir.Events(), step)
+	return err
+}
+
+// Finished reports whether the run has all its steps and pictures.
+func (t *Trainer) Finished() bool { return t.step == t.exp.Steps && !t.pictureMissing() }
+
+// pictureDue reports whether a picture belongs to the present step.
+func (t *Trainer) pictureDue() bool {
+	every := t.exp.Sample.Every
+	return t.step > 0 && every > 0 && (t.step%every == 0 || t.step == t.exp.Steps)
+}
+
+// pictureMissing reports whether the present step's picture is due and not there.
+func (t *Trainer) pictureMissing() bool {
+	if !t.pictureDue() {
+		return false
+	}
+	name := t.pictureName()
+	_, err := os.Stat(name)
+	return name != "" && errors.Is(err, fs.ErrNotExist)
+}
+
+// groups is everything that a checkpoint holds.
+func (t *Trainer) groups() []group {
+	g := []group{{modelPrefix, t.params}, {optimPrefix, t.opt.State()}}
+	if t.ema != nil {
+		g = append(g, group{emaPrefix, t.ema.State()})
+	}
+	return g
+}
+
+// restore takes up the newest checkpoint. Without any, the run starts again from
+// its first step, which is where it was.
+func (t *Trainer) restore(warn func(string, ...any)) error {
+	c, err := newestCheckpoint(t.dir.Checkpoints(), warn)
+	if err != nil {
+		return err
+	}
+	if c == nil {
+		warn("%s has no checkpoint yet: starting from step 0", t.dir)
+		return nil
+	}
+	defer c.Close()
+	if c.state.Step > t.exp.Steps {
+		return t.exp.places.Errorf("steps", "is %d, but the checkpoint %s is at step %d already", t.exp.Steps, c.path, c.state.Step)
+	}
+	if err := c.load(t.groups()...); err != nil {
+		return fmt.Errorf("cannot go on with these settings: %w", err)
+	}
+	t.step, t.skipped = c.state.Step, c.state.Skipped
+	t.inARow = c.state.InARow
+	t.window = window{loss: float64(c.state.WindowLoss), norm: float64(c.state.WindowNorm), steps: c.state.WindowSteps}
+	t.opt.SetSteps(c.state.OptimSteps)
+	if t.ema != nil {
+		t.ema.SetSteps(c.state.EMASteps)
+	}
+	return nil
+}
+
+// noteChanges warns of settings other than those that the run has had so far.
+func (t *Trainer) noteChanges(warn func(string, ...any)) error {
+	old, err := os.ReadFile(t.dir.Config())
+	if err != nil {
+		return noRead(t.dir.Config(), err, "the config of the run")
+	}
+	for _, c := range changedSettings(old, t.config) {
+		warn("going on from step %d with %s", t.step, c)
+	}
+	return nil
+}
+
+// Save writes a checkpoint of the present step.
+func (t *Trainer) Save() error {
+	// No record up to the checkpoint's step may be lost once it is there.
+	if err := t.metrics.Sync(); err != nil {
+		return err
+	}
+	st := checkpointState{Step: t.step, Shape: t.data.Train.Shape(), Classes: t.classes(), Skipped: t.skipped, InARow: t.inARow, OptimSteps: t.opt.Steps(),
+		WindowLoss: float64Bits(t.window.loss), WindowNorm: float64Bits(t.window.norm), WindowSteps: t.window.steps}
+	if t.ema != nil {
+		st.EMASteps = t.ema.Steps()
+	}
+	path := t.CheckpointPath()
+	if err := saveCheckpoint(path, st, t.config, t.groups()...); err != nil {
+		return err
+	}
+	return pruneCheckpoints(t.dir.Checkpoints(), t.exp.Checkpoint.Keep)
+}
+
+// CheckpointPath is where the checkpoint of the present step is, or would be.
+func (t *Trainer) CheckpointPath() string {
+	return t.dir.Checkpoints() + string(os.PathSeparator) + checkpointName(t.step)
+}
