@@ -83,13 +83,18 @@ func (d *Draw) Cond(s *tensor.Scope) Cond {
 	return c
 }
 
-// HostNoise makes Noise on the host, with the values that Eps would draw, in
-// storage of d's own, so that a coupling may rearrange it.
+// HostNoise brings Noise to the host, in storage of d's own, so that a coupling
+// may rearrange it: the values that are there, such as samples of another
+// distribution than the normal one, or those that Eps would draw.
 func (d *Draw) HostNoise() []float32 {
 	size := len(d.X) / max(d.N, 1)
 	d.noise = resize(d.noise, len(d.X))
-	for i := range d.N {
-		rng.Normal(d.noise[i*size:(i+1)*size], d.NoiseKey, uint64(i))
+	if d.Noise != nil {
+		copy(d.noise, d.Noise)
+	} else {
+		for i := range d.N {
+			rng.Normal(d.noise[i*size:(i+1)*size], d.NoiseKey, uint64(i))
+		}
 	}
 	d.Noise = d.noise
 	return d.noise

@@ -1,0 +1,32 @@
+package bench
+
+// Result is one measurement: a line of JSON.
+type Result struct {
+	Side     string `json:"side"` // "langevin"
+	Workload string `json:"workload"`
+	Mode     string `json:"mode"` // arithmetic: "fp32"
+	Threads  int    `json:"threads"`
+
+	Timing
+
+	Batch  int `json:"batch,omitempty"`
+	Params int `json:"params,omitempty"` // elements of all weights
+
+	Shape      []int   `json:"shape,omitempty"` // M, N, K of a matrix product (M,K)·(K,N)
+	GFLOPS     float64 `json:"gflops,omitempty"`
+	BestGFLOPS float64 `json:"best_gflops,omitempty"`
+
+	Net      string `json:"net,omitempty"`   // what is sampled from
+	Steps    int    `json:"steps,omitempty"` // of the sampler
+	Coupling string `json:"coupling,omitempty"`
+
+	// PeakMiB is the highest resident memory from the first step on minus that
+	// before it; MaxRSSMiB is the process's highest.
+	PeakMiB   float64 `json:"peak_mib"`
+	MaxRSSMiB float64 `json:"max_rss_mib"`
+}
+
+const (
+	side = "langevin"
+	mode = "fp32"
+)

@@ -1,0 +1,132 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/langevin-go/langevin/train/record"
+)
+
+// Options say what to measure and where results go.
+type Options struct {
+	// Args are names of standard workloads, none for all; or a YAML file and
+	// key=value overrides of it.
+	Args []string
+	// JSON prints a line of JSON a result instead of a table.
+	JSON   bool
+	Stdout io.Writer
+	// Stderr shows progress and is what child processes write to.
+	Stderr *os.File
+	// Child is the command line that measures the one workload appended to it and
+	// prints JSON.
+	Child []string
+}
+
+// Run measures. Each of several workloads runs in a process of its own, because
+// memory figures are a process's and because one workload's heap would be the next one's.
+func Run(ctx context.Context, o Options) error {
+	out := (&table{w: o.Stdout}).add
+	if o.JSON {
+		encoder := json.NewEncoder(o.Stdout)
+		out = func(r Result) error { return encoder.Encode(r) }
+	}
+	jobs, err := plan(o.Args)
+	if err != nil {
+		return err
+	}
+	if len(jobs) == 1 {
+		env := &Env{Progress: func(label string, total int64) record.Progress {
+			return record.NewProgress(o.Stderr, label, 0, total)
+		}}
+		return jobs[0].Measure(ctx, env, out)
+	}
+	for _, j := range jobs {
+		if err := measureInChild(ctx, o, j.Name(), out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// plan reads the arguments; all mistakes in them show before anything is measured.
+func plan(args []string) ([]Workload, error) {
+	if len(args) == 0 {
+		return Standard(), nil
+	}
+	if isFile(args[0]) {
+		for _, a := range args[1:] {
+			if !strings.Contains(a, "=") {
+				return nil, fmt.Errorf("%s: behind a file, want key=value settings of it; other files and workloads are measured one command each", a)
+			}
+		}
+		w, err := File(args[0], args[1:])
+		if err != nil {
+			return nil, err
+		}
+		return []Workload{w}, nil
+	}
+	var jobs []Workload
+	for _, a := range args {
+		w, err := Find(a)
+		if err != nil {
+			return nil, err
+		}
+		jobs = append(jobs, w)
+	}
+	return jobs, nil
+}
+
+// isFile reports whether an argument is meant as a file: workloads have neither
+// an ending nor a folder.
+func isFile(arg string) bool {
+	return filepath.Ext(arg) != "" || strings.ContainsAny(arg, `/\`)
+}
+
+// patience is how long a child process may take to leave after an interrupt.
+const patience = 10 * time.Second
+
+// measureInChild has a process of its own measure a workload, and passes its results on.
+func measureInChild(ctx context.Context, o Options, name string, emit func(Result) error) error {
+	c := exec.CommandContext(ctx, o.Child[0], append(o.Child[1:len(o.Child):len(o.Child)], name)...)
+	c.Stderr = o.Stderr
+	c.WaitDelay = patience
+	c.Cancel = func() error {
+		if err := c.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			return c.Process.Kill() // there are systems without interrupts
+		}
+		return nil
+	}
+	lines, err := c.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := c.Start(); err != nil {
+		return fmt.Errorf("cannot measure %s in a process of its own: %w", name, err)
+	}
+	var failed error
+	for s := bufio.NewScanner(lines); s.Scan(); {
+		var r Result
+		if err := json.Unmarshal(s.Bytes(), &r); err != nil && failed == nil {
+			failed = fmt.Errorf("the process that measures %s wrote %q: %w", name, s.Text(), err)
+		} else if failed == nil {
+			failed = emit(r)
+		}
+	}
+	err = c.Wait()
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		return fmt.Errorf("the process that measures %s failed: %w", name, err)
+	}
+	return failed
+}
