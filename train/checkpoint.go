@@ -30,6 +30,7 @@ const (
 
 	stateKey  = "langevin.state"
 	configKey = "langevin.config"
+	sumKey    = "langevin.crc32c" // of the two texts above
 
 	checkpointFormat = 1
 )
@@ -90,7 +91,14 @@ func saveCheckpoint(path string, st checkpointState, config []byte, groups ...gr
 	if err != nil {
 		return err
 	}
-	return safetensors.WriteFile(path, entries, map[string]string{stateKey: string(blob), configKey: string(config), "format": "pt"})
+	meta := map[string]string{stateKey: string(blob), configKey: string(config), "format": "pt"}
+	meta[sumKey] = textChecksum(meta)
+	return safetensors.WriteFile(path, entries, meta)
+}
+
+// textChecksum is that of the metadata; each array has its own in the state.
+func textChecksum(meta map[string]string) string {
+	return fmt.Sprintf("%08x", crc32.Checksum([]byte(meta[stateKey]+"\n"+meta[configKey]), castagnoli))
 }
 
 func checksum(values []float32) string {
@@ -129,22 +137,46 @@ func openCheckpoint(path string) (*checkpoint, error) {
 		f.Close()
 		return nil, fmt.Errorf("%s: not a checkpoint of a run: its metadata has no %q", path, stateKey)
 	}
+	if want, got := meta[sumKey], textChecksum(meta); want != got {
+		f.Close()
+		return nil, fmt.Errorf("%s: the checkpoint's metadata is damaged: checksum %s, stored %q", path, got, want)
+	}
 	if err := json.Unmarshal([]byte(blob), &c.state); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: metadata %q: %w", path, stateKey, err)
 	}
-	if c.state.Format != checkpointFormat {
+	if err := c.state.check(); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("%s: checkpoint format %d; this version reads %d", path, c.state.Format, checkpointFormat)
+		return nil, fmt.Errorf("%s: metadata %q: %w", path, stateKey, err)
 	}
 	return c, nil
+}
+
+// check refuses what cannot be: a checkpoint may come from anywhere.
+func (s *checkpointState) check() error {
+	if s.Format != checkpointFormat {
+		return fmt.Errorf("format %d; this version reads %d", s.Format, checkpointFormat)
+	}
+	if s.Step < 0 || s.Classes < 0 || len(s.Shape) == 0 || len(s.Shape) > 4 {
+		return fmt.Errorf("step %d, %d classes or sample shape %v is impossible", s.Step, s.Classes, s.Shape)
+	}
+	for _, d := range s.Shape {
+		if d < 1 || d > 1<<20 {
+			return fmt.Errorf("sample shape %v is impossible", s.Shape)
+		}
+	}
+	return nil
 }
 
 func (c *checkpoint) Close() error { return c.file.Close() }
 
 // verify reads every array and compares checksums.
 func (c *checkpoint) verify() error {
-	for _, name := range c.file.Names() {
+	names := c.file.Names()
+	if len(names) != len(c.state.CRC32C) {
+		return fmt.Errorf("%s: the file has %d tensors, the checkpoint had %d", c.path, len(names), len(c.state.CRC32C))
+	}
+	for _, name := range names {
 		if _, err := c.values(name); err != nil {
 			return err
 		}
@@ -240,27 +272,47 @@ func listCheckpoints(dir string) ([]string, error) {
 
 // newestCheckpoint opens the newest checkpoint in dir that is whole; warn is
 // told of damaged ones. It gives nil when there is none.
-func newestCheckpoint(dir string, warn func(format string, args ...any)) (*checkpoint, error) {
+func newestCheckpoint(dir string, warn func(format string, args ...any)) (c *checkpoint, err error) {
+	for range 3 { // a run that goes on may remove a checkpoint between looking and opening
+		if c, err = firstWhole(dir, warn); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return c, err
+}
+
+func firstWhole(dir string, warn func(format string, args ...any)) (*checkpoint, error) {
 	paths, err := listCheckpoints(dir)
 	if err != nil {
 		return nil, err
 	}
-	var last error
-	for _, p := range paths {
-		c, err := openCheckpoint(p)
+	for i, p := range paths {
+		c, err := openWhole(p)
 		if err == nil {
-			if err = c.verify(); err == nil {
-				return c, nil
-			}
-			c.Close()
+			return c, nil
 		}
-		last = err
-		warn("%v; going back to the checkpoint before", err)
-	}
-	if last != nil {
-		return nil, fmt.Errorf("no checkpoint in %s can be used; the oldest: %w", dir, last)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if i == len(paths)-1 {
+			return nil, fmt.Errorf("none of the %d checkpoints in %s can be used, the oldest of them because %w", len(paths), dir, err)
+		}
+		warn("%v; going back to the checkpoint before it, %s", err, filepath.Base(paths[i+1]))
 	}
 	return nil, nil
+}
+
+// openWhole opens a checkpoint all of which is as it was written.
+func openWhole(path string) (*checkpoint, error) {
+	c, err := openCheckpoint(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.verify(); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
 }
 
 // pruneCheckpoints removes all but the newest keep checkpoints; 0 keeps all.

@@ -13,7 +13,7 @@ import (
 // openDir creates the run's folder, or goes on with an old one.
 func (t *Trainer) openDir(o Options) error {
 	if o.Resume {
-		return t.resume(o)
+		return t.resume()
 	}
 	made, err := newRunDir(o.Dir, t.exp.Name)
 	if err != nil {
@@ -37,17 +37,17 @@ func (t *Trainer) openDir(o Options) error {
 }
 
 // resume goes on with the run in a folder.
-func (t *Trainer) resume(o Options) (err error) {
+func (t *Trainer) resume() (err error) {
 	if t.lock, err = record.LockDir(string(t.dir)); err != nil {
 		return err
 	}
 	if err := t.dir.tidy(); err != nil {
 		return err
 	}
-	if err := t.restore(o.Warn); err != nil {
+	if err := t.restore(); err != nil {
 		return err
 	}
-	if err := t.noteChanges(o.Warn); err != nil {
+	if err := t.noteChanges(); err != nil {
 		return err
 	}
 	if t.Finished() {
@@ -98,13 +98,13 @@ func (t *Trainer) groups() []group {
 
 // restore takes up the newest checkpoint. Without any, the run starts again from
 // its first step, which is where it was.
-func (t *Trainer) restore(warn func(string, ...any)) error {
-	c, err := newestCheckpoint(t.dir.Checkpoints(), warn)
+func (t *Trainer) restore() error {
+	c, err := newestCheckpoint(t.dir.Checkpoints(), t.warn)
 	if err != nil {
 		return err
 	}
 	if c == nil {
-		warn("%s has no checkpoint yet: starting from step 0", t.dir)
+		t.warn("%s has no checkpoint yet: starting from step 0", t.dir)
 		return nil
 	}
 	defer c.Close()
@@ -125,13 +125,13 @@ func (t *Trainer) restore(warn func(string, ...any)) error {
 }
 
 // noteChanges warns of settings other than those that the run has had so far.
-func (t *Trainer) noteChanges(warn func(string, ...any)) error {
+func (t *Trainer) noteChanges() error {
 	old, err := os.ReadFile(t.dir.Config())
 	if err != nil {
 		return noRead(t.dir.Config(), err, "the config of the run")
 	}
 	for _, c := range changedSettings(old, t.config) {
-		warn("going on from step %d with %s", t.step, c)
+		t.warn("going on from step %d with %s", t.step, c)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package train
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/nn"
@@ -44,16 +43,13 @@ func (t *Trained) network() diffusion.Network {
 func Open(path string, warn func(format string, args ...any)) (*Trained, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, noRead(path, err, wantModel)
 	}
 	switch {
 	case IsRun(path):
-		c, err := newestCheckpoint(RunDir(path).Checkpoints(), warn)
+		c, err := newestOf(path, warn)
 		if err != nil {
 			return nil, err
-		}
-		if c == nil {
-			return nil, fmt.Errorf("%s has no checkpoint yet", path)
 		}
 		return openTrained(path, c)
 	case info.IsDir():
@@ -64,6 +60,18 @@ func Open(path string, warn func(format string, args ...any)) (*Trained, error) 
 		return nil, err
 	}
 	return openTrained(path, c)
+}
+
+// wantModel is what can be opened.
+const wantModel = "a run's folder, a checkpoint (.safetensors), or a folder that diffusers has written"
+
+// newestOf opens the newest whole checkpoint of a run.
+func newestOf(run string, warn func(format string, args ...any)) (*checkpoint, error) {
+	c, err := newestCheckpoint(RunDir(run).Checkpoints(), warn)
+	if err == nil && c == nil {
+		err = fmt.Errorf("%s has no checkpoint yet: the first is written after checkpoint.every steps, or on Ctrl-C", run)
+	}
+	return c, err
 }
 
 // openTrained builds the model of a checkpoint and closes the file.
@@ -77,9 +85,6 @@ func openTrained(path string, c *checkpoint) (*Trained, error) {
 	exp.places = places
 	t := &Trained{Path: path, File: c.path, Step: c.state.Step, Exp: exp}
 	t.Shape, t.Classes, t.How = c.state.Shape, c.state.Classes, exp.Sample
-	if len(t.Shape) == 0 {
-		return nil, fmt.Errorf("%s: the checkpoint does not say what shape samples have", c.path)
-	}
 	if t.Device, err = exp.device(); err != nil {
 		return nil, err
 	}
@@ -100,18 +105,15 @@ func openTrained(path string, c *checkpoint) (*Trained, error) {
 }
 
 // loadInitial sets a network's weights from a run, a checkpoint or a diffusers folder.
-func loadInitial(path string, net Network, params []*tensor.Param) error {
+func loadInitial(path string, net Network, params []*tensor.Param, warn func(format string, args ...any)) error {
 	info, err := os.Stat(path)
 	if err != nil {
-		return err
+		return noRead(path, err, wantModel)
 	}
 	var c *checkpoint
 	switch {
 	case IsRun(path):
-		c, err = newestCheckpoint(RunDir(path).Checkpoints(), func(string, ...any) {})
-		if err == nil && c == nil {
-			err = fmt.Errorf("%s has no checkpoint yet", path)
-		}
+		c, err = newestOf(path, warn)
 	case info.IsDir():
 		return loadDiffusersInto(path, net)
 	default:
@@ -129,15 +131,4 @@ func loadInitial(path string, net Network, params []*tensor.Param) error {
 		}
 	}
 	return c.load(group{prefix, params})
-}
-
-// errNotModel says that a folder holds nothing that Open knows.
-func errNotModel(dir string) error {
-	return fmt.Errorf("%s is neither a run (no config.yaml) nor a diffusers folder (no model_index.json or config.json)", dir)
-}
-
-// hasFile reports whether dir has a file of that name.
-func hasFile(dir, name string) bool {
-	info, err := os.Stat(filepath.Join(dir, name))
-	return err == nil && !info.IsDir()
 }

@@ -53,6 +53,7 @@ type Trainer struct {
 	metrics  *record.Metrics
 	events   *record.Events
 	progress record.Progress
+	warn     func(format string, args ...any)
 	window   window
 }
 
@@ -75,10 +76,10 @@ type Options struct {
 // New builds everything that the experiment names and, unless it resumes,
 // creates the run's folder. Mistakes in the experiment show before anything is written.
 func New(ctx context.Context, exp *Loaded, o Options) (*Trainer, error) {
-	if o.Warn == nil {
-		o.Warn = func(string, ...any) {}
+	t := &Trainer{exp: exp, progress: record.Silent{}, warn: o.Warn}
+	if t.warn == nil {
+		t.warn = func(string, ...any) {}
 	}
-	t := &Trainer{exp: exp, progress: record.Silent{}}
 	if err := t.open(ctx, o); err != nil {
 		t.discard()
 		t.Close()
@@ -159,7 +160,7 @@ func (t *Trainer) buildModels() error {
 	t.model = job.Model(t.net)
 	t.avg, t.avgMod = t.net, t.model
 	if t.exp.Init != "" && !t.dir.hasCheckpoint() {
-		if err := loadInitial(t.exp.Init, t.net, t.params); err != nil {
+		if err := loadInitial(t.exp.Init, t.net, t.params, t.warn); err != nil {
 			return t.exp.at("init", err)
 		}
 	}
