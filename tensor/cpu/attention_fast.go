@@ -39,7 +39,11 @@ type attentionWorker struct {
 	edge                []float32
 	kt, vt, k, v, q, do []float32
 	p, dp               []float32 // probabilities, and gradients, of a block
-	top, sum            []float32 // a row's greatest score so far and its Σ exp; backward, sum is do·o
+	// Forward, a row's greatest score so far, its Σ exp, and the factor that
+	// the latest block brought to what was before it.
+	top, sum, factor []float32
+	lse, mean        []float32 // backward, a row's log-sum-exp and do·o
+	next             []fetch   // the columns of lines that the next chunk needs
 }
 
 var attentionTasks = sync.Pool{New: func() any { return new(attentionTask) }}
@@ -89,6 +93,7 @@ func (t *attentionTask) run(worker, chunk int) {
 	w := &t.workers[worker]
 	head := chunk / t.parts.parts
 	n, h := head/t.heads, head%t.heads
+	t.expect(w, chunk, len(t.workers))
 	if t.do != nil {
 		t.backward(w, n, h)
 		return
@@ -97,21 +102,61 @@ func (t *attentionTask) run(worker, chunk int) {
 	t.forward(w, n, h, start, rows)
 }
 
+// expect lists the operands of the chunk that this worker, if all keep pace,
+// will run next.
+func (t *attentionTask) expect(w *attentionWorker, chunk, workers int) {
+	w.next = w.next[:0]
+	head := (chunk + workers) / t.parts.parts
+	n, h := head/t.heads, head%t.heads
+	if n >= t.q.Shape[0] {
+		return
+	}
+	for _, v := range [...]*backend.View{t.k, t.v, t.q, t.do, t.o} {
+		if v == nil || v == t.o && t.do == nil || v.Stride[3] != 1 {
+			continue
+		}
+		x, at := headBlock(v, n, h, 0)
+		for c := 0; c < t.d; c += 16 { // product's calls are d deep
+			w.next = append(w.next, soon(unsafe.Pointer(&x[at+c]), 4*t.d*v.Stride[1], 4*v.Stride[1], (v.Shape[1]+t.d-1)/t.d))
+		}
+	}
+}
+
+// fetchNext has a call fetch a run of those.
+func (w *attentionWorker) fetchNext() {
+	for len(w.next) > 0 {
+		if f := &w.next[len(w.next)-1]; f.left > 0 {
+			w.args.fetchNext(f)
+			return
+		}
+		w.next = w.next[:len(w.next)-1]
+	}
+	w.args.fetchNothing()
+}
+
 // forward computes some rows of a head.
 func (t *attentionTask) forward(w *attentionWorker, n, h, start, rows int) {
 	w.p = grow(w.p, queryBlock*t.width)
-	w.top, w.sum = grow(w.top, rows), grow(w.sum, rows)
+	w.top, w.sum, w.factor = grow(w.top, rows), grow(w.sum, rows), grow(w.factor, rows)
+	for i := range rows {
+		w.top[i], w.sum[i] = float32(math.Inf(-1)), 0
+	}
+	blocks := splitEvenly(rows, queryBlock)
 	for b := range t.keys.parts {
 		s0, keys := t.keys.part(b)
 		w.kt = t.pack(w.kt, t.k, n, h, s0, keys, true)
 		w.v = t.pack(w.v, t.v, n, h, s0, keys, false)
-		for i := 0; i < rows; i += queryBlock {
-			m := min(queryBlock, rows-i)
+		for c := range blocks.parts {
+			i, m := blocks.part(c)
 			t.product(w, w.p, t.width, t.q, n, h, start+i, m, w.kt, keys, t.scale)
-			for j := range m {
-				t.softmax(w, w.p[j*t.width:][:t.width], n, h, start+i, i, j, b, s0, keys)
-			}
+			vectors := t.finishScores(w.p, n, h, start+i, m, s0, keys)
+			t.u.softmaxRows(&w.p[0], 4*t.width, m, vectors, &w.top[i], &w.sum[i], &w.factor[i])
 			o, at := headBlock(t.o, n, h, start+i)
+			if b > 0 {
+				for j := range m {
+					t.scaleRow(o[at+j*t.o.Stride[1]:], w.factor[i+j])
+				}
+			}
 			w.args.rs, w.args.ks = 4*t.width, 4
 			t.multiply(w, o[at:], t.o.Stride[1], &w.p[0], w.v, m, t.d, keys, 1, b > 0)
 			if b == t.keys.parts-1 {
@@ -121,60 +166,58 @@ func (t *attentionTask) forward(w *attentionWorker, n, h, start, rows int) {
 	}
 }
 
-// softmax turns row j of a block of scores into exp(s−top), and brings what
-// earlier blocks of keys left to the new greatest score.
-func (t *attentionTask) softmax(w *attentionWorker, p []float32, n, h, first, i, j, b, s0, keys int) {
-	vectors := t.finishScores(p, n, h, first+j, s0, keys)
-	top := t.u.rowMax(&p[0], vectors)
-	old := float32(math.Inf(-1))
-	if b > 0 {
-		old = w.top[i+j]
-		top = max(top, old)
-	}
-	w.top[i+j] = top
-	if math.IsInf(float64(top), -1) {
-		top = 0 // all −Inf: every exp gives 0 (and a NaN shows)
-	}
-	sum := t.u.rowExp(&p[0], vectors, top)
-	if b > 0 {
-		f := float32(math.Exp(float64(old - top)))
-		sum += f * w.sum[i+j]
-		o, at := headBlock(t.o, n, h, first+j)
-		scaleRow(o[at:][:t.d], f)
-	}
-	w.sum[i+j] = sum
-}
-
-// finishScores adds the mask and fills the row up to whole vectors.
-func (t *attentionTask) finishScores(p []float32, n, h, row, s0, keys int) (vectors int) {
-	if m := t.mask; m != nil {
-		all, at, step := elements[float32](m), rowOffset(m, n, h, row)+s0*m.Stride[3], m.Stride[3]
-		for j := range keys {
-			p[j] += all[at]
-			at += step
-		}
-	}
+// finishScores adds the mask and fills the rows up to whole vectors.
+func (t *attentionTask) finishScores(p []float32, n, h, first, m, s0, keys int) (vectors int) {
 	vectors = (keys + t.u.lanes - 1) / t.u.lanes
-	for j := keys; j < vectors*t.u.lanes; j++ {
-		p[j] = float32(math.Inf(-1))
+	for i := range m {
+		row := p[i*t.width:][:t.width]
+		if mask := t.mask; mask != nil {
+			all, at, step := elements[float32](mask), rowOffset(mask, n, h, first+i)+s0*mask.Stride[3], mask.Stride[3]
+			for j := range keys {
+				row[j] += all[at]
+				at += step
+			}
+		}
+		for j := keys; j < vectors*t.u.lanes; j++ {
+			row[j] = float32(math.Inf(-1))
+		}
 	}
 	return vectors
 }
 
-func scaleRow(x []float32, f float32) {
-	for i := range x {
-		x[i] *= f
+// scaleRow multiplies a row of a head by f.
+func (t *attentionTask) scaleRow(row []float32, f float32) {
+	vectors := t.d / t.u.lanes
+	if vectors > 0 {
+		t.u.rowScale(&row[0], vectors, f)
 	}
+	for i := vectors * t.u.lanes; i < t.d; i++ {
+		row[i] *= f
+	}
+}
+
+// dot is the product of row i of two views' heads.
+func (t *attentionTask) dot(a, b *backend.View, n, h, i int) float32 {
+	x, y := headRow[float32](a, n, i, h), headRow[float32](b, n, i, h)
+	vectors := t.d / t.u.lanes
+	if x.inc != 1 || y.inc != 1 || vectors == 0 {
+		return x.dot(y)
+	}
+	sum := t.u.rowDot(&x.data[x.at], &y.data[y.at], vectors)
+	for j := vectors * t.u.lanes; j < t.d; j++ {
+		sum += x.data[x.at+j] * y.data[y.at+j]
+	}
+	return sum
 }
 
 // normalise divides m finished rows by their sums, and keeps the log-sum-exp.
 func (t *attentionTask) normalise(w *attentionWorker, o []float32, n, h, first, i, m int) {
 	for j := range m {
 		row, sum, lse := o[j*t.o.Stride[1]:][:t.d], w.sum[i+j], float32(math.Inf(-1))
-		if sum == 0 {
+		if sum == 0 { // masked everywhere
 			clear(row)
 		} else {
-			scaleRow(row, 1/sum)
+			t.scaleRow(row, 1/sum)
 			lse = w.top[i+j] + float32(math.Log(float64(sum)))
 		}
 		if t.lse != nil {
@@ -186,9 +229,10 @@ func (t *attentionTask) normalise(w *attentionWorker, o []float32, n, h, first, 
 // backward computes dq, dk and dv of a head.
 func (t *attentionTask) backward(w *attentionWorker, n, h int) {
 	w.p, w.dp = grow(w.p, gradBlock*t.width), grow(w.dp, gradBlock*t.width)
-	w.sum = grow(w.sum, t.t)
+	w.mean, w.lse = grow(w.mean, t.t), grow(w.lse, t.t)
 	for i := range t.t {
-		w.sum[i] = headRow[float32](t.do, n, i, h).dot(headRow[float32](t.o, n, i, h))
+		w.mean[i] = t.dot(t.do, t.o, n, h, i)
+		w.lse[i] = elements[float32](t.lse)[rowOffset(t.lse, n, h, i)]
 	}
 	blocks := splitEvenly(t.t, gradBlock)
 	for b := range t.keys.parts {
@@ -204,9 +248,7 @@ func (t *attentionTask) backward(w *attentionWorker, n, h int) {
 			w.do = t.pack(w.do, t.do, n, h, i, m, false)
 			t.product(w, w.p, t.width, t.q, n, h, i, m, w.kt, keys, t.scale)
 			t.product(w, w.dp, t.width, t.do, n, h, i, m, w.vt, keys, 1)
-			for j := range m {
-				t.softmaxGrad(w, w.p[j*t.width:][:t.width], w.dp[j*t.width:][:t.width], n, h, i+j, s0, keys)
-			}
+			t.softmaxGrad(w, n, h, i, m, s0, keys)
 			w.args.rs, w.args.ks = 4*t.width, 4
 			dq, at := headBlock(t.dq, n, h, i)
 			t.multiply(w, dq[at:], t.dq.Stride[1], &w.dp[0], w.k, m, t.d, keys, 1, b > 0)
@@ -217,17 +259,17 @@ func (t *attentionTask) backward(w *attentionWorker, n, h int) {
 	}
 }
 
-// softmaxGrad turns a row of scores and of gradients of probabilities into
+// softmaxGrad turns m rows of scores and of gradients of probabilities into
 // probabilities and gradients of scores.
-func (t *attentionTask) softmaxGrad(w *attentionWorker, p, dp []float32, n, h, row, s0, keys int) {
-	lse := elements[float32](t.lse)[rowOffset(t.lse, n, h, row)]
-	if math.IsInf(float64(lse), -1) { // masked everywhere
-		clear(p)
-		clear(dp)
-		return
+func (t *attentionTask) softmaxGrad(w *attentionWorker, n, h, first, m, s0, keys int) {
+	vectors := t.finishScores(w.p, n, h, first, m, s0, keys)
+	t.u.softmaxGradRows(&w.p[0], &w.dp[0], 4*t.width, m, vectors, &w.lse[first], &w.mean[first], t.scale)
+	for i := range m {
+		if math.IsInf(float64(w.lse[first+i]), -1) { // masked everywhere
+			clear(w.p[i*t.width:][:t.width])
+			clear(w.dp[i*t.width:][:t.width])
+		}
 	}
-	vectors := t.finishScores(p, n, h, row, s0, keys)
-	t.u.rowGrad(&p[0], &dp[0], vectors, lse, w.sum[row], t.scale)
 }
 
 // headBlock is where position i of a head begins.
@@ -262,7 +304,6 @@ func (t *attentionTask) product(w *attentionWorker, c []float32, cs int, x *back
 // it. The strides of a are set already; b is packed k deep.
 func (t *attentionTask) multiply(w *attentionWorker, c []float32, cs int, a *float32, b []float32, m, n, k int, alpha float32, add bool) {
 	u, g := t.u, &w.args
-	g.fetchNothing()
 	g.segs, g.nsegs, g.k = unsafe.Pointer(noSegment), 1, k
 	g.bs, g.cs, g.alpha, g.beta, g.bias, g.accumulate = 4*u.cols, 4*cs, alpha, 1, nil, 0
 	if add {
@@ -273,6 +314,7 @@ func (t *attentionTask) multiply(w *attentionWorker, c []float32, cs int, a *flo
 		row, rows := tiles.part(i)
 		g.a = unsafe.Add(unsafe.Pointer(a), row*g.rs)
 		for j := 0; j < n; j += u.cols {
+			w.fetchNext()
 			g.b = unsafe.Pointer(&b[j*k])
 			g.c = unsafe.Pointer(&c[row*cs+j])
 			u.run(g, rows, min(u.cols, n-j), w.edge)

@@ -3,10 +3,10 @@ package cpu
 var (
 	micro512 = microKernel{rows: 12, lanes: 16, cols: 32, masked: true, tile: &tiles512,
 		copyPanel: copyPanel512, copyTile: copyTile512, transpose: transpose512,
-		rowMax: rowMax512, rowExp: rowExp512, rowGrad: rowGrad512}
+		softmaxRows: softmaxRows512, softmaxGradRows: softmaxGradRows512, rowDot: rowDot512, rowScale: rowScale512}
 	micro2 = microKernel{rows: 6, lanes: 8, cols: 16, tile: &tiles2,
 		copyFull: copyFull256, transpose: transpose256,
-		rowMax: rowMax256, rowExp: rowExp256, rowGrad: rowGrad256}
+		softmaxRows: softmaxRows256, softmaxGradRows: softmaxGradRows256, rowDot: rowDot256, rowScale: rowScale256}
 )
 
 // micro is the level's family of tile kernels, nil for plain Go.

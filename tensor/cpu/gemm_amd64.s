@@ -4774,187 +4774,268 @@ transpose512block:
 	VZEROUPPER
 	RET
 
-// func rowMax512(row *float32, vectors int) float32
-// Requires: AVX, AVX512F, SSE
-TEXT ·rowMax512(SB), NOSPLIT, $0-20
-	MOVQ         row+0(FP), AX
-	MOVQ         vectors+8(FP), CX
-	MOVL         $0xff800000, DX
-	VMOVD        DX, X0
+// func softmaxRows512(p *float32, stride int, rows int, vectors int, top *float32, sum *float32, factor *float32)
+// Requires: AVX, AVX512F, FMA3
+TEXT ·softmaxRows512(SB), NOSPLIT, $0-56
+	MOVQ         p+0(FP), AX
+	MOVQ         stride+8(FP), CX
+	MOVQ         rows+16(FP), DX
+	MOVQ         vectors+24(FP), BX
+	MOVQ         top+32(FP), SI
+	MOVQ         sum+40(FP), DI
+	MOVQ         factor+48(FP), R8
+	MOVL         $0xc2d00000, R9
+	VMOVD        R9, X0
 	VBROADCASTSS X0, Z0
+	MOVL         $0x42b20000, R9
+	VMOVD        R9, X1
+	VBROADCASTSS X1, Z1
+	MOVL         $0x3fb8aa3b, R9
+	VMOVD        R9, X1
+	VBROADCASTSS X1, Z1
+	MOVL         $0x3f318000, R9
+	VMOVD        R9, X2
+	VBROADCASTSS X2, Z3
+	MOVL         $0xb95e8083, R9
+	VMOVD        R9, X2
+	VBROADCASTSS X2, Z4
+	MOVL         $0x3f800000, R9
+	VMOVD        R9, X2
+	VBROADCASTSS X2, Z5
+	MOVL         $0x39506967, R9
+	VMOVD        R9, X2
+	VBROADCASTSS X2, Z6
+	MOVL         $0x3ab743ce, R9
+	VMOVD        R9, X2
+	VBROADCASTSS X2, Z7
+	MOVL         $0x3c088908, R9
+	VMOVD        R9, X2
+	VBROADCASTSS X2, Z8
+	MOVL         $0x3d2aa9c1, R9
+	VMOVD        R9, X2
+	VBROADCASTSS X2, Z9
+	MOVL         $0x3e2aaaaa, R9
+	VMOVD        R9, X2
+	VBROADCASTSS X2, Z10
+	MOVL         $0x3f000000, R9
+	VMOVD        R9, X2
+	VBROADCASTSS X2, Z11
+	XORQ         R9, R9
 
-rowMax512loop:
-	VMAXPS        (AX), Z0, Z0
-	ADDQ          $0x40, AX
-	DECQ          CX
-	JNZ           rowMax512loop
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VMAXPS        Y1, Y0, Y0
-	VEXTRACTF128  $0x01, Y0, X1
-	VMAXPS        X1, X0, X0
-	VPERMILPS     $0x4e, X0, X1
-	VMAXPS        X1, X0, X0
-	VPERMILPS     $0xb1, X0, X1
-	VMAXPS        X1, X0, X0
-	MOVSS         X0, ret+16(FP)
+softmaxRows512row:
+	VBROADCASTSS (SI)(R9*4), Z12
+	VMOVAPS      Z12, Z13
+	VMOVAPS      Z12, Z12
+	MOVQ         AX, R10
+	MOVQ         BX, R11
+
+softmaxRows512max:
+	VMAXPS        (R10), Z13, Z13
+	ADDQ          $0x40, R10
+	DECQ          R11
+	JNZ           softmaxRows512max
+	VEXTRACTF64X4 $0x01, Z13, Y14
+	VMAXPS        Y14, Y13, Y13
+	VEXTRACTF128  $0x01, Y13, X2
+	VMAXPS        X2, X13, X13
+	VPERMILPS     $0x4e, X13, X2
+	VMAXPS        X2, X13, X13
+	VPERMILPS     $0xb1, X13, X2
+	VMAXPS        X2, X13, X13
+	VMOVSS        X13, (SI)(R9*4)
+	VBROADCASTSS  X13, Z13
+	MOVL          $0xff7fffff, R10
+	VMOVD         R10, X2
+	VBROADCASTSS  X2, Z14
+	VMAXPS        Z14, Z13, Z13
+	VSUBPS        Z13, Z12, Z12
+	VMAXPS        Z12, Z0, Z12
+	VMULPS        Z1, Z12, Z14
+	VRNDSCALEPS   $0x00, Z14, Z14
+	VFNMADD231PS  Z3, Z14, Z12
+	VFNMADD231PS  Z4, Z14, Z12
+	VMOVUPS       Z6, Z15
+	VFMADD213PS   Z7, Z12, Z15
+	VFMADD213PS   Z8, Z12, Z15
+	VFMADD213PS   Z9, Z12, Z15
+	VFMADD213PS   Z10, Z12, Z15
+	VFMADD213PS   Z11, Z12, Z15
+	VFMADD213PS   Z5, Z12, Z15
+	VFMADD213PS   Z5, Z12, Z15
+	VSCALEFPS     Z14, Z15, Z15
+	VMOVSS        X15, (R8)(R9*4)
+	VXORPS        X2, X2, X2
+	MOVQ          AX, R10
+	MOVQ          BX, R11
+
+softmaxRows512exp:
+	VMOVUPS       (R10), Z12
+	VSUBPS        Z13, Z12, Z12
+	VMAXPS        Z12, Z0, Z12
+	VMULPS        Z1, Z12, Z14
+	VRNDSCALEPS   $0x00, Z14, Z14
+	VFNMADD231PS  Z3, Z14, Z12
+	VFNMADD231PS  Z4, Z14, Z12
+	VMOVUPS       Z6, Z16
+	VFMADD213PS   Z7, Z12, Z16
+	VFMADD213PS   Z8, Z12, Z16
+	VFMADD213PS   Z9, Z12, Z16
+	VFMADD213PS   Z10, Z12, Z16
+	VFMADD213PS   Z11, Z12, Z16
+	VFMADD213PS   Z5, Z12, Z16
+	VFMADD213PS   Z5, Z12, Z16
+	VSCALEFPS     Z14, Z16, Z16
+	VADDPS        Z16, Z2, Z2
+	VMOVUPS       Z16, (R10)
+	ADDQ          $0x40, R10
+	DECQ          R11
+	JNZ           softmaxRows512exp
+	VEXTRACTF64X4 $0x01, Z2, Y12
+	VADDPS        Y12, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X12
+	VADDPS        X12, X2, X2
+	VPERMILPS     $0x4e, X2, X12
+	VADDPS        X12, X2, X2
+	VPERMILPS     $0xb1, X2, X12
+	VADDPS        X12, X2, X2
+	VFMADD231SS   (DI)(R9*4), X15, X2
+	VMOVSS        X2, (DI)(R9*4)
+	ADDQ          CX, AX
+	INCQ          R9
+	CMPQ          R9, DX
+	JNE           softmaxRows512row
 	VZEROUPPER
 	RET
 
-// func rowExp512(row *float32, vectors int, m float32) float32
-// Requires: AVX, AVX512F, SSE
-TEXT ·rowExp512(SB), NOSPLIT, $0-28
-	MOVQ         row+0(FP), AX
-	MOVQ         vectors+8(FP), CX
-	VBROADCASTSS m+16(FP), Z0
-	MOVL         $0xc2d00000, DX
-	VMOVD        DX, X1
-	VBROADCASTSS X1, Z2
-	MOVL         $0x42b20000, DX
-	VMOVD        DX, X1
-	VBROADCASTSS X1, Z3
-	MOVL         $0x3fb8aa3b, DX
-	VMOVD        DX, X1
-	VBROADCASTSS X1, Z4
-	MOVL         $0x3f318000, DX
-	VMOVD        DX, X1
-	VBROADCASTSS X1, Z5
-	MOVL         $0xb95e8083, DX
-	VMOVD        DX, X1
-	VBROADCASTSS X1, Z6
-	MOVL         $0x3f800000, DX
-	VMOVD        DX, X1
-	VBROADCASTSS X1, Z7
-	MOVL         $0x39506967, DX
-	VMOVD        DX, X1
-	VBROADCASTSS X1, Z8
-	MOVL         $0x3ab743ce, DX
-	VMOVD        DX, X1
-	VBROADCASTSS X1, Z9
-	MOVL         $0x3c088908, DX
-	VMOVD        DX, X1
-	VBROADCASTSS X1, Z10
-	MOVL         $0x3d2aa9c1, DX
-	VMOVD        DX, X1
-	VBROADCASTSS X1, Z11
-	MOVL         $0x3e2aaaaa, DX
-	VMOVD        DX, X1
-	VBROADCASTSS X1, Z12
-	MOVL         $0x3f000000, DX
-	VMOVD        DX, X1
-	VBROADCASTSS X1, Z13
-	VXORPS       X1, X1, X1
-
-rowExp512loop:
-	VMOVUPS       (AX), Z14
-	VSUBPS        Z0, Z14, Z14
-	VMAXPS        Z14, Z2, Z14
-	VMINPS        Z14, Z3, Z14
-	VMULPS        Z4, Z14, Z15
-	VRNDSCALEPS   $0x00, Z15, Z15
-	VFNMADD231PS  Z5, Z15, Z14
-	VFNMADD231PS  Z6, Z15, Z14
-	VMOVUPS       Z8, Z16
-	VFMADD213PS   Z9, Z14, Z16
-	VFMADD213PS   Z10, Z14, Z16
-	VFMADD213PS   Z11, Z14, Z16
-	VFMADD213PS   Z12, Z14, Z16
-	VFMADD213PS   Z13, Z14, Z16
-	VMULPS        Z14, Z14, Z17
-	VADDPS        Z7, Z14, Z14
-	VFMADD231PS   Z17, Z16, Z14
-	VSCALEFPS     Z15, Z14, Z14
-	VADDPS        Z14, Z1, Z1
-	VMOVUPS       Z14, (AX)
-	ADDQ          $0x40, AX
-	DECQ          CX
-	JNZ           rowExp512loop
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VADDPS        Y0, Y1, Y1
-	VEXTRACTF128  $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x4e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0xb1, X1, X0
-	VADDPS        X0, X1, X1
-	MOVSS         X1, ret+24(FP)
-	VZEROUPPER
-	RET
-
-// func rowGrad512(row *float32, grad *float32, vectors int, lse float32, mean float32, scale float32)
+// func softmaxGradRows512(p *float32, grad *float32, stride int, rows int, vectors int, lse *float32, mean *float32, scale float32)
 // Requires: AVX, AVX512F
-TEXT ·rowGrad512(SB), NOSPLIT, $0-36
-	MOVQ         row+0(FP), AX
+TEXT ·softmaxGradRows512(SB), NOSPLIT, $0-60
+	MOVQ         p+0(FP), AX
 	MOVQ         grad+8(FP), CX
-	MOVQ         vectors+16(FP), DX
-	VBROADCASTSS lse+24(FP), Z0
-	VBROADCASTSS mean+28(FP), Z1
-	VBROADCASTSS scale+32(FP), Z2
-	MOVL         $0xc2d00000, BX
-	VMOVD        BX, X3
+	MOVQ         stride+16(FP), DX
+	MOVQ         rows+24(FP), BX
+	MOVQ         vectors+32(FP), SI
+	MOVQ         lse+40(FP), DI
+	MOVQ         mean+48(FP), R8
+	VBROADCASTSS scale+56(FP), Z0
+	MOVL         $0xc2d00000, R9
+	VMOVD        R9, X1
+	VBROADCASTSS X1, Z1
+	MOVL         $0x42b20000, R9
+	VMOVD        R9, X2
+	VBROADCASTSS X2, Z2
+	MOVL         $0x3fb8aa3b, R9
+	VMOVD        R9, X2
+	VBROADCASTSS X2, Z2
+	MOVL         $0x3f318000, R9
+	VMOVD        R9, X3
 	VBROADCASTSS X3, Z3
-	MOVL         $0x42b20000, BX
-	VMOVD        BX, X4
+	MOVL         $0xb95e8083, R9
+	VMOVD        R9, X4
 	VBROADCASTSS X4, Z4
-	MOVL         $0x3fb8aa3b, BX
-	VMOVD        BX, X5
+	MOVL         $0x3f800000, R9
+	VMOVD        R9, X5
 	VBROADCASTSS X5, Z5
-	MOVL         $0x3f318000, BX
-	VMOVD        BX, X6
+	MOVL         $0x39506967, R9
+	VMOVD        R9, X6
 	VBROADCASTSS X6, Z6
-	MOVL         $0xb95e8083, BX
-	VMOVD        BX, X7
+	MOVL         $0x3ab743ce, R9
+	VMOVD        R9, X7
 	VBROADCASTSS X7, Z7
-	MOVL         $0x3f800000, BX
-	VMOVD        BX, X8
+	MOVL         $0x3c088908, R9
+	VMOVD        R9, X8
 	VBROADCASTSS X8, Z8
-	MOVL         $0x39506967, BX
-	VMOVD        BX, X9
+	MOVL         $0x3d2aa9c1, R9
+	VMOVD        R9, X9
 	VBROADCASTSS X9, Z9
-	MOVL         $0x3ab743ce, BX
-	VMOVD        BX, X10
+	MOVL         $0x3e2aaaaa, R9
+	VMOVD        R9, X10
 	VBROADCASTSS X10, Z10
-	MOVL         $0x3c088908, BX
-	VMOVD        BX, X11
+	MOVL         $0x3f000000, R9
+	VMOVD        R9, X11
 	VBROADCASTSS X11, Z11
-	MOVL         $0x3d2aa9c1, BX
-	VMOVD        BX, X12
-	VBROADCASTSS X12, Z12
-	MOVL         $0x3e2aaaaa, BX
-	VMOVD        BX, X13
-	VBROADCASTSS X13, Z13
-	MOVL         $0x3f000000, BX
-	VMOVD        BX, X14
-	VBROADCASTSS X14, Z14
+	XORQ         R9, R9
 
-rowGrad512loop:
-	VMOVUPS      (AX), Z15
-	VSUBPS       Z0, Z15, Z15
-	VMAXPS       Z15, Z3, Z15
-	VMINPS       Z15, Z4, Z15
-	VMULPS       Z5, Z15, Z16
-	VRNDSCALEPS  $0x00, Z16, Z16
-	VFNMADD231PS Z6, Z16, Z15
-	VFNMADD231PS Z7, Z16, Z15
-	VMOVUPS      Z9, Z17
-	VFMADD213PS  Z10, Z15, Z17
-	VFMADD213PS  Z11, Z15, Z17
-	VFMADD213PS  Z12, Z15, Z17
-	VFMADD213PS  Z13, Z15, Z17
-	VFMADD213PS  Z14, Z15, Z17
-	VMULPS       Z15, Z15, Z18
-	VADDPS       Z8, Z15, Z15
-	VFMADD231PS  Z18, Z17, Z15
-	VSCALEFPS    Z16, Z15, Z15
-	VMOVUPS      Z15, (AX)
-	VMOVUPS      (CX), Z16
-	VSUBPS       Z1, Z16, Z16
-	VMULPS       Z15, Z16, Z16
-	VMULPS       Z2, Z16, Z16
-	VMOVUPS      Z16, (CX)
-	ADDQ         $0x40, AX
-	ADDQ         $0x40, CX
-	DECQ         DX
-	JNZ          rowGrad512loop
+softmaxGradRows512row:
+	VBROADCASTSS (DI)(R9*4), Z12
+	VBROADCASTSS (R8)(R9*4), Z13
+	XORQ         R11, R11
+	MOVQ         SI, R10
+
+softmaxGradRows512loop:
+	VMOVUPS      (AX)(R11*1), Z14
+	VSUBPS       Z12, Z14, Z14
+	VMAXPS       Z14, Z1, Z14
+	VMULPS       Z2, Z14, Z15
+	VRNDSCALEPS  $0x00, Z15, Z15
+	VFNMADD231PS Z3, Z15, Z14
+	VFNMADD231PS Z4, Z15, Z14
+	VMOVUPS      Z6, Z16
+	VFMADD213PS  Z7, Z14, Z16
+	VFMADD213PS  Z8, Z14, Z16
+	VFMADD213PS  Z9, Z14, Z16
+	VFMADD213PS  Z10, Z14, Z16
+	VFMADD213PS  Z11, Z14, Z16
+	VFMADD213PS  Z5, Z14, Z16
+	VFMADD213PS  Z5, Z14, Z16
+	VSCALEFPS    Z15, Z16, Z16
+	VMOVUPS      Z16, (AX)(R11*1)
+	VMOVUPS      (CX)(R11*1), Z14
+	VSUBPS       Z13, Z14, Z14
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z16, Z14, Z14
+	VMOVUPS      Z14, (CX)(R11*1)
+	ADDQ         $0x40, R11
+	DECQ         R10
+	JNZ          softmaxGradRows512loop
+	ADDQ         DX, AX
+	ADDQ         DX, CX
+	INCQ         R9
+	CMPQ         R9, BX
+	JNE          softmaxGradRows512row
+	VZEROUPPER
+	RET
+
+// func rowDot512(a *float32, b *float32, vectors int) float32
+// Requires: AVX, AVX512F, SSE
+TEXT ·rowDot512(SB), NOSPLIT, $0-28
+	MOVQ   a+0(FP), AX
+	MOVQ   b+8(FP), CX
+	MOVQ   vectors+16(FP), DX
+	VXORPS X0, X0, X0
+
+rowDot512loop:
+	VMOVUPS       (AX), Z1
+	VFMADD231PS   (CX), Z1, Z0
+	ADDQ          $0x40, AX
+	ADDQ          $0x40, CX
+	DECQ          DX
+	JNZ           rowDot512loop
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0x4e, X0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0xb1, X0, X1
+	VADDPS        X1, X0, X0
+	MOVSS         X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func rowScale512(a *float32, vectors int, f float32)
+// Requires: AVX, AVX512F
+TEXT ·rowScale512(SB), NOSPLIT, $0-20
+	MOVQ         a+0(FP), AX
+	MOVQ         vectors+8(FP), CX
+	VBROADCASTSS f+16(FP), Z0
+
+rowScale512loop:
+	VMULPS  (AX), Z0, Z1
+	VMOVUPS Z1, (AX)
+	ADDQ    $0x40, AX
+	DECQ    CX
+	JNZ     rowScale512loop
 	VZEROUPPER
 	RET
 
@@ -5030,83 +5111,117 @@ transpose256block:
 	VZEROUPPER
 	RET
 
-// func rowMax256(row *float32, vectors int) float32
-// Requires: AVX, AVX2, SSE
-TEXT ·rowMax256(SB), NOSPLIT, $0-20
-	MOVQ         row+0(FP), AX
-	MOVQ         vectors+8(FP), CX
-	MOVL         $0xff800000, DX
-	VMOVD        DX, X0
+// func softmaxRows256(p *float32, stride int, rows int, vectors int, top *float32, sum *float32, factor *float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softmaxRows256(SB), NOSPLIT, $0-56
+	MOVQ         p+0(FP), AX
+	MOVQ         stride+8(FP), CX
+	MOVQ         rows+16(FP), DX
+	MOVQ         vectors+24(FP), BX
+	MOVQ         top+32(FP), SI
+	MOVQ         sum+40(FP), DI
+	MOVQ         factor+48(FP), R8
+	MOVL         $0xc2d00000, R9
+	VMOVD        R9, X0
 	VBROADCASTSS X0, Y0
+	MOVL         $0x42b20000, R9
+	VMOVD        R9, X1
+	VBROADCASTSS X1, Y1
+	XORQ         R9, R9
 
-rowMax256loop:
-	VMAXPS       (AX), Y0, Y0
-	ADDQ         $0x20, AX
-	DECQ         CX
-	JNZ          rowMax256loop
-	VEXTRACTF128 $0x01, Y0, X1
-	VMAXPS       X1, X0, X0
-	VPERMILPS    $0x4e, X0, X1
-	VMAXPS       X1, X0, X0
-	VPERMILPS    $0xb1, X0, X1
-	VMAXPS       X1, X0, X0
-	MOVSS        X0, ret+16(FP)
-	VZEROUPPER
-	RET
+softmaxRows256row:
+	VBROADCASTSS (SI)(R9*4), Y2
+	VMOVAPS      Y2, Y3
+	VMOVAPS      Y2, Y2
+	MOVQ         AX, R10
+	MOVQ         BX, R11
 
-// func rowExp256(row *float32, vectors int, m float32) float32
-// Requires: AVX, AVX2, FMA3, SSE
-TEXT ·rowExp256(SB), NOSPLIT, $0-28
-	MOVQ         row+0(FP), AX
-	MOVQ         vectors+8(FP), CX
-	VBROADCASTSS m+16(FP), Y0
-	MOVL         $0xc2d00000, DX
-	VMOVD        DX, X1
-	VBROADCASTSS X1, Y2
-	MOVL         $0x42b20000, DX
-	VMOVD        DX, X1
-	VBROADCASTSS X1, Y3
-	VXORPS       X1, X1, X1
-
-rowExp256loop:
-	VMOVUPS      (AX), Y4
-	VSUBPS       Y0, Y4, Y4
-	VMAXPS       Y4, Y2, Y4
-	VMINPS       Y4, Y3, Y4
-	VMULPS       lanes3fb8aa3b<>+0(SB), Y4, Y5
+softmaxRows256max:
+	VMAXPS       (R10), Y3, Y3
+	ADDQ         $0x20, R10
+	DECQ         R11
+	JNZ          softmaxRows256max
+	VEXTRACTF128 $0x01, Y3, X4
+	VMAXPS       X4, X3, X3
+	VPERMILPS    $0x4e, X3, X4
+	VMAXPS       X4, X3, X3
+	VPERMILPS    $0xb1, X3, X4
+	VMAXPS       X4, X3, X3
+	VMOVSS       X3, (SI)(R9*4)
+	VBROADCASTSS X3, Y3
+	VMAXPS       lanesff7fffff<>+0(SB), Y3, Y3
+	VSUBPS       Y3, Y2, Y2
+	VMAXPS       Y2, Y0, Y2
+	VMINPS       Y2, Y1, Y2
+	VMULPS       lanes3fb8aa3b<>+0(SB), Y2, Y5
 	VROUNDPS     $0x00, Y5, Y5
-	VFNMADD231PS lanes3f318000<>+0(SB), Y5, Y4
-	VFNMADD231PS lanesb95e8083<>+0(SB), Y5, Y4
+	VFNMADD231PS lanes3f318000<>+0(SB), Y5, Y2
+	VFNMADD231PS lanesb95e8083<>+0(SB), Y5, Y2
 	VMOVUPS      lanes39506967<>+0(SB), Y6
-	VFMADD213PS  lanes3ab743ce<>+0(SB), Y4, Y6
-	VFMADD213PS  lanes3c088908<>+0(SB), Y4, Y6
-	VFMADD213PS  lanes3d2aa9c1<>+0(SB), Y4, Y6
-	VFMADD213PS  lanes3e2aaaaa<>+0(SB), Y4, Y6
-	VFMADD213PS  lanes3f000000<>+0(SB), Y4, Y6
-	VMULPS       Y4, Y4, Y7
-	VADDPS       lanes3f800000<>+0(SB), Y4, Y4
-	VFMADD231PS  Y7, Y6, Y4
+	VFMADD213PS  lanes3ab743ce<>+0(SB), Y2, Y6
+	VFMADD213PS  lanes3c088908<>+0(SB), Y2, Y6
+	VFMADD213PS  lanes3d2aa9c1<>+0(SB), Y2, Y6
+	VFMADD213PS  lanes3e2aaaaa<>+0(SB), Y2, Y6
+	VFMADD213PS  lanes3f000000<>+0(SB), Y2, Y6
+	VFMADD213PS  lanes3f800000<>+0(SB), Y2, Y6
+	VFMADD213PS  lanes3f800000<>+0(SB), Y2, Y6
 	VCVTPS2DQ    Y5, Y5
-	VPSRAD       $0x01, Y5, Y6
-	VPSUBD       Y6, Y5, Y5
-	VPSLLD       $0x17, Y6, Y6
-	VPADDD       lanes3f800000<>+0(SB), Y6, Y6
-	VMULPS       Y6, Y4, Y4
+	VPSRAD       $0x01, Y5, Y2
+	VPSUBD       Y2, Y5, Y5
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       lanes3f800000<>+0(SB), Y2, Y2
+	VMULPS       Y2, Y6, Y6
 	VPSLLD       $0x17, Y5, Y5
 	VPADDD       lanes3f800000<>+0(SB), Y5, Y5
-	VMULPS       Y5, Y4, Y4
-	VADDPS       Y4, Y1, Y1
-	VMOVUPS      Y4, (AX)
-	ADDQ         $0x20, AX
-	DECQ         CX
-	JNZ          rowExp256loop
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X1
-	VPERMILPS    $0x4e, X1, X0
-	VADDPS       X0, X1, X1
-	VPERMILPS    $0xb1, X1, X0
-	VADDPS       X0, X1, X1
-	MOVSS        X1, ret+24(FP)
+	VMULPS       Y5, Y6, Y6
+	VMOVSS       X6, (R8)(R9*4)
+	VXORPS       X4, X4, X4
+	MOVQ         AX, R10
+	MOVQ         BX, R11
+
+softmaxRows256exp:
+	VMOVUPS      (R10), Y2
+	VSUBPS       Y3, Y2, Y2
+	VMAXPS       Y2, Y0, Y2
+	VMINPS       Y2, Y1, Y2
+	VMULPS       lanes3fb8aa3b<>+0(SB), Y2, Y5
+	VROUNDPS     $0x00, Y5, Y5
+	VFNMADD231PS lanes3f318000<>+0(SB), Y5, Y2
+	VFNMADD231PS lanesb95e8083<>+0(SB), Y5, Y2
+	VMOVUPS      lanes39506967<>+0(SB), Y7
+	VFMADD213PS  lanes3ab743ce<>+0(SB), Y2, Y7
+	VFMADD213PS  lanes3c088908<>+0(SB), Y2, Y7
+	VFMADD213PS  lanes3d2aa9c1<>+0(SB), Y2, Y7
+	VFMADD213PS  lanes3e2aaaaa<>+0(SB), Y2, Y7
+	VFMADD213PS  lanes3f000000<>+0(SB), Y2, Y7
+	VFMADD213PS  lanes3f800000<>+0(SB), Y2, Y7
+	VFMADD213PS  lanes3f800000<>+0(SB), Y2, Y7
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y2
+	VPSUBD       Y2, Y5, Y5
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       lanes3f800000<>+0(SB), Y2, Y2
+	VMULPS       Y2, Y7, Y7
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       lanes3f800000<>+0(SB), Y5, Y5
+	VMULPS       Y5, Y7, Y7
+	VADDPS       Y7, Y4, Y4
+	VMOVUPS      Y7, (R10)
+	ADDQ         $0x20, R10
+	DECQ         R11
+	JNZ          softmaxRows256exp
+	VEXTRACTF128 $0x01, Y4, X2
+	VADDPS       X2, X4, X4
+	VPERMILPS    $0x4e, X4, X2
+	VADDPS       X2, X4, X4
+	VPERMILPS    $0xb1, X4, X2
+	VADDPS       X2, X4, X4
+	VFMADD231SS  (DI)(R9*4), X6, X4
+	VMOVSS       X4, (DI)(R9*4)
+	ADDQ         CX, AX
+	INCQ         R9
+	CMPQ         R9, DX
+	JNE          softmaxRows256row
 	VZEROUPPER
 	RET
 
@@ -5210,27 +5325,46 @@ DATA lanes3f000000<>+24(SB)/4, $0x3f000000
 DATA lanes3f000000<>+28(SB)/4, $0x3f000000
 GLOBL lanes3f000000<>(SB), RODATA|NOPTR, $32
 
-// func rowGrad256(row *float32, grad *float32, vectors int, lse float32, mean float32, scale float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·rowGrad256(SB), NOSPLIT, $0-36
-	MOVQ         row+0(FP), AX
-	MOVQ         grad+8(FP), CX
-	MOVQ         vectors+16(FP), DX
-	VBROADCASTSS lse+24(FP), Y0
-	VBROADCASTSS mean+28(FP), Y1
-	VBROADCASTSS scale+32(FP), Y2
-	MOVL         $0xc2d00000, BX
-	VMOVD        BX, X3
-	VBROADCASTSS X3, Y3
-	MOVL         $0x42b20000, BX
-	VMOVD        BX, X4
-	VBROADCASTSS X4, Y4
+DATA lanesff7fffff<>+0(SB)/4, $0xff7fffff
+DATA lanesff7fffff<>+4(SB)/4, $0xff7fffff
+DATA lanesff7fffff<>+8(SB)/4, $0xff7fffff
+DATA lanesff7fffff<>+12(SB)/4, $0xff7fffff
+DATA lanesff7fffff<>+16(SB)/4, $0xff7fffff
+DATA lanesff7fffff<>+20(SB)/4, $0xff7fffff
+DATA lanesff7fffff<>+24(SB)/4, $0xff7fffff
+DATA lanesff7fffff<>+28(SB)/4, $0xff7fffff
+GLOBL lanesff7fffff<>(SB), RODATA|NOPTR, $32
 
-rowGrad256loop:
-	VMOVUPS      (AX), Y5
-	VSUBPS       Y0, Y5, Y5
-	VMAXPS       Y5, Y3, Y5
-	VMINPS       Y5, Y4, Y5
+// func softmaxGradRows256(p *float32, grad *float32, stride int, rows int, vectors int, lse *float32, mean *float32, scale float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softmaxGradRows256(SB), NOSPLIT, $0-60
+	MOVQ         p+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         stride+16(FP), DX
+	MOVQ         rows+24(FP), BX
+	MOVQ         vectors+32(FP), SI
+	MOVQ         lse+40(FP), DI
+	MOVQ         mean+48(FP), R8
+	VBROADCASTSS scale+56(FP), Y0
+	MOVL         $0xc2d00000, R9
+	VMOVD        R9, X1
+	VBROADCASTSS X1, Y1
+	MOVL         $0x42b20000, R9
+	VMOVD        R9, X2
+	VBROADCASTSS X2, Y2
+	XORQ         R9, R9
+
+softmaxGradRows256row:
+	VBROADCASTSS (DI)(R9*4), Y3
+	VBROADCASTSS (R8)(R9*4), Y4
+	XORQ         R11, R11
+	MOVQ         SI, R10
+
+softmaxGradRows256loop:
+	VMOVUPS      (AX)(R11*1), Y5
+	VSUBPS       Y3, Y5, Y5
+	VMAXPS       Y5, Y1, Y5
+	VMINPS       Y5, Y2, Y5
 	VMULPS       lanes3fb8aa3b<>+0(SB), Y5, Y6
 	VROUNDPS     $0x00, Y6, Y6
 	VFNMADD231PS lanes3f318000<>+0(SB), Y6, Y5
@@ -5241,27 +5375,71 @@ rowGrad256loop:
 	VFMADD213PS  lanes3d2aa9c1<>+0(SB), Y5, Y7
 	VFMADD213PS  lanes3e2aaaaa<>+0(SB), Y5, Y7
 	VFMADD213PS  lanes3f000000<>+0(SB), Y5, Y7
-	VMULPS       Y5, Y5, Y8
-	VADDPS       lanes3f800000<>+0(SB), Y5, Y5
-	VFMADD231PS  Y8, Y7, Y5
+	VFMADD213PS  lanes3f800000<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3f800000<>+0(SB), Y5, Y7
 	VCVTPS2DQ    Y6, Y6
-	VPSRAD       $0x01, Y6, Y7
-	VPSUBD       Y7, Y6, Y6
-	VPSLLD       $0x17, Y7, Y7
-	VPADDD       lanes3f800000<>+0(SB), Y7, Y7
-	VMULPS       Y7, Y5, Y5
+	VPSRAD       $0x01, Y6, Y5
+	VPSUBD       Y5, Y6, Y6
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       lanes3f800000<>+0(SB), Y5, Y5
+	VMULPS       Y5, Y7, Y7
 	VPSLLD       $0x17, Y6, Y6
 	VPADDD       lanes3f800000<>+0(SB), Y6, Y6
-	VMULPS       Y6, Y5, Y5
-	VMOVUPS      Y5, (AX)
-	VMOVUPS      (CX), Y6
-	VSUBPS       Y1, Y6, Y6
-	VMULPS       Y5, Y6, Y6
-	VMULPS       Y2, Y6, Y6
-	VMOVUPS      Y6, (CX)
+	VMULPS       Y6, Y7, Y7
+	VMOVUPS      Y7, (AX)(R11*1)
+	VMOVUPS      (CX)(R11*1), Y5
+	VSUBPS       Y4, Y5, Y5
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y7, Y5, Y5
+	VMOVUPS      Y5, (CX)(R11*1)
+	ADDQ         $0x20, R11
+	DECQ         R10
+	JNZ          softmaxGradRows256loop
+	ADDQ         DX, AX
+	ADDQ         DX, CX
+	INCQ         R9
+	CMPQ         R9, BX
+	JNE          softmaxGradRows256row
+	VZEROUPPER
+	RET
+
+// func rowDot256(a *float32, b *float32, vectors int) float32
+// Requires: AVX, FMA3, SSE
+TEXT ·rowDot256(SB), NOSPLIT, $0-28
+	MOVQ   a+0(FP), AX
+	MOVQ   b+8(FP), CX
+	MOVQ   vectors+16(FP), DX
+	VXORPS X0, X0, X0
+
+rowDot256loop:
+	VMOVUPS      (AX), Y1
+	VFMADD231PS  (CX), Y1, Y0
 	ADDQ         $0x20, AX
 	ADDQ         $0x20, CX
 	DECQ         DX
-	JNZ          rowGrad256loop
+	JNZ          rowDot256loop
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x4e, X0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0xb1, X0, X1
+	VADDPS       X1, X0, X0
+	MOVSS        X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func rowScale256(a *float32, vectors int, f float32)
+// Requires: AVX
+TEXT ·rowScale256(SB), NOSPLIT, $0-20
+	MOVQ         a+0(FP), AX
+	MOVQ         vectors+8(FP), CX
+	VBROADCASTSS f+16(FP), Y0
+
+rowScale256loop:
+	VMULPS  (AX), Y0, Y1
+	VMOVUPS Y1, (AX)
+	ADDQ    $0x20, AX
+	DECQ    CX
+	JNZ     rowScale256loop
 	VZEROUPPER
 	RET

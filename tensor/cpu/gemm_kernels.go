@@ -71,9 +71,12 @@ type microKernel struct {
 	copyTile  func(to, from *float32, toStride, fromStride, k, n, toLine, fromLine, lines int)
 	copyFull  func(to, from *float32, fromStride, k int)
 	transpose func(to, from *float32, toStride, fromStride, blocks int)
-	rowMax    func(row *float32, vectors int) float32
-	rowExp    func(row *float32, vectors int, m float32) float32
-	rowGrad   func(row, grad *float32, vectors int, lse, mean, scale float32)
+
+	// The rows of attention; see internal/asmgen/gemm.
+	softmaxRows     func(p *float32, stride, rows, vectors int, top, sum, factor *float32)
+	softmaxGradRows func(p, grad *float32, stride, rows, vectors int, lse, mean *float32, scale float32)
+	rowDot          func(a, b *float32, vectors int) float32
+	rowScale        func(a *float32, vectors int, f float32)
 }
 
 // noSegment is the table of segments of a plain matrix product.

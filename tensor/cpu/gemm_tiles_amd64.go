@@ -172,40 +172,50 @@ func copyRows256x2(to, from *float32, toStride, fromStride, rows, toLine, fromLi
 //go:noescape
 func transpose512(to, from *float32, toStride, fromStride, blocks int)
 
-// rowMax512 is the largest element of a row of vectors of 16 floats; NaN may be passed over.
+// softmaxRows512 replaces rows p by exp(p−t), t being a row's greatest element or top, and brings top, sum and factor up to date.
 //
 //go:noescape
-func rowMax512(row *float32, vectors int) float32
+func softmaxRows512(p *float32, stride, rows, vectors int, top, sum, factor *float32)
 
-// rowExp512 replaces a row p by exp(p−m) and returns its sum.
+// softmaxGradRows512 replaces rows p of scores by exp(p−lse), and the gradients of those by scale·p·(grad−mean), those of the scores.
 //
 //go:noescape
-func rowExp512(row *float32, vectors int, m float32) float32
+func softmaxGradRows512(p, grad *float32, stride, rows, vectors int, lse, mean *float32, scale float32)
 
-// rowGrad512 replaces a row p of scores by exp(p−lse), and its gradient g by scale·p·(g−mean).
+// rowDot512 is the sum of a·b over vectors of 16 floats.
 //
 //go:noescape
-func rowGrad512(row, grad *float32, vectors int, lse, mean, scale float32)
+func rowDot512(a, b *float32, vectors int) float32
+
+// rowScale512 multiplies vectors of 16 floats by f.
+//
+//go:noescape
+func rowScale512(a *float32, vectors int, f float32)
 
 // transpose256 copies 8 rows of 8·blocks floats into columns; strides in bytes.
 //
 //go:noescape
 func transpose256(to, from *float32, toStride, fromStride, blocks int)
 
-// rowMax256 is the largest element of a row of vectors of 8 floats; NaN may be passed over.
+// softmaxRows256 replaces rows p by exp(p−t), t being a row's greatest element or top, and brings top, sum and factor up to date.
 //
 //go:noescape
-func rowMax256(row *float32, vectors int) float32
+func softmaxRows256(p *float32, stride, rows, vectors int, top, sum, factor *float32)
 
-// rowExp256 replaces a row p by exp(p−m) and returns its sum.
+// softmaxGradRows256 replaces rows p of scores by exp(p−lse), and the gradients of those by scale·p·(grad−mean), those of the scores.
 //
 //go:noescape
-func rowExp256(row *float32, vectors int, m float32) float32
+func softmaxGradRows256(p, grad *float32, stride, rows, vectors int, lse, mean *float32, scale float32)
 
-// rowGrad256 replaces a row p of scores by exp(p−lse), and its gradient g by scale·p·(g−mean).
+// rowDot256 is the sum of a·b over vectors of 8 floats.
 //
 //go:noescape
-func rowGrad256(row, grad *float32, vectors int, lse, mean, scale float32)
+func rowDot256(a, b *float32, vectors int) float32
+
+// rowScale256 multiplies vectors of 8 floats by f.
+//
+//go:noescape
+func rowScale256(a *float32, vectors int, f float32)
 
 var tiles512 = [13][3]func(*tileArgs){
 	1:  {1: gemmTile512x1x1, 2: gemmTile512x1x2},

@@ -68,7 +68,7 @@ func main() {
 	}
 	all = append(all, copyRows(avx512, 1), copyRows(avx512, 2), copyRows(avx2, 2))
 	for _, width := range []int{avx512, avx2} {
-		all = append(all, transpose(width), rowMax(width), rowExp(width), rowGrad(width))
+		all = append(all, transpose(width), softmaxRows(width), softmaxGradRows(width), rowDot(width), rowScale(width))
 	}
 	if err := declare(*decl, all); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -10,8 +10,8 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// The softmax of attention, a row at a time. Rows are whole vectors: the caller
-// fills up a row's end with −Inf.
+// The softmax of attention. Rows are whole vectors: the caller fills up a row's
+// end with −Inf.
 
 // broadcast holds a float in every lane of a register.
 func broadcast(width int, x float64) VecVirtual {
@@ -59,18 +59,20 @@ func newExp(width int) *expConstants {
 		ln2hi: constant(width, 0.693359375), ln2lo: constant(width, -2.12194440e-4),
 		one: constant(width, 1),
 	}
-	// e^r = 1 + r + r²·P(r) on |r| ≤ ln2/2 (Moshier's Cephes, expf).
+	// The coefficients of e^r = 1 + r + r²·P(r) on |r| ≤ ln2/2 (Moshier's Cephes, expf).
 	for _, a := range []float64{1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1} {
 		c.poly = append(c.poly, constant(width, a))
 	}
 	return c
 }
 
-// exp replaces x by e^x. NaN stays, −Inf gives 0.
-func (c *expConstants) exp(x VecVirtual) {
+// exp gives e^x, and overwrites x. NaN stays, −Inf gives 0.
+func (c *expConstants) exp(x VecVirtual) VecVirtual {
 	n, y := vector(c.width), vector(c.width)
 	VMAXPS(x, c.least, x)
-	VMINPS(x, c.most, x)
+	if c.width == avx2 {
+		VMINPS(x, c.most, x)
+	}
 	VMULPS(c.log2e, x, n)
 	if c.width == avx512 {
 		VRNDSCALEPS(U8(0), n, n)
@@ -80,16 +82,12 @@ func (c *expConstants) exp(x VecVirtual) {
 	VFNMADD231PS(c.ln2hi, n, x)
 	VFNMADD231PS(c.ln2lo, n, x)
 	VMOVUPS(c.poly[0], y)
-	for _, a := range c.poly[1:] {
+	for _, a := range append(c.poly[1:], c.one, c.one) {
 		VFMADD213PS(a, x, y)
 	}
-	square := vector(c.width)
-	VMULPS(x, x, square)
-	VADDPS(c.one, x, x)
-	VFMADD231PS(square, y, x)
 	if c.width == avx512 {
-		VSCALEFPS(n, x, x)
-		return
+		VSCALEFPS(n, y, y)
+		return y
 	}
 	// 2ⁿ in two factors, each a normal number.
 	half := vector(c.width)
@@ -99,8 +97,9 @@ func (c *expConstants) exp(x VecVirtual) {
 	for _, h := range []VecVirtual{half, n} {
 		VPSLLD(U8(23), h, h)
 		VPADDD(c.one, h, h) // the bits of 1 are 127<<23
-		VMULPS(h, x, x)
+		VMULPS(h, y, y)
 	}
+	return y
 }
 
 // horizontal folds a vector's lanes into lane 0.
@@ -119,44 +118,138 @@ func horizontal(width int, v VecVirtual, fold func(a, b, to Op)) {
 	fold(quarter, v.AsX(), v.AsX())
 }
 
-// rowMax generates the largest of a row.
-func rowMax(width int) kernel {
-	k := kernel{fmt.Sprintf("rowMax%d", 8*width), "func(row *float32, vectors int) float32",
-		fmt.Sprintf("is the largest element of a row of vectors of %d floats; NaN may be passed over", width/4)}
+// spreadLane0 copies lane 0 to all lanes.
+func spreadLane0(v VecVirtual) { VBROADCASTSS(v.AsX(), v) }
+
+// element is float32 i of the array that a register points to, in every lane.
+func element(width int, array, i Register) VecVirtual {
+	v := vector(width)
+	VBROADCASTSS(Mem{Base: array, Index: i, Scale: 4}, v)
+	return v
+}
+
+// softmaxRows generates the online softmax (Milakov and Gimelshein, 2018) of a
+// block of scores: for each row, with t its greatest score so far,
+//
+//	factor = exp(top − t);  p = exp(p − t);  sum = sum·factor + Σ p;  top = t
+func softmaxRows(width int) kernel {
+	k := kernel{fmt.Sprintf("softmaxRows%d", 8*width),
+		"func(p *float32, stride, rows, vectors int, top, sum, factor *float32)",
+		"replaces rows p by exp(p−t), t being a row's greatest element or top, and brings top, sum and factor up to date"}
 	TEXT(k.name, NOSPLIT, k.signature)
-	row, n := Load(Param("row"), GP64()), Load(Param("vectors"), GP64())
-	top := broadcast(width, math.Inf(-1))
-	Label(k.name + "loop")
-	VMAXPS(Mem{Base: row}, top, top)
-	ADDQ(U8(width), row)
+	p, stride := Load(Param("p"), GP64()), Load(Param("stride"), GP64())
+	rows, vectors := Load(Param("rows"), GP64()), Load(Param("vectors"), GP64())
+	tops, sums, factors := Load(Param("top"), GP64()), Load(Param("sum"), GP64()), Load(Param("factor"), GP64())
+	c := newExp(width)
+	i, at, n := GP64(), GP64(), GP64()
+	XORQ(i, i)
+	Label(k.name + "row")
+
+	top := element(width, tops, i)
+	old, t := vector(width), vector(width)
+	VMOVAPS(top, t)
+	VMOVAPS(top, old)
+	MOVQ(p, at)
+	MOVQ(vectors, n)
+	Label(k.name + "max")
+	VMAXPS(Mem{Base: at}, t, t)
+	ADDQ(U8(width), at)
 	DECQ(n)
-	JNZ(LabelRef(k.name + "loop"))
-	horizontal(width, top, func(a, b, to Op) { VMAXPS(a, b, to) })
-	Store(top.AsX(), ReturnIndex(0))
+	JNZ(LabelRef(k.name + "max"))
+	horizontal(width, t, func(a, b, to Op) { VMAXPS(a, b, to) })
+	VMOVSS(t.AsX(), Mem{Base: tops, Index: i, Scale: 4})
+	spreadLane0(t)
+	// Where all is −Inf, subtract something finite: every exp gives 0.
+	VMAXPS(constant(width, -math.MaxFloat32), t, t)
+	VSUBPS(t, old, old)
+	factor := c.exp(old)
+	VMOVSS(factor.AsX(), Mem{Base: factors, Index: i, Scale: 4})
+
+	sum := vector(width)
+	VXORPS(sum.AsX(), sum.AsX(), sum.AsX())
+	MOVQ(p, at)
+	MOVQ(vectors, n)
+	Label(k.name + "exp")
+	x := vector(width)
+	VMOVUPS(Mem{Base: at}, x)
+	VSUBPS(t, x, x)
+	e := c.exp(x)
+	VADDPS(e, sum, sum)
+	VMOVUPS(e, Mem{Base: at})
+	ADDQ(U8(width), at)
+	DECQ(n)
+	JNZ(LabelRef(k.name + "exp"))
+	horizontal(width, sum, func(a, b, to Op) { VADDPS(a, b, to) })
+	VFMADD231SS(Mem{Base: sums, Index: i, Scale: 4}, factor.AsX(), sum.AsX())
+	VMOVSS(sum.AsX(), Mem{Base: sums, Index: i, Scale: 4})
+
+	ADDQ(stride, p)
+	INCQ(i)
+	CMPQ(i, rows)
+	JNE(LabelRef(k.name + "row"))
 	VZEROUPPER()
 	RET()
 	return k
 }
 
-// rowExp generates p = exp(p − m) and the sum of p.
-func rowExp(width int) kernel {
-	k := kernel{fmt.Sprintf("rowExp%d", 8*width), "func(row *float32, vectors int, m float32) float32",
-		"replaces a row p by exp(p−m) and returns its sum"}
+// softmaxGradRows generates the gradient of a block of scores.
+func softmaxGradRows(width int) kernel {
+	k := kernel{fmt.Sprintf("softmaxGradRows%d", 8*width),
+		"func(p, grad *float32, stride, rows, vectors int, lse, mean *float32, scale float32)",
+		"replaces rows p of scores by exp(p−lse), and the gradients of those by scale·p·(grad−mean), those of the scores"}
 	TEXT(k.name, NOSPLIT, k.signature)
-	row, n := Load(Param("row"), GP64()), Load(Param("vectors"), GP64())
-	m, sum := vector(width), vector(width)
-	a, _ := Param("m").Resolve()
-	VBROADCASTSS(a.Addr, m)
+	p, grad, stride := Load(Param("p"), GP64()), Load(Param("grad"), GP64()), Load(Param("stride"), GP64())
+	rows, vectors := Load(Param("rows"), GP64()), Load(Param("vectors"), GP64())
+	lses, means := Load(Param("lse"), GP64()), Load(Param("mean"), GP64())
+	scale := vector(width)
+	a, _ := Param("scale").Resolve()
+	VBROADCASTSS(a.Addr, scale)
 	c := newExp(width)
+	i, n, at := GP64(), GP64(), GP64()
+	XORQ(i, i)
+	Label(k.name + "row")
+	lse, mean := element(width, lses, i), element(width, means, i)
+	XORQ(at, at)
+	MOVQ(vectors, n)
+	Label(k.name + "loop")
+	x, g := vector(width), vector(width)
+	row, gradRow := Mem{Base: p, Index: at, Scale: 1}, Mem{Base: grad, Index: at, Scale: 1}
+	VMOVUPS(row, x)
+	VSUBPS(lse, x, x)
+	e := c.exp(x)
+	VMOVUPS(e, row)
+	VMOVUPS(gradRow, g)
+	VSUBPS(mean, g, g)
+	VMULPS(scale, e, e)
+	VMULPS(e, g, g)
+	VMOVUPS(g, gradRow)
+	ADDQ(U8(width), at)
+	DECQ(n)
+	JNZ(LabelRef(k.name + "loop"))
+	ADDQ(stride, p)
+	ADDQ(stride, grad)
+	INCQ(i)
+	CMPQ(i, rows)
+	JNE(LabelRef(k.name + "row"))
+	VZEROUPPER()
+	RET()
+	return k
+}
+
+// rowDot generates the product of two vectors.
+func rowDot(width int) kernel {
+	k := kernel{fmt.Sprintf("rowDot%d", 8*width), "func(a, b *float32, vectors int) float32",
+		fmt.Sprintf("is the sum of a·b over vectors of %d floats", width/4)}
+	TEXT(k.name, NOSPLIT, k.signature)
+	a, b, n := Load(Param("a"), GP64()), Load(Param("b"), GP64()), Load(Param("vectors"), GP64())
+	sum := vector(width)
 	VXORPS(sum.AsX(), sum.AsX(), sum.AsX())
 	Label(k.name + "loop")
 	x := vector(width)
-	VMOVUPS(Mem{Base: row}, x)
-	VSUBPS(m, x, x)
-	c.exp(x)
-	VADDPS(x, sum, sum)
-	VMOVUPS(x, Mem{Base: row})
-	ADDQ(U8(width), row)
+	VMOVUPS(Mem{Base: a}, x)
+	VFMADD231PS(Mem{Base: b}, x, sum)
+	ADDQ(U8(width), a)
+	ADDQ(U8(width), b)
 	DECQ(n)
 	JNZ(LabelRef(k.name + "loop"))
 	horizontal(width, sum, func(a, b, to Op) { VADDPS(a, b, to) })
@@ -166,33 +259,19 @@ func rowExp(width int) kernel {
 	return k
 }
 
-// rowGrad generates the gradient of a row of scores.
-func rowGrad(width int) kernel {
-	k := kernel{fmt.Sprintf("rowGrad%d", 8*width), "func(row, grad *float32, vectors int, lse, mean, scale float32)",
-		"replaces a row p of scores by exp(p−lse), and its gradient g by scale·p·(g−mean)"}
+// rowScale generates the product of a vector and a number.
+func rowScale(width int) kernel {
+	k := kernel{fmt.Sprintf("rowScale%d", 8*width), "func(a *float32, vectors int, f float32)",
+		fmt.Sprintf("multiplies vectors of %d floats by f", width/4)}
 	TEXT(k.name, NOSPLIT, k.signature)
-	row, grad, n := Load(Param("row"), GP64()), Load(Param("grad"), GP64()), Load(Param("vectors"), GP64())
-	uniform := func(name string) VecVirtual {
-		v := vector(width)
-		a, _ := Param(name).Resolve()
-		VBROADCASTSS(a.Addr, v)
-		return v
-	}
-	lse, mean, scale := uniform("lse"), uniform("mean"), uniform("scale")
-	c := newExp(width)
+	a, n := Load(Param("a"), GP64()), Load(Param("vectors"), GP64())
+	f, x := vector(width), vector(width)
+	m, _ := Param("f").Resolve()
+	VBROADCASTSS(m.Addr, f)
 	Label(k.name + "loop")
-	x, g := vector(width), vector(width)
-	VMOVUPS(Mem{Base: row}, x)
-	VSUBPS(lse, x, x)
-	c.exp(x)
-	VMOVUPS(x, Mem{Base: row})
-	VMOVUPS(Mem{Base: grad}, g)
-	VSUBPS(mean, g, g)
-	VMULPS(x, g, g)
-	VMULPS(scale, g, g)
-	VMOVUPS(g, Mem{Base: grad})
-	ADDQ(U8(width), row)
-	ADDQ(U8(width), grad)
+	VMULPS(Mem{Base: a}, f, x)
+	VMOVUPS(x, Mem{Base: a})
+	ADDQ(U8(width), a)
 	DECQ(n)
 	JNZ(LabelRef(k.name + "loop"))
 	VZEROUPPER()
