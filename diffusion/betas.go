@@ -41,12 +41,7 @@ func Betas(schedule BetaSchedule, n int, start, end float64) ([]float64, error) 
 		})
 	case BetaLaplace:
 		fromAlphaBar(b, func(u float64) float64 {
-			sign := 0.0
-			if u < 0.5 {
-				sign = 1
-			} else if u > 0.5 {
-				sign = -1
-			}
+			sign := math.Copysign(1, 0.5-u)
 			lambda := -0.5 * sign * math.Log(1-2*math.Abs(0.5-u)+1e-6)
 			snr := math.Exp(lambda)
 			return math.Sqrt(snr / (1 + snr))
