@@ -28,6 +28,9 @@ func (attentionOp) vjp(s *Scope, n *node, grad *Tensor) {
 func Attention(q, k, v, mask *Tensor, scale float64) *Tensor {
 	const op = "Attention"
 	s := q.s
+	if l := highest(q, k, v); l > 0 {
+		return attentionDual(l, q, k, v, mask, scale)
+	}
 	for _, t := range [3]*Tensor{q, k, v} {
 		t.check(op)
 		if t.v.Rank != 4 || t.v.Shape[0] != q.v.Shape[0] || t.v.Shape[2] != q.v.Shape[2] || t.v.Shape[3] != q.v.Shape[3] || t.v.Shape[1] != k.v.Shape[1] && t != q {
@@ -99,6 +102,9 @@ func (softmaxOp) vjp(s *Scope, n *node, grad *Tensor) {
 // Softmax is exp(t)/Σ exp(t) along the last axis.
 func (t *Tensor) Softmax() *Tensor {
 	t.check("Softmax")
+	if t.level > 0 {
+		return softmaxDual(t)
+	}
 	s := t.s
 	if t.v.Rank == 0 {
 		shapePanic("Softmax", "at least one axis", t)

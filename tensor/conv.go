@@ -49,6 +49,13 @@ func (t *Tensor) Conv(w, b Operand, c Conv) *Tensor {
 	s := t.s
 	t.check(op)
 	k, bias := w.in(s), operand(s, b)
+	if l := highest(t, k, bias); l > 0 {
+		y := bilinearDual(highest(t, k), t, k, func(x, w *Tensor) *Tensor { return x.Conv(w, nil, c) })
+		if bias != nil {
+			y = y.Add(bias)
+		}
+		return y
+	}
 	spatial := t.v.Rank - 2
 	if spatial < 1 || spatial > 3 || k.v.Rank != spatial+2 {
 		shapePanic(op, "(N, 1 to 3 spatial axes, Cin) and (kernel…, Cin/groups, Cout)", t, k)
@@ -123,6 +130,10 @@ func convOf(p *backend.Conv) Conv {
 // convInput is the gradient of a convolution for its input of the given shape:
 // the transposed convolution.
 func (s *Scope) convInput(p *backend.Conv, dy, w *Tensor, shape []int) *Tensor {
+	if l := highest(dy, w); l > 0 {
+		q := *p
+		return bilinearDual(l, dy, w, func(dy, w *Tensor) *Tensor { return s.convInput(&q, dy, w, shape) })
+	}
 	dx := s.alloc(dy.v.DType, shape...)
 	s.conv = *p
 	if dx.Elems() > 0 {
@@ -150,6 +161,10 @@ func (convWeightOp) vjp(s *Scope, n *node, grad *Tensor) {
 
 // convWeight is the gradient of a convolution for its weights.
 func (s *Scope) convWeight(p *backend.Conv, x, dy *Tensor, shape []int) *Tensor {
+	if l := highest(x, dy); l > 0 {
+		q := *p
+		return bilinearDual(l, x, dy, func(x, dy *Tensor) *Tensor { return s.convWeight(&q, x, dy, shape) })
+	}
 	dw := s.alloc(dy.v.DType, shape...)
 	s.conv = *p
 	if dw.Elems() > 0 {

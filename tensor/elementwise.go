@@ -179,6 +179,9 @@ func (t *Tensor) GELUTanh() *Tensor { return geluTanhOp.Apply(nil, t) }
 // Detach is t without history: no gradient flows through it.
 func (t *Tensor) Detach() *Tensor {
 	t.check("Detach")
+	if t.level > 0 {
+		return t.under.Detach()
+	}
 	r := t.s.view(t)
 	return r
 }

@@ -15,6 +15,9 @@ func (t *Tensor) Gather(idx *Tensor) *Tensor {
 	s := t.s
 	t.check(op)
 	idx.check(op)
+	if t.level > 0 {
+		return linear1(t, func(t *Tensor) *Tensor { return t.Gather(idx) })
+	}
 	if t.v.Rank != 2 || idx.v.Rank+1 > MaxRank {
 		shapePanic(op, "a table (rows, C)", t, idx)
 	}
@@ -54,6 +57,9 @@ func (scatterOp) vjp(s *Scope, n *node, grad *Tensor) {
 
 // scatter adds rows (idx…, C) into zeros (n, C): the adjoint of Gather.
 func (s *Scope) scatter(rows, idx *Tensor, n int) *Tensor {
+	if rows.level > 0 {
+		return linear1(rows, func(t *Tensor) *Tensor { return s.scatter(t, idx, n) })
+	}
 	src := rows.Contiguous()
 	out := s.alloc(rows.v.DType, n, rows.v.Shape[rows.v.Rank-1])
 	s.fill(out, 0)

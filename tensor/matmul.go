@@ -50,10 +50,17 @@ func (t *Tensor) MatMul(o Operand) *Tensor { return t.Linear(o, nil) }
 
 // Linear is t·w+b: t (…,K), w (K,N), b (N) or nil, in one kernel.
 func (t *Tensor) Linear(w, b Operand) *Tensor {
+	t.check("MatMul")
+	m, bias := w.in(t.s), operand(t.s, b)
+	return t.linear(m, bias)
+}
+
+func (t *Tensor) linear(m, bias *Tensor) *Tensor {
 	const op = "MatMul"
+	if l := highest(t, m, bias); l > 0 {
+		return linearDual(l, t, m, bias)
+	}
 	s := t.s
-	t.check(op)
-	m, bias := w.in(s), operand(s, b)
 	if m.v.DType != t.v.DType {
 		dtypePanic(op, t.v.DType, m.v.DType)
 	}

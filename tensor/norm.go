@@ -134,6 +134,16 @@ func (t *Tensor) normalise(op string, scale, shift Operand, p backend.NormParams
 	if addOne {
 		p.ScaleBase = 1
 	}
+	return t.normaliseBy(&p, sc, sh)
+}
+
+// normaliseBy is the normalisation of checked operands.
+func (t *Tensor) normaliseBy(params *backend.NormParams, sc, sh *Tensor) *Tensor {
+	if l := highest(t, sc, sh); l > 0 {
+		return normDual(l, params, t, sc, sh)
+	}
+	s, p := t.s, *params
+	batch, ch := t.v.Shape[0], t.v.Shape[t.v.Rank-1]
 	dev, ok := s.dev.(backend.Norm)
 	if !ok {
 		return normComposite(&p, t, sc, sh)
@@ -169,19 +179,7 @@ func (t *Tensor) normalise(op string, scale, shift Operand, p backend.NormParams
 // normComposite is the normalisation in elementary operations.
 func normComposite(p *backend.NormParams, t, scale, shift *Tensor) *Tensor {
 	batch, ch := t.v.Shape[0], t.v.Shape[t.v.Rank-1]
-	x := t.Reshape(batch, -1, ch)
-	var axes [2]int
-	n := 1
-	axes[0] = 2
-	if p.Groups > 0 {
-		x = x.Reshape(batch, -1, p.Groups, ch/p.Groups)
-		axes[0], axes[1] = 1, 3
-		n = 2
-	}
-	if !p.RMS {
-		x = x.Sub(x.MeanKeep(axes[:n]...))
-	}
-	y := x.Mul(x.Square().MeanKeep(axes[:n]...).AddScalar(p.Eps).Rsqrt())
+	y, _, _ := normalised(p, t)
 	y = y.Reshape(batch, -1, ch)
 	affine := func(a *Tensor) *Tensor {
 		if a.v.Rank == 1 {
@@ -203,6 +201,88 @@ func normComposite(p *backend.NormParams, t, scale, shift *Tensor) *Tensor {
 		y = y.SiLU()
 	}
 	return y.Reshape(t.Shape()...)
+}
+
+// normDual: with x̂ the normalised x, r = 1/√(var+eps), means over the normalised
+// axes, and f the scale,
+//
+//	dx̂ = r·(ẋ − mean(ẋ) − x̂·mean(ẋ·x̂)),  ẏ = f·dx̂ + ḟ·x̂ + ḃ
+//
+// (without mean(ẋ) for RMS), and SiLU last. The value comes from the fused kernel.
+func normDual(level uint32, p *backend.NormParams, t, scale, shift *Tensor) *Tensor {
+	s := t.s
+	x, dx := t.strip(level)
+	var dscale, dshift *Tensor
+	if scale != nil {
+		scale, dscale = scale.strip(level)
+	}
+	if shift != nil {
+		shift, dshift = shift.strip(level)
+	}
+	y := x.normaliseBy(p, scale, shift)
+	batch, ch := x.v.Shape[0], x.v.Shape[x.v.Rank-1]
+	hat, r, axes := normalised(p, x)
+	affine := func(a *Tensor) *Tensor { // (C) or (N,C) beside (N,P,C)
+		if a.v.Rank == 1 {
+			return a
+		}
+		return a.Reshape(batch, 1, ch)
+	}
+	flat := func(a *Tensor) *Tensor { return a.Reshape(batch, -1, ch) }
+	var dy *Tensor
+	if dx != nil {
+		d := dx.Reshape(hat.Shape()...)
+		m := d.Mul(hat).MeanKeep(axes...)
+		if !p.RMS {
+			d = d.Sub(d.MeanKeep(axes...))
+		}
+		dy = flat(d.Sub(hat.Mul(m)).Mul(r))
+		if scale != nil {
+			f := affine(scale)
+			if p.ScaleBase != 0 {
+				f = f.AddScalar(p.ScaleBase)
+			}
+			dy = dy.Mul(f)
+		}
+	}
+	if dscale != nil {
+		dy = plus(dy, flat(hat).Mul(affine(dscale)))
+	}
+	if dshift != nil {
+		dy = plus(dy, affine(dshift))
+	}
+	if p.SiLU {
+		q := *p
+		q.SiLU = false
+		z := flat(x.normaliseBy(&q, scale, shift))
+		dy = siluSlope.Apply(nil, z).Mul(dy)
+	}
+	if full := x.Elems(); dy.Elems() != full {
+		dy = dy.Expand(batch, full/max(1, batch*ch), ch)
+	}
+	return s.dual(level, y, dy.Reshape(x.Shape()...))
+}
+
+// siluSlope is the derivative of SiLU.
+var siluSlope = unary("silu'", func(x Expr) Expr {
+	sig := x.Sigmoid()
+	return sig.Mul(x.Mul(sig.RSubConst(1)).AddConst(1))
+})
+
+// normalised is x̂ with its axes split for groups, 1/√(var+eps), and the axes of the statistics.
+func normalised(p *backend.NormParams, t *Tensor) (hat, r *Tensor, axes []int) {
+	batch, ch := t.v.Shape[0], t.v.Shape[t.v.Rank-1]
+	x := t.Reshape(batch, -1, ch)
+	axes = []int{2}
+	if p.Groups > 0 {
+		x = x.Reshape(batch, -1, p.Groups, ch/p.Groups)
+		axes = []int{1, 3}
+	}
+	if !p.RMS {
+		x = x.Sub(x.MeanKeep(axes...))
+	}
+	r = x.Square().MeanKeep(axes...).AddScalar(p.Eps).Rsqrt()
+	return x.Mul(r), r, axes
 }
 
 // vjpThrough records a composite of n's op and differentiates that: how fused

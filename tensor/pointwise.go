@@ -26,8 +26,9 @@ type Pointwise struct {
 
 	mu    sync.Mutex
 	joint map[uint32]*jointGrad
-	vjps  []*Pointwise // see vjpOp
-	pure  []*Pointwise // see inputGrad
+	vjps  []*Pointwise          // see vjpOp
+	pure  []*Pointwise          // see inputGrad
+	jvps  map[jvpKey]*Pointwise // see jvpOp
 }
 
 // gradPart is the VJP for one input: a program over inputs, output and upstream gradient.
@@ -181,6 +182,9 @@ func (p *Pointwise) name() string { return p.label }
 func (p *Pointwise) Apply(scalars []float64, in ...*Tensor) *Tensor {
 	if len(in) != p.inputs || len(scalars) != p.scalars {
 		usagePanic(p.label, "%d tensors and %d scalars, want %d and %d", len(in), len(scalars), p.inputs, p.scalars)
+	}
+	if l := highest(in...); l > 0 {
+		return p.applyDual(l, scalars, in)
 	}
 	s, prog := in[0].s, p.program()
 	for _, t := range in {

@@ -47,10 +47,13 @@ func (t *Tensor) squeezed(set uint32) *Tensor {
 type PointwiseSum struct {
 	f     *Pointwise
 	label string
+	jvps  map[uint32]*PointwiseSum // guarded by f.mu
 }
 
 // NewPointwiseSum makes the reduction of a pointwise operation.
-func NewPointwiseSum(f *Pointwise) *PointwiseSum { return &PointwiseSum{f, "sum of " + f.label} }
+func NewPointwiseSum(f *Pointwise) *PointwiseSum {
+	return &PointwiseSum{f: f, label: "sum of " + f.label}
+}
 
 func (p *PointwiseSum) name() string { return p.label }
 
@@ -60,6 +63,9 @@ func (p *PointwiseSum) Sum(scalars []float64, axes []int, in ...*Tensor) *Tensor
 	f := p.f
 	if len(in) != f.inputs || len(scalars) != f.scalars {
 		usagePanic(p.name(), "%d tensors and %d scalars, want %d and %d", len(in), len(scalars), f.inputs, f.scalars)
+	}
+	if l := highest(in...); l > 0 {
+		return p.sumDual(l, scalars, axes, in)
 	}
 	s := in[0].s
 	for _, t := range in {
@@ -141,6 +147,9 @@ func (sumOp) vjp(s *Scope, n *node, grad *Tensor) {
 // SumKeep adds over the given axes (none: all); they stay, with size 1.
 func (t *Tensor) SumKeep(axes ...int) *Tensor {
 	t.check("Sum")
+	if t.level > 0 {
+		return linear1(t, func(t *Tensor) *Tensor { return t.SumKeep(axes...) })
+	}
 	s := t.s
 	out, _ := s.reduced(t, t.axisSet("Sum", axes))
 	s.runReduce(backend.Sum, nil, nil, out, t, t)
@@ -227,6 +236,12 @@ func (o *extremeOp) vjp(s *Scope, n *node, grad *Tensor) {
 
 func (t *Tensor) extreme(o *extremeOp, axes []int) *Tensor {
 	t.check(o.name())
+	if t.level > 0 {
+		y := t.under.extreme(o, axes)
+		share := t.under.Eq(y).Detach()
+		share = share.Div(share.SumKeep(axes...))
+		return t.s.dual(t.level, y, share.Mul(t.tan).SumKeep(axes...))
+	}
 	s := t.s
 	set := t.axisSet(o.name(), axes)
 	out, folded := s.reduced(t, set)

@@ -34,6 +34,8 @@ type Scope struct {
 	gradOut []*Tensor
 	touched []*Tensor // leaves that have a gradient, during a gradient computation
 
+	level uint32 // of the innermost JVP
+
 	dropout    bool
 	dropoutKey rng.Key
 	draws      uint32 // dropout masks drawn since SetDropout
@@ -189,12 +191,23 @@ func (s *Scope) Mark() int { return s.slabs[s.gen%quarantine].n }
 // recording one, those that a gradient is computed from.
 func (s *Scope) Release(mark int, keep *Tensor) *Tensor {
 	sl := &s.slabs[s.gen%quarantine]
+	protect(keep, 1)
+	defer protect(keep, -1)
 	for i := mark; i < sl.n; i++ {
 		if t := sl.at(i); t != keep && t.uses == 0 && t.isGrad == 0 {
 			s.release(t)
 		}
 	}
 	return keep
+}
+
+// protect counts uses of what a dual tensor consists of.
+func protect(t *Tensor, by int32) {
+	for ; t != nil && t.level > 0; t = t.under {
+		t.under.uses += by
+		t.tan.uses += by
+		protect(t.tan, by)
+	}
 }
 
 // Hold keeps t's memory through Grad and Release, until Reset, and returns t.

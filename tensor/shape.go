@@ -13,6 +13,9 @@ func (reshapeOp) vjp(s *Scope, n *node, grad *Tensor) {
 // it follows from the others. It is a view where strides allow, else a copy.
 func (t *Tensor) Reshape(shape ...int) *Tensor {
 	t.check("Reshape")
+	if t.level > 0 {
+		return linear1(t, func(t *Tensor) *Tensor { return t.Reshape(shape...) })
+	}
 	s := t.s
 	r := s.header()
 	r.v = t.v
@@ -106,6 +109,9 @@ func (copyOp) vjp(s *Scope, n *node, grad *Tensor) { s.add(n, 0, grad) }
 // Contiguous is t itself if its elements lie densely in row-major order, else a dense copy.
 func (t *Tensor) Contiguous() *Tensor {
 	t.check("Contiguous")
+	if t.level > 0 {
+		return linear1(t, (*Tensor).Contiguous)
+	}
 	if t.v.Contiguous() {
 		return t
 	}
@@ -128,6 +134,9 @@ func (permuteOp) vjp(s *Scope, n *node, grad *Tensor) {
 // Permute reorders the axes: axis i of the result is axis axes[i] of t. It is a view.
 func (t *Tensor) Permute(axes ...int) *Tensor {
 	t.check("Permute")
+	if t.level > 0 {
+		return linear1(t, func(t *Tensor) *Tensor { return t.Permute(axes...) })
+	}
 	if len(axes) != t.v.Rank {
 		usagePanic("Permute", "%d axes for a tensor of shape %v", len(axes), append([]int(nil), t.Shape()...))
 	}
@@ -187,6 +196,9 @@ func (t *Tensor) Slice(axis, start, end int) *Tensor { return t.SliceStep(axis, 
 // SliceStep takes every step-th element from start on, before end. It is a view.
 func (t *Tensor) SliceStep(axis, start, end, step int) *Tensor {
 	t.check("Slice")
+	if t.level > 0 {
+		return linear1(t, func(t *Tensor) *Tensor { return t.SliceStep(axis, start, end, step) })
+	}
 	axis = t.axis("Slice", axis)
 	if start < 0 || end < start || end > t.v.Shape[axis] || step < 1 {
 		usagePanic("Slice", "%d:%d:%d along axis %d of shape %v", start, end, step, axis, append([]int(nil), t.Shape()...))
@@ -211,6 +223,9 @@ func (unsliceOp) vjp(s *Scope, n *node, grad *Tensor) {
 // unslice puts t into zeros of the given size along an axis: the adjoint of SliceStep.
 func (t *Tensor) unslice(axis, start, step, size int) *Tensor {
 	t.check("unslice")
+	if t.level > 0 {
+		return linear1(t, func(t *Tensor) *Tensor { return t.unslice(axis, start, step, size) })
+	}
 	s := t.s
 	r := s.header()
 	r.v = t.v
@@ -256,6 +271,9 @@ func Concat(axis int, ts ...*Tensor) *Tensor {
 	}
 	first := ts[0]
 	s := first.s
+	if l := highest(ts...); l > 0 {
+		return concatDual(l, axis, ts)
+	}
 	axis = first.axis("Concat", axis)
 	r := s.header()
 	r.v = first.v
@@ -292,6 +310,19 @@ func Concat(axis int, ts ...*Tensor) *Tensor {
 	return r
 }
 
+// concatDual joins values and tangents; where there is no tangent, zeros.
+func concatDual(level uint32, axis int, ts []*Tensor) *Tensor {
+	s := ts[0].s
+	values, tangents := s.ptrs.take(len(ts)), s.ptrs.take(len(ts))
+	for i, t := range ts {
+		values[i], tangents[i] = t.strip(level)
+		if tangents[i] == nil {
+			tangents[i] = s.Full(0).Expand(t.Shape()...)
+		}
+	}
+	return s.dual(level, Concat(axis, values...), Concat(axis, tangents...))
+}
+
 type expandOp struct{}
 
 func (expandOp) name() string { return "expand" }
@@ -302,6 +333,9 @@ func (expandOp) vjp(s *Scope, n *node, grad *Tensor) {
 // Expand repeats axes of size 1 (and missing leading axes) to the given shape. It is a view.
 func (t *Tensor) Expand(shape ...int) *Tensor {
 	t.check("Expand")
+	if t.level > 0 {
+		return linear1(t, func(t *Tensor) *Tensor { return t.Expand(shape...) })
+	}
 	if len(shape) > MaxRank {
 		usagePanic("Expand", "%d axes, at most %d", len(shape), MaxRank)
 	}

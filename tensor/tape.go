@@ -135,6 +135,9 @@ func (s *Scope) setGrad(t, g *Tensor) {
 
 func (s *Scope) backward(what string, y *Tensor, o GradOptions) {
 	y.check(what)
+	if y.level > 0 {
+		usagePanic(what, "the tensor carries a tangent: take gradients of what JVP returns, not within it")
+	}
 	if s.mode != Recording {
 		usagePanic(what, "the scope is not recording")
 	}

@@ -52,6 +52,10 @@ type Tensor struct {
 	temp   bool   // a byproduct that only a VJP reads
 	isGrad int32  // number of tensors whose gradient it is
 	grad   *Tensor
+
+	// Forward mode: see forward.go.
+	level      uint32  // 0: no tangent
+	under, tan *Tensor // the value at lower levels, and the tangent
 }
 
 // Operand is what a binary operation accepts on its right: a *Tensor or a *Param.

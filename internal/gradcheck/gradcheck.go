@@ -60,6 +60,71 @@ func Check(t testing.TB, name string, f Func, inputs ...Input) {
 	t.Helper()
 	First(t, name, f, inputs...)
 	Second(t, name, f, inputs...)
+	Forward(t, name, f, inputs...)
+}
+
+// Forward checks the derivative along random tangents (of a random part of the
+// inputs) with finite differences; its gradient, and its derivative along other
+// tangents in turn (nested forward mode), likewise.
+func Forward(t testing.TB, name string, f Func, inputs ...Input) {
+	t.Helper()
+	values := fill(inputs)
+	along := func(seed uint64, f Func) Func {
+		return func(s *tensor.Scope, in []*tensor.Tensor) *tensor.Tensor {
+			tangents := make([]*tensor.Tensor, len(in))
+			for i, x := range in {
+				if inputs[i].Const || len(in) > 1 && rng.Intn(rng.Key{Seed: seed}, uint64(len(in)), i, 4) == 0 {
+					continue
+				}
+				v := make([]float64, x.Elems())
+				for j := range v {
+					v[j] = 2*rng.Float64(rng.Key{Seed: seed}, uint64(i+1), j) - 1
+				}
+				tangents[i] = s.Tensor(v, x.Shape()...)
+			}
+			_, dy := s.JVP(func(x []*tensor.Tensor) *tensor.Tensor { return f(s, x) }, in, tangents)
+			return dy
+		}
+	}
+	// The derivative of h ↦ ⟨f(x+h·v), r⟩, as the gradient for a scalar h, is what
+	// compare can check: x+h·v for every input.
+	s := tensor.NewScopeOf(cpu.Default(), tensor.Recording, tensor.Float64)
+	defer s.Close()
+	for seed := uint64(41); seed < 43; seed++ {
+		directional(t, name+" (forward)", s, f, along(seed, f), seed, inputs, values)
+		directional(t, name+" (forward over forward)", s, along(seed, f), along(seed+7, along(seed, f)), seed+7, inputs, values)
+	}
+	compare(t, name+" (reverse over forward)", func(s *tensor.Scope, in []*tensor.Tensor) *tensor.Tensor {
+		return against(along(41, f)(s, in), 11)
+	}, inputs, values)
+}
+
+// directional compares jvp, the derivative of f along the tangents of seed, with
+// a central difference of f.
+func directional(t testing.TB, name string, s *tensor.Scope, f, jvp Func, seed uint64, inputs []Input, values [][]float64) {
+	t.Helper()
+	at := func(g Func, shift float64) []float64 {
+		s.Reset()
+		in := make([]*tensor.Tensor, len(inputs))
+		for i := range in {
+			v := append([]float64(nil), values[i]...)
+			if !inputs[i].Const && !(len(in) > 1 && rng.Intn(rng.Key{Seed: seed}, uint64(len(in)), i, 4) == 0) {
+				for j := range v {
+					v[j] += shift * (2*rng.Float64(rng.Key{Seed: seed}, uint64(i+1), j) - 1)
+				}
+			}
+			in[i] = s.Variable(v, inputs[i].Shape...)
+		}
+		return g(s, in).Float64s()
+	}
+	got, up, down := at(jvp, 0), at(f, h), at(f, -h)
+	for i := range up {
+		want := (up[i] - down[i]) / (2 * h)
+		if have := got[i]; !(math.Abs(have-want) <= tolerance*(1+math.Abs(want)+math.Abs(up[i]))) {
+			t.Errorf("%s: element %d: derivative %.10g, finite difference %.10g", name, i, have, want)
+			return
+		}
+	}
 }
 
 // First checks first derivatives only.
