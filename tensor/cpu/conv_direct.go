@@ -69,6 +69,10 @@ func (t *convTask) convolve(d *Device) {
 	if points(t.out.size) == 0 {
 		return
 	}
+	if t.small() {
+		t.convolveSmall(d, t.bias)
+		return
+	}
 	t.u = d.level.micro()
 	for len(t.workers) < d.pool.threads {
 		t.workers = append(t.workers, convWorker{edge: make([]float32, (t.u.rows+1)*t.u.cols)})

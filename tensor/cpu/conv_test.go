@@ -190,6 +190,41 @@ func (c *convCase) spatial(shape []int) [3]int {
 	return s
 }
 
+// TestConvFewChannels has few channels on one side or the other.
+func TestConvFewChannels(t *testing.T) {
+	for _, l := range testLevels() {
+		r := rand.New(rand.NewPCG(7, uint64(l)))
+		d := testDevice(t, l, 3)
+		for i := range 90 {
+			c := randomConv(r, backend.Float32, i%2 == 0)
+			for c.p.Groups != 1 {
+				c = randomConv(r, backend.Float32, i%2 == 0)
+			}
+			few, many := 1+r.IntN(fewChannels), 2*fewChannels+r.IntN(30)
+			cin, cout := few, many
+			if r.IntN(2) == 0 {
+				cin, cout = many, few
+			}
+			if r.IntN(3) > 0 {
+				c.p.Stride = [3]int{1, 1, 1}
+			}
+			sp := c.p.Spatial
+			in, ker := append([]int{}, c.x.Shape[:sp+2]...), append([]int{}, c.w.Shape[:sp+2]...)
+			out := append([]int{}, c.y.Shape[:sp+2]...)
+			for ax := range sp {
+				out[1+ax] = c.p.Out(ax, in[1+ax], ker[ax])
+			}
+			in[sp+1], out[sp+1], ker[sp], ker[sp+1] = cin, cout, cin, cout
+			how := func() arrangement { return arrangement(r.IntN(3)) }
+			c.x, c.y, c.w = place(r, backend.Float32, how(), in...), place(r, backend.Float32, how(), out...), place(r, backend.Float32, how(), ker...)
+			if c.bias != nil {
+				c.bias = fill(r, place(r, backend.Float32, how(), cout))
+			}
+			testConv(t, r, d, i%3, c)
+		}
+	}
+}
+
 // TestConvBits wants a sample's result to have the same bits in any batch, and
 // all results the same bits for any number of threads.
 func TestConvBits(t *testing.T) {
