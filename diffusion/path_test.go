@@ -147,3 +147,19 @@ func TestPosterior(t *testing.T) {
 		close(t, "variance", q.Small, si.Sigma*si.Sigma-cov*onX, 1e-12)
 	}
 }
+
+// The variational bound's weights on the squared error of ε, β²/(2σ²α(1−ā))
+// with σ²=β (Ho et al. 2020, eq. 12), fall with time: L_simple, which is even, moves
+// weight to large t.
+func TestWeightsOfTheBound(t *testing.T) {
+	b, _ := Betas(BetaLinear, 1000, 1e-4, 0.02)
+	table, _ := NewTable(b, InterpolateLog)
+	for at, want := range map[float64]float64{1: 0.50, 500: 0.0055} {
+		p := table.At(at)
+		q := NewPosterior(p, table.At(at-1))
+		onX0 := EffectiveWeight(Even{X0}, Eps, p) // of x0's error in ε's
+		if got := q.OnX0 * q.OnX0 * onX0 / (2 * q.Large); math.Abs(got/want-1) > 0.01 {
+			t.Errorf("weight at %g is %.5f, want %g", at, got, want)
+		}
+	}
+}
