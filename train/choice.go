@@ -2,7 +2,11 @@ package train
 
 import (
 	"fmt"
+	"reflect"
+	"slices"
+	"strings"
 
+	"github.com/langevin-go/langevin/diffusion/sampler"
 	"github.com/langevin-go/langevin/diffusion/schedule"
 	"github.com/langevin-go/langevin/train/config"
 )
@@ -12,7 +16,7 @@ type Choice struct {
 	Sampler   string
 	Steps     int
 	Guidance  *float64
-	Overrides []string // key=value of the sample section, as in sampler.eta=0.5
+	Overrides []string // key=value of the sample section, as in sampler.eta=0.5; of a diffusers folder, what its scheduler's config does not say
 }
 
 // diffusersSteps is how many steps a diffusers folder is sampled with unless
@@ -24,8 +28,8 @@ func (t *Trained) Choose(c Choice) error {
 	if c.Steps < 0 {
 		return fmt.Errorf("--steps must be at least 1, is %d", c.Steps)
 	}
-	if c.Guidance != nil && !(*c.Guidance >= 0) {
-		return fmt.Errorf("--guidance must not be negative, is %g", *c.Guidance)
+	if c.Guidance != nil && !(*c.Guidance >= 0 && finite(*c.Guidance)) {
+		return fmt.Errorf("--guidance must be finite and not negative, is %g", *c.Guidance)
 	}
 	if t.scheduler != nil {
 		return t.chooseDiffusers(c)
@@ -56,9 +60,6 @@ func (t *Trained) Choose(c Choice) error {
 
 // chooseDiffusers plans the run as diffusers' scheduler of that name would.
 func (t *Trained) chooseDiffusers(c Choice) error {
-	if len(c.Overrides) > 0 {
-		return fmt.Errorf("%s: key=value settings are for runs; a diffusers folder's are in its scheduler_config.json", c.Overrides[0])
-	}
 	sched, err := schedule.ForSampler(c.Sampler, t.scheduler)
 	if err != nil {
 		return fmt.Errorf("%s: %w", t.schedulerFile, err)
@@ -81,5 +82,68 @@ func (t *Trained) chooseDiffusers(c Choice) error {
 		t.How.Scale = *c.Guidance
 	}
 	t.SchedulerClass = sched.Class()
+	return t.overridePlan(c.Overrides)
+}
+
+// planKeys are the keys of a sample section that go beside a scheduler's config:
+// the arguments of its step (eta, churn), guidance and limits.
+var planKeys = []string{"sampler", "clip", "guidance", "guidance_weight", "guidance_from", "guidance_to", "batch"}
+
+// overridePlan puts key=value settings over diffusers' plan.
+func (t *Trained) overridePlan(overrides []string) error {
+	for _, o := range overrides {
+		key, _, _ := strings.Cut(o, "=")
+		top, below, _ := strings.Cut(strings.TrimSpace(key), ".")
+		switch {
+		case !slices.Contains(planKeys, top):
+			return fmt.Errorf("override %s: %s is not a setting of a diffusers folder (valid: %s); its scheduler's are in %s, and --sampler and --steps choose among them",
+				o, top, strings.Join(planKeys, ", "), t.schedulerFile)
+		case top == "sampler" && (below == "" || below == "kind"):
+			return fmt.Errorf("override %s: choose the sampler of a diffusers folder with --sampler, which takes its settings over from %s", o, t.schedulerFile)
+		}
+	}
+	if len(overrides) == 0 {
+		return nil
+	}
+	how := &t.How
+	var err error
+	if how.Sampler, err = variantOf(t.Sampler); err != nil {
+		return err
+	}
+	base, err := config.Resolved(how)
+	if err != nil {
+		return err
+	}
+	if err := config.Decode(t.schedulerFile+" (sample)", base, overrides, how); err != nil {
+		return err
+	}
+	chosen, err := how.Sampler.Build(SamplerArg{})
+	if err != nil {
+		return err
+	}
+	copyUnnamed(chosen, t.Sampler)
+	t.Sampler = chosen
 	return nil
+}
+
+// variantOf is a sampler as a config names it.
+func variantOf(s sampler.Sampler) (v config.Variant[SamplerArg, sampler.Sampler], err error) {
+	for _, e := range sampler.Samplers {
+		if reflect.TypeOf(e.New()) == reflect.TypeOf(s) {
+			v, err = Samplers.Lookup(e.Name)
+			v.Config = reflect.ValueOf(s).Elem().Interface()
+			return v, err
+		}
+	}
+	return v, fmt.Errorf("the sampler %T has no name in configs", s)
+}
+
+// copyUnnamed copies the fields that have no key in configs, which a scheduler sets.
+func copyUnnamed(to, from sampler.Sampler) {
+	a, b := reflect.ValueOf(to).Elem(), reflect.ValueOf(from).Elem()
+	for i := range a.NumField() {
+		if a.Type().Field(i).Tag.Get("yaml") == "-" {
+			a.Field(i).Set(b.Field(i))
+		}
+	}
 }

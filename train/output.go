@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -11,7 +12,8 @@ import (
 )
 
 // CheckOutput says whether samples of a shape can be written to path: .png
-// (images, points in the plane), .npy or .safetensors. It is asked before the work.
+// (images, points in the plane), .npy or .safetensors, into a folder that is
+// there. It is asked before the work.
 func CheckOutput(path string, shape []int) error {
 	switch ext := strings.ToLower(filepath.Ext(path)); ext {
 	case ".npy", ".safetensors":
@@ -21,6 +23,15 @@ func CheckOutput(path string, shape []int) error {
 		}
 	default:
 		return fmt.Errorf("%s: unknown kind of file %q: want .png, .npy or .safetensors", path, ext)
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a folder: name a file to write", path)
+	}
+	switch info, err := os.Stat(filepath.Dir(path)); {
+	case err != nil:
+		return noRead(filepath.Dir(path), err, fmt.Sprintf("a folder to write %s in", filepath.Base(path)))
+	case !info.IsDir():
+		return fmt.Errorf("%s is not a folder: %s cannot be written there", filepath.Dir(path), filepath.Base(path))
 	}
 	return nil
 }

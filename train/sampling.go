@@ -96,9 +96,16 @@ type Drawer struct {
 	InitScale float64         // standard deviation of the start; 0: the path's
 }
 
+// maxSamples bounds the numbers in all samples of a request: 8 GiB.
+const maxSamples = 1 << 31
+
 // Draw draws samples, row-major (N,Shape…).
 func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
-	if q.Labels != nil && len(q.Labels) != q.N {
+	size := volume(d.Shape)
+	switch {
+	case q.N < 1 || q.N > maxSamples/size:
+		return nil, fmt.Errorf("cannot draw %d samples of shape %v at a time: want 1 to %d", q.N, d.Shape, maxSamples/size)
+	case q.Labels != nil && len(q.Labels) != q.N:
 		return nil, fmt.Errorf("%d labels for %d samples", len(q.Labels), q.N)
 	}
 	how, err := d.Sampler, error(nil)
@@ -123,7 +130,6 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 	}
 	s := tensor.NewScope(d.Device, tensor.Inference)
 	defer s.Close()
-	size := volume(d.Shape)
 	out := make([]float32, q.N*size)
 	steps := len(grid) - 1
 	batches := (q.N + d.How.Batch - 1) / d.How.Batch

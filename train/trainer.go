@@ -116,6 +116,9 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 	}
 	t.scope = tensor.NewScope(t.dev, tensor.Recording)
 	src := t.data.Train
+	if size := volume(src.Shape()); exp.Batch > maxSamples/size {
+		return exp.places.Errorf("batch", "must be at most %d for samples of shape %v, is %d", maxSamples/size, src.Shape(), exp.Batch)
+	}
 	t.batch = diffusion.Batch{N: exp.Batch, Shape: src.Shape(), X: make([]float32, exp.Batch*volume(src.Shape()))}
 	t.labels = make([]int32, exp.Batch)
 	if t.classes() > 0 {
@@ -123,6 +126,9 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 	}
 	if o.Bare {
 		return nil
+	}
+	if err = t.rehearse(ctx); err != nil {
+		return err
 	}
 	if err = t.openDir(o); err != nil {
 		return err
