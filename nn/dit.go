@@ -86,6 +86,9 @@ func (m *DiT) Options() DiTOptions { return m.opts }
 // Conditions are what Forward accepts.
 func (m *DiT) Conditions() CondOptions { return m.opts.CondOptions }
 
+// Multiple is what H and W must be divisible by to fill whole patches.
+func (m *DiT) Multiple() int { return m.opts.Patch }
+
 // silu is SiLU of the embedding, (N, width) or (1, width): the input of every modulation.
 func (e *DiTEmbedding) silu(s *tensor.Scope, t *tensor.Tensor, c Cond) *tensor.Tensor {
 	m := s.Mark()
@@ -105,17 +108,16 @@ func (m *DiT) Forward(x, t *tensor.Tensor, c Cond) *tensor.Tensor {
 		cond = m.Embed.silu(s, t, c)
 	}
 	rows, cols := x.Dim(1)/m.opts.Patch, x.Dim(2)/m.opts.Patch
+	last, hidden := cond, s.Mark()
 	h := m.tokens(x, rows, cols)
-	last := cond
 	for i, b := range m.Blocks {
-		k := s.Mark()
 		if b.Embed != nil {
 			cond = b.Embed.silu(s, t, c)
 			if i == 0 {
 				last = s.Hold(cond) // diffusers conditions the output by its first block's embedding
 			}
 		}
-		h = s.Release(k, b.Forward(h, cond))
+		h = s.Release(hidden, b.Forward(h, cond))
 	}
 	p := m.Mod.Forward(last)
 	out := Modulation{Shift: chunk(p, 0, m.opts.Width), Scale: chunk(p, 1, m.opts.Width)}

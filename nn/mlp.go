@@ -115,10 +115,10 @@ func (m *ResidualMLP) Forward(x, t *tensor.Tensor, c Cond) *tensor.Tensor {
 	s := x.Scope()
 	mark := s.Mark()
 	e := addTo(m.Time.Forward(t), m.Cond.Forward(s, c))
+	hidden := s.Mark()
 	h := m.In.Forward(x.Reshape(x.Dim(0), -1))
 	for _, l := range m.Hidden {
-		k := s.Mark()
-		h = s.Release(k, m.residual(h, l.Forward(h.Add(e))))
+		h = s.Release(hidden, m.residual(h, l.Forward(h.Add(e))))
 	}
 	return s.Release(mark, likeInput(m.Out.Forward(h), x))
 }
@@ -216,15 +216,15 @@ func (m *MLP) Forward(x, t *tensor.Tensor, c Cond) *tensor.Tensor {
 	mark := s.Mark()
 	n := x.Dim(0)
 	e := m.Cond.Forward(s, c)
+	hidden := s.Mark()
 	h := tensor.Concat(1, x.Reshape(n, -1), t.Reshape(t.Elems(), 1).Expand(n, 1))
 	last := len(m.Layers) - 1
 	for i, l := range m.Layers[:last] {
-		k := s.Mark()
 		h = l.Forward(h)
 		if i == 0 {
 			h = addTo(h, e)
 		}
-		h = s.Release(k, m.act(h).Dropout(m.opts.Dropout))
+		h = s.Release(hidden, m.act(h).Dropout(m.opts.Dropout))
 	}
 	return s.Release(mark, likeInput(m.Layers[last].Forward(h), x))
 }

@@ -253,6 +253,37 @@ func alongDirection(t *testing.T, name string, params []*tensor.Param, f func(s 
 	}
 }
 
+// An evaluation leaves its result and gives everything else back, and what it needs at
+// a time does not grow with the depth.
+func TestInferenceMemory(t *testing.T) {
+	s := tensor.NewScope(cpu.Default(), tensor.Inference)
+	defer s.Close()
+	for _, n := range networks() {
+		s.Reset()
+		x, tt, c := n.batch(s, 0, 4)
+		n.model.Forward(x, tt, c) // binds parameters, and makes position tables
+		before := s.MemoryInUse()
+		y := n.model.Forward(x, tt, c)
+		// Blocks are whole multiples of 64 bytes; DiTs with an embedding a block hold one till the Reset, Skip U-Nets two images.
+		if grown, most := s.MemoryInUse()-before, 4*y.Elems()+64; grown > most+2*4*4*96 {
+			t.Errorf("%s: %d bytes stay behind, the output has %d", n.name, grown, 4*y.Elems())
+		}
+	}
+	peak := func(depth int) int {
+		s := tensor.NewScope(cpu.Default(), tensor.Inference)
+		defer s.Close()
+		d := ditVariants()[0]
+		d.Depth = depth
+		x := s.Normal(rng.Key{}, 0, 16, 8, 8, 3)
+		must(NewDiT(newInit(), d)).Forward(x, s.Ones(1), Cond{})
+		r := 4 * 16 * 16 * d.Width // bytes of the tokens
+		return s.MemoryPeak() / r
+	}
+	if few, many := peak(1), peak(8); many > few {
+		t.Errorf("a DiT needs %d times its tokens at depth 1, %d times at depth 8", few, many)
+	}
+}
+
 func TestSteadyStateAllocatesNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip()

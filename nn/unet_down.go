@@ -66,17 +66,18 @@ func (b *unetBuilder) down(k blockKind, from, to int, last bool) *DownBlock {
 
 // Forward maps h and the image, which only Skip blocks use and change, and pushes what the way up needs.
 func (d *DownBlock) Forward(h, e, image *tensor.Tensor, stack *skips) (*tensor.Tensor, *tensor.Tensor) {
+	s := h.Scope()
 	for i, r := range d.Res {
+		m := s.Mark()
 		h = r.Forward(h, e)
 		if d.Attn != nil {
 			h = d.Attn[i].Forward(h)
 		}
-		stack.push(h)
+		stack.push(s.Release(m, h))
 	}
 	switch {
 	case d.Skip != nil:
 		image = d.fir.halve(image)
-		s := h.Scope()
 		m := s.Mark()
 		h = stack.push(s.Release(m, d.Skip.Forward(image).Add(d.DownRes.Forward(h, e))))
 	case d.DownRes != nil:

@@ -65,8 +65,8 @@ func (b *unetBuilder) up(k blockKind, from, prev, to int, last bool) *UpBlock {
 // Forward maps h, taking what the way down left, and the image that Skip blocks sum, nil at first.
 func (u *UpBlock) Forward(h, e, image *tensor.Tensor, stack *skips) (*tensor.Tensor, *tensor.Tensor) {
 	s := h.Scope()
+	m := s.Mark()
 	for i, r := range u.Res {
-		m := s.Mark()
 		h = r.Forward(tensor.Concat(3, h, stack.pop()), e)
 		if u.Attn != nil && !u.skip {
 			h = u.Attn[i].Forward(h)
@@ -77,7 +77,9 @@ func (u *UpBlock) Forward(h, e, image *tensor.Tensor, stack *skips) (*tensor.Ten
 		if u.Attn != nil {
 			h = u.Attn[0].Forward(h)
 		}
-		image = u.sumImage(h, image)
+		if image = u.sumImage(h, image); image != nil {
+			s.Hold(image) // through the Release below, which keeps h
+		}
 	}
 	switch {
 	case u.UpRes != nil:
@@ -85,7 +87,7 @@ func (u *UpBlock) Forward(h, e, image *tensor.Tensor, stack *skips) (*tensor.Ten
 	case u.Up != nil:
 		h = u.Up.Forward(h)
 	}
-	return h, image
+	return s.Release(m, h), image
 }
 
 // sumImage doubles the image so far and adds this level's.
