@@ -21,7 +21,9 @@ type check struct {
 
 var checks = []check{
 	{"Elementwise", 320, elementwise},
+	{"InPlace", 40, inPlace},
 	{"Reduce", 320, reduce},
+	{"ReduceLarge", 24, reduceLarge},
 	{"Gather", 60, gather},
 	{"ScatterAdd", 60, scatterAdd},
 	{"Random", 40, random},

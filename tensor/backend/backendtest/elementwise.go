@@ -72,6 +72,21 @@ func (b *bench) elementwise(p *backend.Program, shape []int) error {
 	return b.runElementwise(p, out, in, scalars)
 }
 
+// inPlace overwrites both inputs of a program by outputs that are made before
+// the inputs have been read for the last time: a device must not store early.
+func inPlace(c *choices, d backend.Device, dt backend.DType) error {
+	b := &bench{choices: c, d: d, dt: dt}
+	p := &backend.Program{Name: "in place", Inputs: 2, Outputs: []int32{2, 3 + int32(c.pick(2)), int32(c.pick(2))},
+		Code: []backend.Instr{{Op: backend.OpInput}, {Op: backend.OpInput, A: 1},
+			{Op: backend.OpAdd, A: 0, B: 1}, {Op: backend.OpMul, A: 0, B: 1}, {Op: backend.OpSub, A: 3, B: 0}}}
+	shape := c.shape(4, 1<<13)
+	var in []*operand
+	for range 2 {
+		in = append(in, b.add(dt, layout(c.pick(int(layouts))), b.values(shape), shape))
+	}
+	return b.runElementwise(p, []*operand{in[0], in[1], b.output(shape...)}, in, nil)
+}
+
 func views(o []*operand) []*backend.View {
 	v := make([]*backend.View, len(o))
 	for i := range o {

@@ -83,9 +83,16 @@ const (
 	layouts
 )
 
-// place puts values (nil: NaN everywhere) on the device in the given layout.
+// Memory around the elements: NaN beside inputs, so that reading it shows in
+// results, and a number beside outputs, so that any arithmetic on it shows.
+var (
+	poison = math.NaN()
+	fence  = 12345.678
+)
+
+// place puts values on the device in the given layout, amid words of around.
 // Axes of size 1 in a.shape that are larger in shape are broadcast by stride 0.
-func (c *choices) place(d backend.Device, dt backend.DType, l layout, a *array, shape []int) (*operand, error) {
+func (c *choices) place(d backend.Device, dt backend.DType, l layout, a *array, shape []int, around float64) (*operand, error) {
 	o := &operand{array: a, d: d, view: &backend.View{DType: dt, Rank: len(shape)}}
 	order := c.rnd.Perm(len(shape)) // of axes in memory, fastest first
 	if l != turned {
@@ -111,7 +118,7 @@ func (c *choices) place(d backend.Device, dt backend.DType, l layout, a *array, 
 	size := dt.Size()
 	o.host = make([]byte, (o.view.Off+n+guard)*size)
 	for i := 0; i < len(o.host); i += size {
-		put(o.host[i:], dt, math.NaN())
+		put(o.host[i:], dt, around)
 	}
 	each(a.shape, func(idx []int) {
 		at := o.view.Off
@@ -213,8 +220,13 @@ func (b *bench) fail(err error) {
 	}
 }
 
+// add places an operand that the device may write.
 func (b *bench) add(dt backend.DType, l layout, a *array, shape []int) *operand {
-	o, err := b.place(b.d, dt, l, a, shape)
+	return b.addAmid(fence, dt, l, a, shape)
+}
+
+func (b *bench) addAmid(around float64, dt backend.DType, l layout, a *array, shape []int) *operand {
+	o, err := b.place(b.d, dt, l, a, shape, around)
 	if err != nil {
 		b.fail(err)
 		panic(err) // a test machine without memory: nothing sensible is left to do
@@ -225,7 +237,7 @@ func (b *bench) add(dt backend.DType, l layout, a *array, shape []int) *operand 
 
 // input places values in a random layout, broadcast to shape.
 func (b *bench) input(a *array, shape ...int) *operand {
-	o := b.add(b.dt, layout(b.pick(int(layouts))), a, shape)
+	o := b.addAmid(poison, b.dt, layout(b.pick(int(layouts))), a, shape)
 	b.in = append(b.in, o)
 	return o
 }

@@ -20,12 +20,23 @@ func sumBound(n int, mag float64, dt backend.DType) float64 {
 
 // reduce folds a random program (or none) over random axes.
 func reduce(c *choices, d backend.Device, dt backend.DType) error {
-	b := &bench{choices: c, d: d, dt: dt}
-	limit := 1 << 13
-	if c.pick(8) == 0 {
-		limit = 1 << 17 // long enough for several pieces
+	var p *backend.Program
+	if c.flip() {
+		p = c.program(1)
 	}
-	shape := c.shape(5, limit)
+	return reduceShape(c, d, dt, c.shape(5, 1<<13), p)
+}
+
+// reduceLarge folds enough elements that a device cuts the work in pieces and
+// combines partial results.
+func reduceLarge(c *choices, d backend.Device, dt backend.DType) error {
+	rows, width := 300+c.rnd.IntN(1500), 100+c.rnd.IntN(100)
+	shape := [][]int{{rows * width}, {rows, width}, {2, rows, width / 2}, {rows, 3, width / 3}, {width / 8, 4, 2 * rows}}[c.pick(5)]
+	return reduceShape(c, d, dt, shape, nil)
+}
+
+func reduceShape(c *choices, d backend.Device, dt backend.DType, shape []int, p *backend.Program) error {
+	b := &bench{choices: c, d: d, dt: dt}
 	to := append([]int(nil), shape...)
 	for i := range to {
 		if c.flip() {
@@ -33,10 +44,6 @@ func reduce(c *choices, d backend.Device, dt backend.DType) error {
 		}
 	}
 	kind := backend.ReduceKind(c.pick(3))
-	p := c.program(1)
-	if limit > 1<<13 || c.flip() {
-		p = nil
-	}
 	ins := 1
 	if p != nil {
 		ins = p.Inputs
