@@ -22,11 +22,7 @@ func PerSample(x *tensor.Tensor, path GaussianPath, at Step, f func(now, next Po
 		return s.Full(value(0), shape...)
 	}
 	shape[0] = x.Dim(0)
-	v := make([]float64, shape[0])
-	for i := range v {
-		v[i] = value(i)
-	}
-	return s.Tensor(v, shape...)
+	return s.TensorOf(value, shape...)
 }
 
 // perBatch is f of each sample's time, shape (N).

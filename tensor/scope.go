@@ -46,6 +46,8 @@ type Scope struct {
 	bptr   [maxOperands]*backend.View
 	outPtr [maxOutputs]*backend.View
 	item   [8]byte
+	host   []float64 // values on their way to the device
+	narrow []float32 // the same in float32
 	scal   [maxScalars]float64
 	space  backend.View
 	part   backend.View
@@ -285,15 +287,37 @@ func (s *Scope) Tensor(values any, shape ...int) *Tensor {
 			s.upload(t, asBytes(x))
 			break
 		}
-		narrow := make([]float32, n)
+		s.narrow = grown(s.narrow, n)
 		for i, f := range x {
-			narrow[i] = float32(f)
+			s.narrow[i] = float32(f)
 		}
-		s.upload(t, asBytes(narrow))
+		s.upload(t, asBytes(s.narrow))
 	default:
 		usagePanic("Tensor", "values must be a []float32 or a []float64") // naming the type would make values escape
 	}
 	return t
+}
+
+// TensorOf is a tensor whose elements are f(0), f(1), …, row-major. f must not
+// call TensorOf of the same scope.
+func (s *Scope) TensorOf(f func(i int) float64, shape ...int) *Tensor {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	s.host = grown(s.host, max(0, n)) // Tensor refuses negative sizes
+	for i := range s.host {
+		s.host[i] = f(i)
+	}
+	return s.Tensor(s.host, shape...)
+}
+
+// grown is a slice of n elements, x's memory if that is enough.
+func grown[T any](x []T, n int) []T {
+	if cap(x) < n {
+		return make([]T, n)
+	}
+	return x[:n]
 }
 
 // Ints copies row-major integers (labels, indices) from the host.
