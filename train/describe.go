@@ -3,6 +3,8 @@ package train
 import (
 	"fmt"
 	"strings"
+
+	"github.com/langevin-go/langevin/diffusion"
 )
 
 // DescribeSampling says how samples are drawn, in a few words.
@@ -16,6 +18,19 @@ func (t *Trained) DescribeSampling() string {
 		s += fmt.Sprintf(", guidance %g", g)
 	}
 	return s
+}
+
+// describePath says how data turn into noise.
+func describePath(p diffusion.GaussianPath) string {
+	switch p := p.(type) {
+	case diffusion.CondOT, *diffusion.CondOT:
+		return "straight lines from data to noise"
+	case diffusion.Trig, *diffusion.Trig:
+		return "quarter circles from data to noise"
+	case *diffusion.Table:
+		return fmt.Sprintf("a table of %.0f levels", p.End())
+	}
+	return fmt.Sprintf("%T", p)
 }
 
 // Facts are what inspect shows: names and values.
@@ -50,7 +65,7 @@ func (t *Trained) Facts() [][2]string {
 		}
 		add("classes", "%d, %s", t.Classes, null)
 	}
-	add("path type", "%T", t.Model.Path())
+	add("noise", "%s", describePath(t.Model.Path()))
 	add("predicts", "%v", t.Model.Kind())
 	add("sampling", "%s", t.DescribeSampling())
 	for _, n := range t.Notes {

@@ -12,6 +12,9 @@ import (
 // grid or guidance that does not go with the path or the prediction then shows
 // before training, not with the first picture.
 func (t *Trainer) rehearse(ctx context.Context) error {
+	if t.exp.Sample.Every == 0 {
+		return nil
+	}
 	d := t.Drawer()
 	d.Model = &standIn{Model: d.Model}
 	q := Request{N: 1}

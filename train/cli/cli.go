@@ -38,11 +38,6 @@ const (
 	exitInterrupted = 130 // as shells report Ctrl-C
 )
 
-// usageError is a mistake on the command line itself.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
 // Main runs a command line and returns the exit code. Ctrl-C and SIGTERM cancel
 // the work in hand, which then ends in good order; a second one ends it at once.
 func Main(o Options) int {
@@ -93,7 +88,7 @@ func commandPath(root *cobra.Command, args []string) string {
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           a.Name,
-		Short:         "Train, distil and sample diffusion and flow models",
+		Short:         "Train, sample and measure diffusion and flow models",
 		Long:          "Langevin trains diffusion and flow models from a YAML file, samples from them,\nmeasures them, and runs models that diffusers has saved. No Python, no cgo.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -103,10 +98,11 @@ func (a *app) root() *cobra.Command {
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Example: fmt.Sprintf("  %[1]s train examples/digits.yaml\n  %[1]s sample runs/digits --class 7 --out sevens.png\n  %[1]s eval runs/digits", a.Name),
+		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.AddCommand(a.train(), a.sample(), a.eval(), a.inspect(), a.bench(), a.doctor(), a.version())
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(flagError)
 	for _, c := range append(root.Commands(), root) {
 		if check := c.Args; check != nil {
 			c.Args = func(c *cobra.Command, args []string) error {

@@ -20,8 +20,9 @@ func (a *app) doctor() *cobra.Command {
 		Short: "Show what this machine offers and try it",
 		Long: `Show the instruction sets and devices that Langevin finds, multiply a matrix and
 compare the result with the plain Go kernels, and say what is wrong.`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return a.runDoctor() },
+		Example: fmt.Sprintf("  %[1]s doctor\n  LANGEVIN_SIMD=avx2 %[1]s doctor", a.Name),
+		Args:    nothing,
+		RunE:    func(c *cobra.Command, _ []string) error { return a.runDoctor() },
 	}
 }
 

@@ -27,14 +27,18 @@ class asked for; the Fréchet distance in its features; precision and recall; th
 median distance to the nearest training image, which shows memorising.
 Points: Wasserstein, energy and maximum-mean-discrepancy distances.`,
 		Example: fmt.Sprintf("  %[1]s eval runs/digits\n  %[1]s eval runs/digits --n 2000 --guidance 1.5 --json", a.Name),
-		Args:    cobra.MinimumNArgs(1),
+		Args:    first("a run or a checkpoint"),
 		RunE: func(c *cobra.Command, args []string) error {
 			choice.Overrides = args[1:]
-			if c.Flags().Changed("guidance") {
-				choice.Guidance = &guidance
+			if c.Flags().Changed("steps") && choice.Steps < 1 {
+				return usagef("--steps must be at least 1, is %d", choice.Steps)
+			}
+			var err error
+			if choice.Guidance, err = scale(c, guidance); err != nil {
+				return err
 			}
 			if o.N < 10 {
-				return usageError{fmt.Errorf("--n must be at least 10, is %d", o.N)}
+				return usagef("--n must be at least 10, is %d", o.N)
 			}
 			return a.runEval(c.Context(), args[0], choice, o, asJSON)
 		},
@@ -46,6 +50,7 @@ Points: Wasserstein, energy and maximum-mean-discrepancy distances.`,
 	fl.IntVar(&choice.Steps, "steps", 0, "sampling steps (default: as in the run's config)")
 	fl.StringVar(&choice.Sampler, "sampler", "", "sampler (default: as in the run's config)")
 	fl.Float64Var(&guidance, "guidance", 1, "scale of classifier-free guidance (default: as in the run's config)")
+	a.completeSampler(c)
 	return c
 }
 

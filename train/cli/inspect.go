@@ -14,7 +14,7 @@ func (a *app) inspect() *cobra.Command {
 		Use:     "inspect RUN|DIR",
 		Short:   "Describe a run, a checkpoint or a diffusers folder",
 		Example: fmt.Sprintf("  %[1]s inspect runs/digits\n  %[1]s inspect pipeline/ --params", a.Name),
-		Args:    cobra.ExactArgs(1),
+		Args:    only("a run, a checkpoint or a diffusers folder"),
 		RunE: func(c *cobra.Command, args []string) error {
 			t, err := train.Open(args[0], a.warn)
 			if err != nil {

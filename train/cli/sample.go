@@ -33,23 +33,26 @@ func (a *app) sample() *cobra.Command {
 		Long: `Draw samples from a run, a checkpoint file, or a folder that diffusers has
 written (a pipeline, or a single model). What is not said on the command line is
 as the run's config says; keys of its sample section can be overridden behind the run.
+Of a diffusers folder, so can sampler.* (as eta), clip.* and the guidance keys; all else is
+as its scheduler's config says, a sampler of another name taking that config over as diffusers does.
 
 The noise of sample i depends on the seed and on i alone.`,
 		Example: fmt.Sprintf(`  %[1]s sample runs/digits --class 7 --n 16 --out sevens.png
   %[1]s sample runs/digits --steps 50 --guidance 2 --out digits.npy
   %[1]s sample runs/digits --sampler ddim sampler.eta=0.5
   %[1]s sample pipeline/ --sampler ddim --steps 10 --class 3 --noise n.safetensors --out x.safetensors`, a.Name),
-		Args: cobra.MinimumNArgs(1),
+		Args: first("a run, a checkpoint or a diffusers folder"),
 		RunE: func(c *cobra.Command, args []string) error {
 			choice := train.Choice{Sampler: f.sampler, Steps: f.steps, Overrides: args[1:]}
 			if c.Flags().Changed("steps") && f.steps < 1 {
-				return usageError{fmt.Errorf("--steps must be at least 1, is %d", f.steps)}
+				return usagef("--steps must be at least 1, is %d", f.steps)
 			}
-			if c.Flags().Changed("guidance") {
-				choice.Guidance = &f.guidance
+			var err error
+			if choice.Guidance, err = scale(c, f.guidance); err != nil {
+				return err
 			}
 			if f.noise != "" && c.Flags().Changed("n") {
-				return usageError{errors.New("--n and --noise exclude each other: the noise file says how many samples there are")}
+				return usagef("--n and --noise exclude each other: the noise file says how many samples there are")
 			}
 			return a.runSample(c.Context(), args[0], choice, f)
 		},
@@ -63,11 +66,28 @@ The noise of sample i depends on the seed and on i alone.`,
 	fl.Uint64Var(&f.seed, "seed", 0, "seed of all random numbers")
 	fl.StringVar(&f.noise, "noise", "", "safetensors file with the tensor noise (N,C,H,W) to start from, and perhaps noises, step first")
 	fl.StringVar(&f.out, "out", "", "file to write: .png, .npy or .safetensors (default samples.png, or samples.npy)")
+	a.completeSampler(c)
 	return c
+}
+
+// completeSampler has shells offer the samplers' names.
+func (a *app) completeSampler(c *cobra.Command) {
+	err := c.RegisterFlagCompletionFunc("sampler", cobra.FixedCompletions(train.Samplers.Kinds(), cobra.ShellCompDirectiveNoFileComp))
+	if err != nil {
+		panic(err) // there is no such flag
+	}
 }
 
 func (a *app) warn(format string, args ...any) {
 	fmt.Fprintf(a.Stderr, a.Name+": warning: "+format+"\n", args...)
+}
+
+// progress shows how far work is where Stderr is a file, such as a terminal.
+func (a *app) progress(label string, start, total int64) record.Progress {
+	if f, ok := a.Stderr.(*os.File); ok {
+		return record.NewProgress(f, label, start, total)
+	}
+	return record.Silent{}
 }
 
 func (a *app) runSample(ctx context.Context, path string, choice train.Choice, f sampleFlags) error {
@@ -87,7 +107,7 @@ func (a *app) runSample(ctx context.Context, path string, choice train.Choice, f
 		noise.Use(&q)
 	}
 	if q.N < 1 {
-		return usageError{fmt.Errorf("--n must be at least 1, is %d", q.N)}
+		return usagef("--n must be at least 1, is %d", q.N)
 	}
 	if q.Labels, err = labelsFor(t, f.class, q.N); err != nil {
 		return err
@@ -165,7 +185,7 @@ func newStages(a *app) *stages { return &stages{a: a} }
 func (s *stages) at(name string, done, total int) {
 	if s.bar == nil || s.name != name {
 		s.finish()
-		s.name, s.bar = name, record.NewProgress(os.Stderr, name, 0, int64(total))
+		s.name, s.bar = name, s.a.progress(name, 0, int64(total))
 	}
 	s.bar.Update(int64(done))
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/langevin-go/langevin/train"
-	"github.com/langevin-go/langevin/train/record"
 )
 
 func (a *app) train() *cobra.Command {
@@ -27,7 +26,7 @@ checkpoint, bit for bit as if it had never stopped.`,
   %[1]s train examples/digits.yaml steps=500 optim.lr=5e-4 --run runs/quick
   %[1]s train runs/quick --resume
   %[1]s train runs/quick steps=2000 --resume`, a.Name),
-		Args: cobra.MinimumNArgs(1),
+		Args: first("a YAML file, or the folder of a run to resume"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.runTrain(c.Context(), args[0], args[1:], dir, resume)
 		},
@@ -40,12 +39,14 @@ checkpoint, bit for bit as if it had never stopped.`,
 func (a *app) runTrain(ctx context.Context, file string, overrides []string, dir string, resume bool) error {
 	if train.IsRun(file) {
 		if !resume {
-			return usageError{fmt.Errorf("%s is a run: add --resume to go on with it", file)}
+			return usagef("%s is a run: add --resume to go on with it", file)
 		}
 		if dir != "" && dir != file {
-			return usageError{fmt.Errorf("the run is named twice: %s and --run %s", file, dir)}
+			return usagef("the run is named twice: %s and --run %s", file, dir)
 		}
 		dir, file = file, train.RunDir(file).Config()
+	} else if info, err := os.Stat(file); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a folder, and not that of a run (no config.yaml): name a YAML file; a diffusers folder goes into one, as init: %s or model: {kind: diffusers, path: %s}", file, file, file)
 	}
 	exp, err := train.LoadExperiment(file, overrides)
 	if err != nil {
@@ -54,13 +55,18 @@ func (a *app) runTrain(ctx context.Context, file string, overrides []string, dir
 	started := time.Now()
 	t, err := train.New(ctx, exp, train.Options{
 		Dir: dir, Resume: resume,
-		Progress: func(label string, start, total int64) record.Progress {
-			return record.NewProgress(os.Stderr, label, start, total)
-		},
-		Warn: func(format string, args ...any) { fmt.Fprintf(a.Stderr, a.Name+": warning: "+format+"\n", args...) },
+		Progress: a.progress, Warn: a.warn,
 	})
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(a.Stderr, "Stopped before the first step.")
+		return errInterrupted
+	}
 	if err != nil {
 		return err
+	}
+	if t.Finished() {
+		fmt.Fprintf(a.Stdout, "%s has all its %d steps: nothing to do.\nTo train it further: %s train %s steps=%d --resume\n", t.Dir(), t.Step(), a.Name, t.Dir(), 2*t.Step())
+		return t.Close()
 	}
 	fmt.Fprintf(a.Stderr, "%s: %s, %s; %s parameters; %d steps of %d samples → %s\n",
 		exp.Name, exp.Data.Kind, t.Describe(), thousands(t.Params()), exp.Steps, exp.Batch, t.Dir())

@@ -12,9 +12,10 @@ const modulePath = "github.com/langevin-go/langevin"
 
 func (a *app) version() *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Use:     "version",
+		Short:   "Print the version",
+		Example: "  " + a.Name + " version",
+		Args:    nothing,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if a.Version != "" {
 				fmt.Fprintf(a.Stdout, "%s %s\n", a.Name, a.Version)
