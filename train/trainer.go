@@ -55,6 +55,7 @@ type Trainer struct {
 	progress record.Progress
 	warn     func(format string, args ...any)
 	window   window
+	shown    [1]record.Value // beside the progress; here, so that a step allocates nothing
 }
 
 // window gathers figures between two records.
@@ -328,7 +329,8 @@ func (t *Trainer) Train() error {
 	t.window.loss += value
 	t.window.norm += norm
 	t.window.steps++
-	t.progress.Update(t.step, record.V("loss", value))
+	t.shown[0] = record.V("loss", value)
+	t.progress.Update(t.step, t.shown[:]...)
 	if t.inARow >= t.exp.MaxSkips {
 		return t.diagnose(value, norm, grads)
 	}
