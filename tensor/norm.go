@@ -284,23 +284,3 @@ func normalised(p *backend.NormParams, t *Tensor) (hat, r *Tensor, axes []int) {
 	r = x.Square().MeanKeep(axes...).AddScalar(p.Eps).Rsqrt()
 	return x.Mul(r), r, axes
 }
-
-// vjpThrough records a composite of n's op and differentiates that: how fused
-// ops take part in gradients of gradients.
-func (s *Scope) vjpThrough(n *node, grad *Tensor, composite func() *Tensor) {
-	from := s.nodes.n
-	y := composite()
-	if y == n.out || !y.needs {
-		usagePanic(n.op.name(), "its composite records nothing")
-	}
-	y.grad = grad
-	grad.isGrad++
-	for i := s.nodes.n - 1; i >= from; i-- {
-		m := s.nodes.at(i)
-		if g := m.out.grad; g != nil {
-			m.op.vjp(s, m, g)
-			m.out.grad = nil
-			g.isGrad--
-		}
-	}
-}

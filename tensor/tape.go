@@ -23,6 +23,7 @@ type node struct {
 	f     [maxScalars]float64
 	conv  backend.Conv
 	norm  backend.NormParams
+	redo  *redo // of Checkpoint
 }
 
 // record puts an operation on the tape if it is to be: when recording, and when
@@ -47,7 +48,7 @@ func (s *Scope) record(o op, out *Tensor, in ...*Tensor) *node {
 	n.op, n.out, n.axes = o, out, 0
 	n.in = s.ptrs.take(len(in))
 	copy(n.in, in)
-	n.saved = nil
+	n.saved, n.redo = nil, nil
 	return n
 }
 
@@ -165,7 +166,17 @@ func (s *Scope) backward(what string, y *Tensor, o GradOptions) {
 		defer func() { g.isGrad-- }()
 	}
 	s.setGrad(y, g)
-	for i := int(y.node); i >= 0; i-- {
+	s.sweep(int(y.node), 0, o)
+	if !retain {
+		s.dropTape()
+	}
+}
+
+// sweep runs the VJPs of nodes from down to to, which are in reverse order of
+// their making.
+func (s *Scope) sweep(from, to int, o GradOptions) {
+	retain := o.Retain || o.CreateGraph
+	for i := from; i >= to; i-- {
 		n := s.nodes.at(i)
 		out := n.out
 		if out.grad != nil {
@@ -191,9 +202,6 @@ func (s *Scope) backward(what string, y *Tensor, o GradOptions) {
 				}
 			}
 		}
-	}
-	if !retain {
-		s.dropTape()
 	}
 }
 
@@ -273,4 +281,28 @@ func (s *Scope) addToSlice(n *node, i int, g *Tensor, axis, start, step int) {
 	s.part = acc.v
 	sliceView(&s.part, axis, start, step, g.v.Shape[axis])
 	s.accumulate(&s.part, g)
+}
+
+// vjpThrough records a composite of n's op and differentiates that: how fused
+// ops take part in gradients of gradients.
+func (s *Scope) vjpThrough(n *node, grad *Tensor, composite func() *Tensor) {
+	from := s.nodes.n
+	y := composite()
+	if int(y.node) < from {
+		usagePanic(n.op.name(), "its composite records nothing")
+	}
+	s.differentiate(y, grad, from)
+}
+
+// differentiate runs, recorded, the VJPs of y and what it was made of since from.
+func (s *Scope) differentiate(y, grad *Tensor, from int) {
+	s.setGrad(y, grad)
+	for i := int(y.node); i >= from; i-- {
+		m := s.nodes.at(i)
+		if g := m.out.grad; g != nil {
+			m.op.vjp(s, m, g)
+			m.out.grad = nil
+			g.isGrad--
+		}
+	}
 }
