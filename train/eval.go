@@ -41,6 +41,9 @@ func Eval(ctx context.Context, t *Trained, o EvalOptions) (*Evaluation, error) {
 	if ds.Heldout == nil {
 		return nil, t.Exp.places.Errorf("data", "holds nothing out to compare with: set data.heldout")
 	}
+	if err := t.CheckCount(o.N); err != nil {
+		return nil, err
+	}
 	q := Request{N: o.N, Seed: o.Seed}
 	if t.Classes > 0 {
 		q.Labels = make([]int32, o.N)

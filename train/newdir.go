@@ -18,30 +18,29 @@ type newDir struct {
 
 // newRunDir makes the folders of a new run: in dir, which must be new or empty,
 // or else in the first of runs/name, runs/name-2, … that is not there.
-func newRunDir(dir, name string) (n *newDir, err error) {
-	n = new(newDir)
-	defer func() {
-		if err != nil {
-			n.undo()
-		}
-	}()
-	if dir != "" {
-		n.dir = RunDir(dir)
-		if err := n.dir.checkEmpty(); err != nil {
-			return nil, err
-		}
-		if err := n.mkdirAll(dir); err != nil {
-			return nil, notMade(n.dir, err)
-		}
-	} else if err := n.number(name); err != nil {
+func newRunDir(dir, name string) (*newDir, error) {
+	n := &newDir{dir: RunDir(dir)}
+	if err := n.make(name); err != nil {
+		n.undo()
 		return nil, err
 	}
-	for _, p := range []string{n.dir.Checkpoints(), n.dir.Samples()} {
+	return n, nil
+}
+
+func (n *newDir) make(name string) error {
+	if n.dir == "" {
+		if err := n.number(name); err != nil {
+			return err
+		}
+	} else if err := n.dir.checkEmpty(); err != nil {
+		return err
+	}
+	for _, p := range []string{string(n.dir), n.dir.Checkpoints(), n.dir.Samples()} {
 		if err := n.mkdirAll(p); err != nil {
-			return nil, notMade(n.dir, err)
+			return notMade(n.dir, err)
 		}
 	}
-	return n, nil
+	return nil
 }
 
 // number makes the first of runs/name, runs/name-2, … that is not there.

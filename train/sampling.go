@@ -99,12 +99,20 @@ type Drawer struct {
 // maxSamples bounds the numbers in all samples of a request: 8 GiB.
 const maxSamples = 1 << 31
 
+// CheckCount says whether n samples can be drawn at a time.
+func (d *Drawer) CheckCount(n int) error {
+	if most := maxSamples / volume(d.Shape); n < 1 || n > most {
+		return fmt.Errorf("cannot draw %d samples of shape %v at a time: want 1 to %d", n, d.Shape, most)
+	}
+	return nil
+}
+
 // Draw draws samples, row-major (N,Shape…).
 func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 	size := volume(d.Shape)
 	switch {
-	case q.N < 1 || q.N > maxSamples/size:
-		return nil, fmt.Errorf("cannot draw %d samples of shape %v at a time: want 1 to %d", q.N, d.Shape, maxSamples/size)
+	case d.CheckCount(q.N) != nil:
+		return nil, d.CheckCount(q.N)
 	case q.Labels != nil && len(q.Labels) != q.N:
 		return nil, fmt.Errorf("%d labels for %d samples", len(q.Labels), q.N)
 	}

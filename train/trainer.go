@@ -134,7 +134,7 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 	if err = t.openDir(o); err != nil {
 		return err
 	}
-	if o.Progress != nil {
+	if o.Progress != nil && !t.Finished() {
 		t.progress = o.Progress(exp.Name, t.step, exp.Steps)
 	}
 	return nil

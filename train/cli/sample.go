@@ -109,6 +109,9 @@ func (a *app) runSample(ctx context.Context, path string, choice train.Choice, f
 	if q.N < 1 {
 		return usagef("--n must be at least 1, is %d", q.N)
 	}
+	if err := t.CheckCount(q.N); err != nil {
+		return err
+	}
 	if q.Labels, err = labelsFor(t, f.class, q.N); err != nil {
 		return err
 	}
