@@ -6,10 +6,7 @@
 package guidance
 
 import (
-	"math"
-
 	"github.com/langevin-go/langevin/diffusion"
-	"github.com/langevin-go/langevin/internal/invalid"
 	"github.com/langevin-go/langevin/tensor"
 )
 
@@ -113,54 +110,4 @@ func twice(at diffusion.Step) diffusion.Step {
 	}
 	at.T, at.Next = double(at.T), double(at.Next)
 	return at
-}
-
-// Options are the settings of classifier-free guidance, in either convention.
-type Options struct {
-	Scale  *float64 `yaml:"scale" doc:"guidance scale s in u+s(c-u): 1 is none, 0 is unconditional"`
-	Weight *float64 `yaml:"weight" doc:"the same as w in (1+w)c-wu, s=1+w; instead of scale"`
-	From   float64  `yaml:"from" doc:"smallest time with guidance, as a fraction of the path (0 is data)"`
-	To     float64  `yaml:"to" doc:"largest time with guidance, as a fraction of the path (1 is noise)"`
-}
-
-// SetDefaults is no guidance.
-func (o *Options) SetDefaults() { *o = Options{To: 1} }
-
-// Validate checks that at most one convention is used.
-func (o *Options) Validate() error {
-	switch {
-	case o.Scale != nil && o.Weight != nil:
-		return invalid.Field("weight", "and scale exclude each other: scale is 1+weight")
-	case o.Scale != nil && !finite(*o.Scale):
-		return invalid.Field("scale", "must be finite, is %g", *o.Scale)
-	case o.Weight != nil && !finite(*o.Weight):
-		return invalid.Field("weight", "must be finite, is %g", *o.Weight)
-	case !(o.From >= 0 && o.From < 1):
-		return invalid.Field("from", "must be in [0, 1), is %g", o.From)
-	case !(o.To > o.From && o.To <= 1):
-		return invalid.Field("to", "must be above from=%g and at most 1, is %g", o.From, o.To)
-	}
-	return nil
-}
-
-func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
-
-// EffectiveScale is the scale in either convention; 1 if neither is given.
-func (o *Options) EffectiveScale() float64 {
-	switch {
-	case o.Scale != nil:
-		return *o.Scale
-	case o.Weight != nil:
-		return ScaleOfWeight(*o.Weight)
-	}
-	return 1
-}
-
-// Wrap is m guided; m itself where there is no guidance.
-func (o *Options) Wrap(m diffusion.Model, classes int) diffusion.Model {
-	s := o.EffectiveScale()
-	if s == 1 {
-		return m
-	}
-	return &CFG{Of: m, Scale: s, Classes: classes, From: o.From, To: o.To}
 }

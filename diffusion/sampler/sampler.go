@@ -29,7 +29,7 @@ type Sampler interface {
 type Options struct {
 	Cond     func(s *tensor.Scope) diffusion.Cond // made anew at each step, in s; nil: none
 	Clip     Clip                                 // of the estimate of the data
-	Key      rng.Key                              // of the noise of stochastic samplers: step i draws under Key with Step i
+	Key      rng.Key                              // of the noise of stochastic samplers: step i draws under Key with i+1 steps more, so that Start may have Key itself
 	First    uint64                               // sample i of the batch is row First+i under Key
 	Noise    Noise                                // replaces the drawn noise; nil: drawn
 	Progress Progress                             // called after each step; nil: nobody asks
@@ -230,7 +230,7 @@ func (r *Run) Noise() *tensor.Tensor {
 	if r.opts.Noise != nil {
 		return r.opts.Noise(r.s, r.step.Index)
 	}
-	return r.s.Normal(r.opts.Key.WithStep(uint64(r.step.Index)), r.opts.First, r.X.Shape()...)
+	return r.s.Normal(r.opts.Key.WithStep(r.opts.Key.Step+uint64(r.step.Index)+1), r.opts.First, r.X.Shape()...)
 }
 
 // Fail ends the run with an error after this step.
