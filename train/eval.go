@@ -77,7 +77,7 @@ func (t *Trained) evalImages(ctx context.Context, ds *Dataset, x []float32, aske
 		Device:    t.Device, Seed: o.Seed,
 		Progress: func(p metrics.Progress) { o.Progress(p.Stage, p.Done, p.Total) },
 	}
-	if in.Classes > 0 && IsRun(t.Path) {
+	if in.Classes > 1 && IsRun(t.Path) {
 		// The classifier depends on the data alone: the run's folder keeps it.
 		in.Classifier, err = metrics.CachedClassifier(ctx, t.Device, filepath.Join(t.Path, "classifier.safetensors"), train, in.Classes, in.Config,
 			func(done, total int) { o.Progress("training the classifier", done, total) })
