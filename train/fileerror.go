@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"syscall"
 )
 
 // plainError is the operating system's error without the path and the system
@@ -27,4 +28,15 @@ func noRead(path string, err error, what string) error {
 		return fmt.Errorf("%s: there is no such file or folder; want %s", path, what)
 	}
 	return fmt.Errorf("%s: cannot be read (%w); want %s", path, plainError(err), what)
+}
+
+// unwritten adds to an error of writing a run's records what would be right.
+func unwritten(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("%w: free some space; a run that had begun goes on with --resume", err)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%w: the run's folder must be writable", err)
+	}
+	return err
 }

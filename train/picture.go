@@ -26,7 +26,7 @@ func (t *Trainer) picture(ctx context.Context) error {
 		if err := plot.WriteGrid(t.dir.Sample("grid", t.step), x, shape, grid); err != nil {
 			return err
 		}
-		return t.events.Image(t.step, "samples", plot.Grid(x, shape, grid))
+		return unwritten(t.events.Image(t.step, "samples", plot.Grid(x, shape, grid)))
 	case len(shape) == 1 && shape[0] == 2:
 		return t.pointPictures(ctx, d)
 	}

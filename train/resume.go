@@ -24,7 +24,7 @@ func (t *Trainer) openDir(o Options) error {
 		if locked := new(record.LockedError); errors.As(err, &locked) {
 			t.made = nil // it is theirs by now
 		}
-		return err
+		return unwritten(err)
 	}
 	if IsRun(string(t.dir)) { // of a process that was quicker
 		t.made = nil
@@ -39,7 +39,7 @@ func (t *Trainer) openDir(o Options) error {
 // resume goes on with the run in a folder.
 func (t *Trainer) resume() (err error) {
 	if t.lock, err = record.LockDir(string(t.dir)); err != nil {
-		return err
+		return unwritten(err)
 	}
 	if err := t.dir.tidy(); err != nil {
 		return err
@@ -62,10 +62,10 @@ func (t *Trainer) resume() (err error) {
 // openRecords opens the records for the steps after the given one.
 func (t *Trainer) openRecords(step int64) (err error) {
 	if t.metrics, err = record.OpenMetrics(t.dir.Metrics(), step); err != nil {
-		return err
+		return unwritten(err)
 	}
 	t.events, err = record.NewEvents(t.dir.Events(), step)
-	return err
+	return unwritten(err)
 }
 
 // Finished reports whether the run has all its steps and pictures.
@@ -140,7 +140,7 @@ func (t *Trainer) noteChanges() error {
 func (t *Trainer) Save() error {
 	// No record up to the checkpoint's step may be lost once it is there.
 	if err := t.metrics.Sync(); err != nil {
-		return err
+		return unwritten(err)
 	}
 	st := checkpointState{Step: t.step, Shape: t.data.Train.Shape(), Classes: t.classes(), Skipped: t.skipped, InARow: t.inARow, OptimSteps: t.opt.Steps(),
 		WindowLoss: float64Bits(t.window.loss), WindowNorm: float64Bits(t.window.norm), WindowSteps: t.window.steps}

@@ -350,9 +350,9 @@ func (t *Trainer) log() error {
 	}
 	t.window = window{from: time.Now()}
 	if err := t.metrics.Write(t.step, values...); err != nil {
-		return err
+		return unwritten(err)
 	}
-	return t.events.Scalars(t.step, values...)
+	return unwritten(t.events.Scalars(t.step, values...))
 }
 
 // paramsOf names and lists a network's parameters.
