@@ -24,6 +24,9 @@ func (b *bench) norm() *normCase {
 	} else if b.pick(4) == 0 {
 		k.ch = 1100
 	}
+	if b.rnd.IntN(8) == 0 { // so many that a sample is cut in pieces
+		k.n, k.pos, k.ch = 1+k.n%2, 500+b.rnd.IntN(500), 96
+	}
 	x := newArray(k.n, k.pos, k.ch)
 	x.v = b.normals(len(x.v), 1)
 	if b.pick(4) == 0 { // a mean far from zero

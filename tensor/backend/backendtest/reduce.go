@@ -24,26 +24,34 @@ func reduce(c *choices, d backend.Device, dt backend.DType) error {
 	if c.flip() {
 		p = c.program(1)
 	}
-	return reduceShape(c, d, dt, c.shape(5, 1<<13), p)
-}
-
-// reduceLarge folds enough elements that a device cuts the work in pieces and
-// combines partial results.
-func reduceLarge(c *choices, d backend.Device, dt backend.DType) error {
-	rows, width := 300+c.rnd.IntN(1500), 100+c.rnd.IntN(100)
-	shape := [][]int{{rows * width}, {rows, width}, {2, rows, width / 2}, {rows, 3, width / 3}, {width / 8, 4, 2 * rows}}[c.pick(5)]
-	return reduceShape(c, d, dt, shape, nil)
-}
-
-func reduceShape(c *choices, d backend.Device, dt backend.DType, shape []int, p *backend.Program) error {
-	b := &bench{choices: c, d: d, dt: dt}
+	shape := c.shape(5, 1<<13)
 	to := append([]int(nil), shape...)
 	for i := range to {
 		if c.flip() {
 			to[i] = 1
 		}
 	}
-	kind := backend.ReduceKind(c.pick(3))
+	return reduceTo(c, d, dt, backend.ReduceKind(c.pick(3)), p, shape, to)
+}
+
+// reduceLarge folds enough elements that a device cuts the work in pieces and
+// combines partial results.
+func reduceLarge(c *choices, d backend.Device, dt backend.DType) error {
+	rows, width := 800+c.rnd.IntN(800), 100+c.rnd.IntN(100)
+	k := [][2][]int{
+		{{rows * width}, {1}},
+		{{rows, width}, {1, width}},
+		{{2, rows, width / 2}, {2, 1, width / 2}},
+		{{rows, 3, width / 3}, {1, 3, 1}},
+		{{rows / 8, 3, 2 * width, 2}, {1, 3, 1, 2}},
+		{{width, 2 * rows}, {1, 2 * rows}},
+		{{2, rows * width / 2}, {2, 1}},
+	}[c.rnd.IntN(7)]
+	return reduceTo(c, d, dt, backend.ReduceKind(max(0, c.rnd.IntN(6)-3)), nil, k[0], k[1])
+}
+
+func reduceTo(c *choices, d backend.Device, dt backend.DType, kind backend.ReduceKind, p *backend.Program, shape, to []int) error {
+	b := &bench{choices: c, d: d, dt: dt}
 	ins := 1
 	if p != nil {
 		ins = p.Inputs
