@@ -123,13 +123,12 @@ func (t *gemmTask) tileRow(w *gemmWorker, co, rows, kb int, b unsafe.Pointer, pa
 	c := unsafe.Pointer(&elements[float32](&t.c)[co+p0*u.cols])
 	for p := p0; p < p1; p++ {
 		j := p * u.cols
-		g.b, g.c = b, c
+		g.b, g.c = unsafe.Add(b, (p-p0)*panel), unsafe.Add(c, (p-p0)*4*u.cols)
 		if kb == 0 && t.bias != nil {
 			g.bias = unsafe.Pointer(&t.bias[j])
 		}
 		g.fetchNext(&w.nextA, &w.nextB)
 		u.run(g, rows, min(u.cols, t.n-j), w.edge)
-		b, c = unsafe.Add(b, panel), unsafe.Add(c, 4*u.cols)
 	}
 }
 
