@@ -285,8 +285,8 @@ func TestInferenceMemory(t *testing.T) {
 }
 
 func TestSteadyStateAllocatesNothing(t *testing.T) {
-	if testing.Short() {
-		t.Skip()
+	if raceDetector {
+		t.Skip("the race detector allocates")
 	}
 	for _, n := range networks() {
 		s := tensor.NewScope(cpu.Default(), tensor.Recording)
