@@ -60,6 +60,16 @@ func checkExpr(t *testing.T, e *randomExpr, seed uint64) float64 {
 			}
 		}
 	}
+	along := column(points(r, e.inputs, 1), 0)
+	forward := make([]float64, n)
+	if y.NeedsGrad() {
+		tangents := make([]*Tensor, e.inputs)
+		for i, a := range along {
+			tangents[i] = s.Full(a, n)
+		}
+		_, dy := s.JVP(func(in []*Tensor) *Tensor { return op.Apply(sc, in...) }, leaves, tangents)
+		dy.CopyTo(forward)
+	}
 	judged := 0
 	for j := range n {
 		at := column(x, j)
@@ -71,6 +81,14 @@ func checkExpr(t *testing.T, e *randomExpr, seed uint64) float64 {
 		// err bounds one side to first order; both sides, and what that leaves out: 4.
 		if !(math.Abs(value[j]-want.v) <= 4*want.err) {
 			t.Errorf("at %v, %v: %.17g, want %.17g ± %.2g", at, sc, value[j], want.v, 4*want.err)
+		}
+		slope, slip := 0.0, 0.0
+		for i, a := range along {
+			slope += a * want.d[i]
+			slip += math.Abs(a) * (want.errD[i] + 8*roundoff*want.paths[i])
+		}
+		if !(math.Abs(forward[j]-slope) <= 4*slip) {
+			t.Errorf("at %v, %v: derivative along %v is %.17g, want %.17g ± %.2g", at, sc, along, forward[j], slope, 4*slip)
 		}
 		for way, g := range grads {
 			for i := range g {

@@ -195,6 +195,17 @@ func checkGraph(t *testing.T, code []byte, seed uint64) {
 		}
 	}
 
+	// Forward mode, by rules of its own.
+	leaves := load(0)
+	var tangents []*Tensor
+	for i, a := range along {
+		tangents = append(tangents, s.Tensor(a, graphLeaves[i]...))
+	}
+	_, dy := s.JVP(func(in []*Tensor) *Tensor { return buildGraph(s, code, in) }, leaves, tangents)
+	if got := dy.Item(); !(math.Abs(got-slope) <= 1e-12*(1+size)*float64(len(plain))) {
+		t.Errorf("derivative %.17g backward, %.17g forward", slope, got)
+	}
+
 	value := func(h float64) float64 { return buildGraph(s, code, load(h)).Item() }
 	const h = 1e-4
 	wide, narrow := (value(h)-value(-h))/(2*h), (value(h/2)-value(-h/2))/h
