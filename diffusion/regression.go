@@ -86,17 +86,33 @@ func (r *Regression) Draw(k rng.Key, b *Batch, d *Draw) {
 
 // Loss is the weighted mean squared error, a scalar.
 func (r *Regression) Loss(s *tensor.Scope, m Model, d *Draw) *tensor.Tensor {
+	return r.loss(r.eval(s, m, d, Step{T: d.T}))
+}
+
+// evaluation is what a model says of a noised draw.
+type evaluation struct {
+	at               Step
+	data, eps, noisy *tensor.Tensor
+	pred             Pred
+}
+
+func (r *Regression) eval(s *tensor.Scope, m Model, d *Draw, at Step) evaluation {
 	if !samePath(r.Path, m.Path()) {
 		panic(fmt.Sprintf("diffusion: an objective on %T trains a model on another path, %T", r.Path, m.Path()))
 	}
-	x0, eps, at := d.Data(s), d.Eps(s), Step{T: d.T}
-	pred := m.Eval(Noised(x0, eps, r.Path, at), at, d.Cond(s))
-	target := Target(pred.Kind, x0, eps, r.Path, at)
+	e := evaluation{at: at, data: d.Data(s), eps: d.Eps(s)}
+	e.noisy = Noised(e.data, e.eps, r.Path, at)
+	e.pred = m.Eval(e.noisy, at, d.Cond(s))
+	return e
+}
+
+func (r *Regression) loss(e evaluation) *tensor.Tensor {
+	target := Target(e.pred.Kind, e.data, e.eps, r.Path, e.at)
 	if r.Weighting == nil {
-		return pred.Value.MSE(target)
+		return e.pred.Value.MSE(target)
 	}
-	return pred.Value.WeightedMSE(target, PerSample(x0, r.Path, at, func(p, _ Point) float64 {
-		return EffectiveWeight(r.Weighting, pred.Kind, p)
+	return e.pred.Value.WeightedMSE(target, PerSample(e.data, r.Path, e.at, func(p, _ Point) float64 {
+		return EffectiveWeight(r.Weighting, e.pred.Kind, p)
 	}))
 }
 
