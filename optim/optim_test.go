@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/langevin-go/langevin/internal/testenv"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/cpu"
 	"github.com/langevin-go/langevin/tensor/rng"
@@ -165,6 +166,7 @@ func TestResumeIsExact(t *testing.T) {
 }
 
 func TestStepsAllocateNothing(t *testing.T) {
+	testenv.NeedsExactAllocs(t)
 	for name, make := range all {
 		params := []*tensor.Param{param(t, "w", 30, 20), param(t, "b", 20), param(t, "c")}
 		average := []*tensor.Param{param(t, "w", 30, 20), param(t, "b", 20), param(t, "c")}

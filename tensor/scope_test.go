@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/langevin-go/langevin/internal/testenv"
 	. "github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/cpu"
 	"github.com/langevin-go/langevin/tensor/rng"
@@ -164,6 +165,7 @@ func TestInferenceReleasesEverything(t *testing.T) {
 }
 
 func TestSteadyStateAllocatesNothing(t *testing.T) {
+	testenv.NeedsExactAllocs(t)
 	s := scope(t, Recording)
 	w, b := param(t, 32, 32), param(t, 32)
 	data := make([]float32, 16*32)
