@@ -19,7 +19,7 @@ type DiTOptions struct {
 	AffineNorm    bool    `yaml:"affine_norm" doc:"weights and biases on the norm before the MLP"`
 	NormEps       float64 `yaml:"norm_eps" doc:"added to the variance in the norm before the MLP; the others have 1e-6" range:"(0,inf)"`
 	TimeScale     float64 `yaml:"time_scale" doc:"factor on the time before its features: 1000 for times in [0,1], 1 for times that count 1000 steps" range:"(0,inf)"`
-	TimeShift     float64 `yaml:"time_shift" doc:"subtracted from the number of time frequencies: 1 in diffusers, 0 in facebookresearch/DiT" range:"[0,127]"`
+	TimeShift     float64 `yaml:"time_shift" doc:"subtracted from the number of time frequencies: 1 in diffusers, 0 in facebookresearch/DiT" range:"[0,128)"`
 	EmbedPerBlock bool    `yaml:"embed_per_block" doc:"an embedding of time and conditions of its own for every block, as diffusers has it"`
 	CondOptions   `yaml:",inline"`
 }

@@ -13,7 +13,7 @@ type ResidualMLPOptions struct {
 	Depth       int     `yaml:"depth" doc:"number of residual layers" range:"[0,inf)"`
 	Activation  string  `yaml:"activation" doc:"activation of the residual layers" oneof:"silu gelu gelu_tanh mish relu selu tanh"`
 	Dropout     float64 `yaml:"dropout" doc:"probability of dropping a hidden unit in training" range:"[0,1)"`
-	TimeDim     int     `yaml:"time_dim" doc:"number of sinusoidal features of the time" range:"[2,inf)"`
+	TimeDim     int     `yaml:"time_dim" doc:"number of sinusoidal features of the time" range:"[4,inf)"`
 	TimeScale   float64 `yaml:"time_scale" doc:"factor on the time before its features: 1000 for times in [0,1]" range:"(0,inf)"`
 	MaxPeriod   float64 `yaml:"max_period" doc:"period of the slowest time feature, in units of 2π" range:"(1,inf)"`
 	CondOptions `yaml:",inline"`

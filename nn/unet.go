@@ -96,6 +96,9 @@ func (m *UNet) Forward(x, t *tensor.Tensor, c Cond) *tensor.Tensor {
 	if m.opts.CenterInput {
 		x = x.Scale(2).AddScalar(-1)
 	}
+	if m.opts.TimeScale != 1 {
+		t = t.Scale(m.opts.TimeScale)
+	}
 	e := m.embed(s, t, c)
 	var stack skips
 	h, image := stack.push(m.In.Forward(x)), x
@@ -128,8 +131,5 @@ func (m *UNet) check(x *tensor.Tensor) {
 // embed is the activated embedding of time and conditions: (N,D), or (1,D).
 func (m *UNet) embed(s *tensor.Scope, t *tensor.Tensor, c Cond) *tensor.Tensor {
 	mark := s.Mark()
-	if m.opts.TimeScale != 1 {
-		t = t.Scale(m.opts.TimeScale)
-	}
 	return s.Release(mark, activations[m.opts.Activation](addTo(m.Time.Forward(t), m.Cond.Forward(s, c))))
 }

@@ -35,12 +35,12 @@ type UNetOptions struct {
 
 	TimeEmbedding string  `yaml:"time_embedding" doc:"features of the time: sines and cosines at fixed frequencies, at random ones, at random ones of its logarithm, or a trained vector a step" oneof:"positional fourier log_fourier learned"`
 	TimeDim       int     `yaml:"time_dim" doc:"width of the time embedding; 0: four times the first channels" range:"[0,inf)"`
-	TimeScale     float64 `yaml:"time_scale" doc:"factor on the time before its features: 1000 for times in [0,1], 1 for times that count 1000 steps" range:"(0,inf)"`
+	TimeScale     float64 `yaml:"time_scale" doc:"factor on the time: 1000 for times in [0,1], 1 for times that count 1000 steps" range:"(0,inf)"`
 	TimeShift     float64 `yaml:"time_shift" doc:"subtracted from the number of positional frequencies"`
 	TimeSinFirst  bool    `yaml:"time_sin_first" doc:"positional features begin with the sines"`
 	TimeSteps     int     `yaml:"time_steps" doc:"rows of the learned time embedding" range:"[0,inf)"`
 	FourierScale  float64 `yaml:"fourier_scale" doc:"standard deviation of the random frequencies" range:"(0,inf)"`
-	DivideByTime  bool    `yaml:"divide_by_time" doc:"divide the output by the time, as NCSN++ does"`
+	DivideByTime  bool    `yaml:"divide_by_time" doc:"divide the output by the scaled time, as NCSN++ does"`
 
 	CondOptions `yaml:",inline"`
 }

@@ -109,7 +109,7 @@ func unetConfig(o nn.UNetOptions, height, width int) (map[string]any, error) {
 	if o.TimeEmbedding == "fourier" {
 		return nil, cannot("time_embedding", o.TimeEmbedding)
 	}
-	if o.DivideByTime != (o.TimeEmbedding == "log_fourier") || o.DivideByTime && o.TimeScale != 1 {
+	if o.DivideByTime != (o.TimeEmbedding == "log_fourier") {
 		return nil, cannot("divide_by_time", o.DivideByTime)
 	}
 	return v, exportCond(o, v)

@@ -112,6 +112,31 @@ func TestOldNames(t *testing.T) {
 	}
 }
 
+// What the caller changes in a configuration holds for the network.
+func TestLoadTakesTheChangedConfiguration(t *testing.T) {
+	f, err := Open(golden + "/pipelines/unet-ddim")
+	if err != nil {
+		t.Fatal(err)
+	}
+	as, err := f.Load(cpu.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Config.UNet.TimeScale = 1000
+	scaled, err := f.Load(cpu.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := tensor.NewScope(cpu.Default(), tensor.Inference)
+	defer s.Close()
+	x := s.Normal(rng.Key{}, 0, 2, 8, 8, 1)
+	// 0.5·1000 is exact.
+	a, b := as.Forward(x, s.Full(500, 1), nn.Cond{}), scaled.Forward(x, s.Full(0.5, 1), nn.Cond{})
+	if !slices.Equal(a.Float32s(), b.Float32s()) {
+		t.Error("the time is not scaled")
+	}
+}
+
 // copyFolder copies the golden model into a folder of its own and lets edit change its files.
 func copyFolder(t *testing.T, from string) string {
 	t.Helper()
