@@ -30,6 +30,9 @@ func (t *Trainer) openDir(o Options) error {
 		t.made = nil
 		return errHoldsRun(t.dir)
 	}
+	if err := t.dir.tidy(); err != nil {
+		return err
+	}
 	if err := atomicfile.WriteBytes(t.dir.Config(), t.config); err != nil {
 		return err
 	}
