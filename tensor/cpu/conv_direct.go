@@ -69,8 +69,12 @@ func (t *convTask) convolve(d *Device) {
 	if points(t.out.size) == 0 {
 		return
 	}
-	if t.small() {
+	switch {
+	case t.small():
 		t.convolveSmall(d, t.bias)
+		return
+	case t.winograd():
+		t.convolveWinograd(d, t.bias)
 		return
 	}
 	t.u = d.level.micro()

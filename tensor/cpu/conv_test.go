@@ -231,31 +231,37 @@ func TestConvBits(t *testing.T) {
 	p := &backend.Conv{Spatial: 2, Stride: [3]int{1, 1}, Dilation: [3]int{1, 1}, PadLo: [3]int{1, 1}, PadHi: [3]int{1, 1}, Groups: 1}
 	for _, l := range testLevels() {
 		r := rand.New(rand.NewPCG(6, uint64(l)))
-		x, w, y := benchView(r, 9, 14, 14, 20), benchView(r, 3, 3, 20, 36), benchView(r, 9, 14, 14, 36)
-		var want [3][]float32
-		for _, threads := range []int{1, 2, 5} {
-			d := testDevice(t, l, threads)
-			var got [3]*backend.View
-			got[0] = place(r, backend.Float32, dense, y.Shape[:4]...)
-			got[1] = place(r, backend.Float32, dense, x.Shape[:4]...)
-			got[2] = place(r, backend.Float32, dense, w.Shape[:4]...)
-			d.ConvForward(p, got[0], x, w, nil)
-			d.ConvInputGrad(p, got[1], y, w)
-			d.ConvWeightGrad(p, got[2], x, y)
-			for i, g := range got {
-				if want[i] == nil {
-					want[i] = g.Floats32()[:g.Elems()]
-				} else if !slices.Equal(want[i], g.Floats32()[:g.Elems()]) {
-					t.Errorf("%v: direction %d differs between 1 and %d threads", l, i, threads)
-				}
+		for _, channels := range [][2]int{{20, 36}, {32, 48}} {
+			testConvBits(t, r, l, p, channels[0], channels[1])
+		}
+	}
+}
+
+func testConvBits(t *testing.T, r *rand.Rand, l Level, p *backend.Conv, cin, cout int) {
+	t.Helper()
+	x, w, y := benchView(r, 9, 14, 14, cin), benchView(r, 3, 3, cin, cout), benchView(r, 9, 14, 14, cout)
+	var want [3][]float32
+	for _, threads := range []int{1, 2, 5} {
+		d := testDevice(t, l, threads)
+		var got [3]*backend.View
+		got[0] = place(r, backend.Float32, dense, y.Shape[:4]...)
+		got[1] = place(r, backend.Float32, dense, x.Shape[:4]...)
+		got[2] = place(r, backend.Float32, dense, w.Shape[:4]...)
+		d.ConvForward(p, got[0], x, w, nil)
+		d.ConvInputGrad(p, got[1], y, w)
+		d.ConvWeightGrad(p, got[2], x, y)
+		for i, g := range got {
+			if want[i] == nil {
+				want[i] = g.Floats32()[:g.Elems()]
+			} else if !slices.Equal(want[i], g.Floats32()[:g.Elems()]) {
+				t.Errorf("%v: direction %d differs between 1 and %d threads", l, i, threads)
 			}
-			one, ones := *x, *got[0]
-			one.Shape[0], one.Off = 1, x.Off+4*x.Stride[0]
-			ones = *place(r, backend.Float32, dense, 1, 14, 14, 36)
-			d.ConvForward(p, &ones, &one, w, nil)
-			if !slices.Equal(ones.Floats32()[:ones.Elems()], want[0][4*14*14*36:][:14*14*36]) {
-				t.Errorf("%v, %d threads: sample 4 alone differs from among 9", l, threads)
-			}
+		}
+		one, ones := *x, place(r, backend.Float32, dense, 1, 14, 14, cout)
+		one.Shape[0], one.Off = 1, x.Off+4*x.Stride[0]
+		d.ConvForward(p, ones, &one, w, nil)
+		if !slices.Equal(ones.Floats32()[:ones.Elems()], want[0][4*14*14*cout:][:14*14*cout]) {
+			t.Errorf("%v, %d threads: sample 4 alone differs from among 9", l, threads)
 		}
 	}
 }

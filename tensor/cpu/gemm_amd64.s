@@ -5039,6 +5039,327 @@ rowScale512loop:
 	VZEROUPPER
 	RET
 
+// func winogradInput512(to *float32, from *float32, toStep int, toTile int, line int, pixel int, tiles int, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·winogradInput512(SB), NOSPLIT, $0-64
+	MOVQ to+0(FP), AX
+	MOVQ from+8(FP), CX
+	MOVQ toStep+16(FP), DX
+	MOVQ line+32(FP), BX
+	MOVQ pixel+40(FP), SI
+	LEAQ (SI)(SI*2), R11
+	MOVQ tiles+48(FP), R14
+
+winogradInput512tile:
+	MOVQ CX, DI
+	MOVQ DI, R8
+	ADDQ BX, R8
+	MOVQ R8, R9
+	ADDQ BX, R9
+	MOVQ R9, R10
+	ADDQ BX, R10
+	MOVQ AX, R12
+	MOVQ vectors+56(FP), R15
+
+winogradInput512channels:
+	MOVQ    R12, R13
+	VMOVUPS (DI), Z0
+	VSUBPS  (R9), Z0, Z0
+	VMOVUPS (DI)(SI*1), Z1
+	VSUBPS  (R9)(SI*1), Z1, Z1
+	VMOVUPS (DI)(SI*2), Z2
+	VSUBPS  (R9)(SI*2), Z2, Z2
+	VMOVUPS (DI)(R11*1), Z3
+	VSUBPS  (R9)(R11*1), Z3, Z3
+	VSUBPS  Z2, Z0, Z0
+	VMOVUPS Z0, (R13)
+	ADDQ    DX, R13
+	VADDPS  Z2, Z1, Z0
+	VMOVUPS Z0, (R13)
+	ADDQ    DX, R13
+	VSUBPS  Z1, Z2, Z0
+	VMOVUPS Z0, (R13)
+	ADDQ    DX, R13
+	VSUBPS  Z3, Z1, Z0
+	VMOVUPS Z0, (R13)
+	ADDQ    DX, R13
+	VMOVUPS (R8), Z0
+	VADDPS  (R9), Z0, Z0
+	VMOVUPS (R8)(SI*1), Z1
+	VADDPS  (R9)(SI*1), Z1, Z1
+	VMOVUPS (R8)(SI*2), Z2
+	VADDPS  (R9)(SI*2), Z2, Z2
+	VMOVUPS (R8)(R11*1), Z3
+	VADDPS  (R9)(R11*1), Z3, Z3
+	VSUBPS  Z2, Z0, Z0
+	VMOVUPS Z0, (R13)
+	ADDQ    DX, R13
+	VADDPS  Z2, Z1, Z0
+	VMOVUPS Z0, (R13)
+	ADDQ    DX, R13
+	VSUBPS  Z1, Z2, Z0
+	VMOVUPS Z0, (R13)
+	ADDQ    DX, R13
+	VSUBPS  Z3, Z1, Z0
+	VMOVUPS Z0, (R13)
+	ADDQ    DX, R13
+	VMOVUPS (R9), Z0
+	VSUBPS  (R8), Z0, Z0
+	VMOVUPS (R9)(SI*1), Z1
+	VSUBPS  (R8)(SI*1), Z1, Z1
+	VMOVUPS (R9)(SI*2), Z2
+	VSUBPS  (R8)(SI*2), Z2, Z2
+	VMOVUPS (R9)(R11*1), Z3
+	VSUBPS  (R8)(R11*1), Z3, Z3
+	VSUBPS  Z2, Z0, Z0
+	VMOVUPS Z0, (R13)
+	ADDQ    DX, R13
+	VADDPS  Z2, Z1, Z0
+	VMOVUPS Z0, (R13)
+	ADDQ    DX, R13
+	VSUBPS  Z1, Z2, Z0
+	VMOVUPS Z0, (R13)
+	ADDQ    DX, R13
+	VSUBPS  Z3, Z1, Z0
+	VMOVUPS Z0, (R13)
+	ADDQ    DX, R13
+	VMOVUPS (R8), Z0
+	VSUBPS  (R10), Z0, Z0
+	VMOVUPS (R8)(SI*1), Z1
+	VSUBPS  (R10)(SI*1), Z1, Z1
+	VMOVUPS (R8)(SI*2), Z2
+	VSUBPS  (R10)(SI*2), Z2, Z2
+	VMOVUPS (R8)(R11*1), Z3
+	VSUBPS  (R10)(R11*1), Z3, Z3
+	VSUBPS  Z2, Z0, Z0
+	VMOVUPS Z0, (R13)
+	ADDQ    DX, R13
+	VADDPS  Z2, Z1, Z0
+	VMOVUPS Z0, (R13)
+	ADDQ    DX, R13
+	VSUBPS  Z1, Z2, Z0
+	VMOVUPS Z0, (R13)
+	ADDQ    DX, R13
+	VSUBPS  Z3, Z1, Z0
+	VMOVUPS Z0, (R13)
+	ADDQ    DX, R13
+	ADDQ    $0x40, DI
+	ADDQ    $0x40, R8
+	ADDQ    $0x40, R9
+	ADDQ    $0x40, R10
+	ADDQ    $0x40, R12
+	DECQ    R15
+	JNZ     winogradInput512channels
+	LEAQ    (CX)(SI*2), CX
+	ADDQ    toTile+24(FP), AX
+	DECQ    R14
+	JNZ     winogradInput512tile
+	VZEROUPPER
+	RET
+
+// func winogradOutput512(to *float32, from *float32, bias *float32, fromStep int, fromTile int, line int, pixel int, tiles int, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·winogradOutput512(SB), NOSPLIT, $0-72
+	MOVQ to+0(FP), AX
+	MOVQ from+8(FP), CX
+	MOVQ fromStep+24(FP), DX
+	MOVQ line+40(FP), BX
+	MOVQ pixel+48(FP), SI
+	MOVQ tiles+56(FP), R12
+
+winogradOutput512tile:
+	MOVQ AX, DI
+	MOVQ AX, R8
+	ADDQ BX, R8
+	MOVQ CX, R9
+	MOVQ bias+16(FP), R11
+	MOVQ vectors+64(FP), R13
+
+winogradOutput512channels:
+	MOVQ    R9, R10
+	VMOVUPS (R10), Z0
+	ADDQ    DX, R10
+	VMOVUPS (R10), Z2
+	ADDQ    DX, R10
+	VMOVUPS (R10), Z4
+	ADDQ    DX, R10
+	VMOVUPS (R10), Z6
+	ADDQ    DX, R10
+	VMOVUPS (R10), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVAPS Z1, Z1
+	ADDQ    DX, R10
+	VMOVUPS (R10), Z3
+	VADDPS  Z3, Z2, Z2
+	VMOVAPS Z3, Z3
+	ADDQ    DX, R10
+	VMOVUPS (R10), Z5
+	VADDPS  Z5, Z4, Z4
+	VMOVAPS Z5, Z5
+	ADDQ    DX, R10
+	VMOVUPS (R10), Z7
+	VADDPS  Z7, Z6, Z6
+	VMOVAPS Z7, Z7
+	ADDQ    DX, R10
+	VMOVUPS (R10), Z8
+	VADDPS  Z8, Z0, Z0
+	VSUBPS  Z8, Z1, Z1
+	ADDQ    DX, R10
+	VMOVUPS (R10), Z8
+	VADDPS  Z8, Z2, Z2
+	VSUBPS  Z8, Z3, Z3
+	ADDQ    DX, R10
+	VMOVUPS (R10), Z8
+	VADDPS  Z8, Z4, Z4
+	VSUBPS  Z8, Z5, Z5
+	ADDQ    DX, R10
+	VMOVUPS (R10), Z8
+	VADDPS  Z8, Z6, Z6
+	VSUBPS  Z8, Z7, Z7
+	ADDQ    DX, R10
+	VSUBPS  (R10), Z1, Z1
+	ADDQ    DX, R10
+	VSUBPS  (R10), Z3, Z3
+	ADDQ    DX, R10
+	VSUBPS  (R10), Z5, Z5
+	ADDQ    DX, R10
+	VSUBPS  (R10), Z7, Z7
+	ADDQ    DX, R10
+	VMOVUPS (R11), Z8
+	VADDPS  Z2, Z0, Z0
+	VADDPS  Z4, Z0, Z0
+	VSUBPS  Z4, Z2, Z2
+	VSUBPS  Z6, Z2, Z2
+	VADDPS  Z8, Z0, Z0
+	VMOVUPS Z0, (DI)
+	VADDPS  Z8, Z2, Z0
+	VMOVUPS Z0, (DI)(SI*1)
+	VADDPS  Z3, Z1, Z0
+	VADDPS  Z5, Z0, Z0
+	VSUBPS  Z5, Z3, Z1
+	VSUBPS  Z7, Z1, Z1
+	VADDPS  Z8, Z0, Z0
+	VMOVUPS Z0, (R8)
+	VADDPS  Z8, Z1, Z0
+	VMOVUPS Z0, (R8)(SI*1)
+	ADDQ    $0x40, DI
+	ADDQ    $0x40, R8
+	ADDQ    $0x40, R9
+	ADDQ    $0x40, R11
+	DECQ    R13
+	JNZ     winogradOutput512channels
+	LEAQ    (AX)(SI*2), AX
+	ADDQ    fromTile+32(FP), CX
+	DECQ    R12
+	JNZ     winogradOutput512tile
+	VZEROUPPER
+	RET
+
+// func winogradFilter512(to *float32, from *float32, toStep int, line int, pixel int, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·winogradFilter512(SB), NOSPLIT, $0-48
+	MOVQ         to+0(FP), AX
+	MOVQ         from+8(FP), CX
+	MOVQ         toStep+16(FP), DX
+	MOVQ         line+24(FP), BX
+	MOVQ         pixel+32(FP), SI
+	MOVQ         vectors+40(FP), DI
+	MOVQ         CX, R8
+	ADDQ         BX, R8
+	MOVQ         R8, R9
+	ADDQ         BX, R9
+	LEAQ         (SI)(SI*2), BX
+	MOVL         $0x3f000000, BX
+	VMOVD        BX, X0
+	VBROADCASTSS X0, Z0
+
+winogradFilter512loop:
+	MOVQ    AX, BX
+	VMOVUPS (CX), Z1
+	VMOVUPS (R8), Z2
+	VMOVUPS (R9), Z3
+	VADDPS  Z3, Z1, Z4
+	VADDPS  Z2, Z4, Z5
+	VSUBPS  Z2, Z4, Z2
+	VMULPS  Z0, Z5, Z5
+	VMULPS  Z0, Z2, Z2
+	VMOVUPS (CX)(SI*1), Z4
+	VMOVUPS (R8)(SI*1), Z6
+	VMOVUPS (R9)(SI*1), Z7
+	VADDPS  Z7, Z4, Z8
+	VADDPS  Z6, Z8, Z9
+	VSUBPS  Z6, Z8, Z6
+	VMULPS  Z0, Z9, Z9
+	VMULPS  Z0, Z6, Z6
+	VMOVUPS (CX)(SI*2), Z8
+	VMOVUPS (R8)(SI*2), Z10
+	VMOVUPS (R9)(SI*2), Z11
+	VADDPS  Z11, Z8, Z12
+	VADDPS  Z10, Z12, Z13
+	VSUBPS  Z10, Z12, Z10
+	VMULPS  Z0, Z13, Z13
+	VMULPS  Z0, Z10, Z10
+	VADDPS  Z8, Z1, Z12
+	VADDPS  Z4, Z12, Z14
+	VSUBPS  Z4, Z12, Z4
+	VMULPS  Z0, Z14, Z14
+	VMULPS  Z0, Z4, Z4
+	VMOVUPS Z1, (BX)
+	ADDQ    DX, BX
+	VMOVUPS Z14, (BX)
+	ADDQ    DX, BX
+	VMOVUPS Z4, (BX)
+	ADDQ    DX, BX
+	VMOVUPS Z8, (BX)
+	ADDQ    DX, BX
+	VADDPS  Z13, Z5, Z1
+	VADDPS  Z9, Z1, Z4
+	VSUBPS  Z9, Z1, Z1
+	VMULPS  Z0, Z4, Z4
+	VMULPS  Z0, Z1, Z1
+	VMOVUPS Z5, (BX)
+	ADDQ    DX, BX
+	VMOVUPS Z4, (BX)
+	ADDQ    DX, BX
+	VMOVUPS Z1, (BX)
+	ADDQ    DX, BX
+	VMOVUPS Z13, (BX)
+	ADDQ    DX, BX
+	VADDPS  Z10, Z2, Z1
+	VADDPS  Z6, Z1, Z4
+	VSUBPS  Z6, Z1, Z1
+	VMULPS  Z0, Z4, Z4
+	VMULPS  Z0, Z1, Z1
+	VMOVUPS Z2, (BX)
+	ADDQ    DX, BX
+	VMOVUPS Z4, (BX)
+	ADDQ    DX, BX
+	VMOVUPS Z1, (BX)
+	ADDQ    DX, BX
+	VMOVUPS Z10, (BX)
+	ADDQ    DX, BX
+	VADDPS  Z11, Z3, Z1
+	VADDPS  Z7, Z1, Z2
+	VSUBPS  Z7, Z1, Z1
+	VMULPS  Z0, Z2, Z2
+	VMULPS  Z0, Z1, Z1
+	VMOVUPS Z3, (BX)
+	ADDQ    DX, BX
+	VMOVUPS Z2, (BX)
+	ADDQ    DX, BX
+	VMOVUPS Z1, (BX)
+	ADDQ    DX, BX
+	VMOVUPS Z11, (BX)
+	ADDQ    DX, BX
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, R8
+	ADDQ    $0x40, R9
+	ADDQ    $0x40, AX
+	DECQ    DI
+	JNZ     winogradFilter512loop
+	VZEROUPPER
+	RET
+
 // func transpose256(to *float32, from *float32, toStride int, fromStride int, blocks int)
 // Requires: AVX
 TEXT ·transpose256(SB), NOSPLIT, $0-40
@@ -5441,5 +5762,326 @@ rowScale256loop:
 	ADDQ    $0x20, AX
 	DECQ    CX
 	JNZ     rowScale256loop
+	VZEROUPPER
+	RET
+
+// func winogradInput256(to *float32, from *float32, toStep int, toTile int, line int, pixel int, tiles int, vectors int)
+// Requires: AVX
+TEXT ·winogradInput256(SB), NOSPLIT, $0-64
+	MOVQ to+0(FP), AX
+	MOVQ from+8(FP), CX
+	MOVQ toStep+16(FP), DX
+	MOVQ line+32(FP), BX
+	MOVQ pixel+40(FP), SI
+	LEAQ (SI)(SI*2), R11
+	MOVQ tiles+48(FP), R14
+
+winogradInput256tile:
+	MOVQ CX, DI
+	MOVQ DI, R8
+	ADDQ BX, R8
+	MOVQ R8, R9
+	ADDQ BX, R9
+	MOVQ R9, R10
+	ADDQ BX, R10
+	MOVQ AX, R12
+	MOVQ vectors+56(FP), R15
+
+winogradInput256channels:
+	MOVQ    R12, R13
+	VMOVUPS (DI), Y0
+	VSUBPS  (R9), Y0, Y0
+	VMOVUPS (DI)(SI*1), Y1
+	VSUBPS  (R9)(SI*1), Y1, Y1
+	VMOVUPS (DI)(SI*2), Y2
+	VSUBPS  (R9)(SI*2), Y2, Y2
+	VMOVUPS (DI)(R11*1), Y3
+	VSUBPS  (R9)(R11*1), Y3, Y3
+	VSUBPS  Y2, Y0, Y0
+	VMOVUPS Y0, (R13)
+	ADDQ    DX, R13
+	VADDPS  Y2, Y1, Y0
+	VMOVUPS Y0, (R13)
+	ADDQ    DX, R13
+	VSUBPS  Y1, Y2, Y0
+	VMOVUPS Y0, (R13)
+	ADDQ    DX, R13
+	VSUBPS  Y3, Y1, Y0
+	VMOVUPS Y0, (R13)
+	ADDQ    DX, R13
+	VMOVUPS (R8), Y0
+	VADDPS  (R9), Y0, Y0
+	VMOVUPS (R8)(SI*1), Y1
+	VADDPS  (R9)(SI*1), Y1, Y1
+	VMOVUPS (R8)(SI*2), Y2
+	VADDPS  (R9)(SI*2), Y2, Y2
+	VMOVUPS (R8)(R11*1), Y3
+	VADDPS  (R9)(R11*1), Y3, Y3
+	VSUBPS  Y2, Y0, Y0
+	VMOVUPS Y0, (R13)
+	ADDQ    DX, R13
+	VADDPS  Y2, Y1, Y0
+	VMOVUPS Y0, (R13)
+	ADDQ    DX, R13
+	VSUBPS  Y1, Y2, Y0
+	VMOVUPS Y0, (R13)
+	ADDQ    DX, R13
+	VSUBPS  Y3, Y1, Y0
+	VMOVUPS Y0, (R13)
+	ADDQ    DX, R13
+	VMOVUPS (R9), Y0
+	VSUBPS  (R8), Y0, Y0
+	VMOVUPS (R9)(SI*1), Y1
+	VSUBPS  (R8)(SI*1), Y1, Y1
+	VMOVUPS (R9)(SI*2), Y2
+	VSUBPS  (R8)(SI*2), Y2, Y2
+	VMOVUPS (R9)(R11*1), Y3
+	VSUBPS  (R8)(R11*1), Y3, Y3
+	VSUBPS  Y2, Y0, Y0
+	VMOVUPS Y0, (R13)
+	ADDQ    DX, R13
+	VADDPS  Y2, Y1, Y0
+	VMOVUPS Y0, (R13)
+	ADDQ    DX, R13
+	VSUBPS  Y1, Y2, Y0
+	VMOVUPS Y0, (R13)
+	ADDQ    DX, R13
+	VSUBPS  Y3, Y1, Y0
+	VMOVUPS Y0, (R13)
+	ADDQ    DX, R13
+	VMOVUPS (R8), Y0
+	VSUBPS  (R10), Y0, Y0
+	VMOVUPS (R8)(SI*1), Y1
+	VSUBPS  (R10)(SI*1), Y1, Y1
+	VMOVUPS (R8)(SI*2), Y2
+	VSUBPS  (R10)(SI*2), Y2, Y2
+	VMOVUPS (R8)(R11*1), Y3
+	VSUBPS  (R10)(R11*1), Y3, Y3
+	VSUBPS  Y2, Y0, Y0
+	VMOVUPS Y0, (R13)
+	ADDQ    DX, R13
+	VADDPS  Y2, Y1, Y0
+	VMOVUPS Y0, (R13)
+	ADDQ    DX, R13
+	VSUBPS  Y1, Y2, Y0
+	VMOVUPS Y0, (R13)
+	ADDQ    DX, R13
+	VSUBPS  Y3, Y1, Y0
+	VMOVUPS Y0, (R13)
+	ADDQ    DX, R13
+	ADDQ    $0x20, DI
+	ADDQ    $0x20, R8
+	ADDQ    $0x20, R9
+	ADDQ    $0x20, R10
+	ADDQ    $0x20, R12
+	DECQ    R15
+	JNZ     winogradInput256channels
+	LEAQ    (CX)(SI*2), CX
+	ADDQ    toTile+24(FP), AX
+	DECQ    R14
+	JNZ     winogradInput256tile
+	VZEROUPPER
+	RET
+
+// func winogradOutput256(to *float32, from *float32, bias *float32, fromStep int, fromTile int, line int, pixel int, tiles int, vectors int)
+// Requires: AVX
+TEXT ·winogradOutput256(SB), NOSPLIT, $0-72
+	MOVQ to+0(FP), AX
+	MOVQ from+8(FP), CX
+	MOVQ fromStep+24(FP), DX
+	MOVQ line+40(FP), BX
+	MOVQ pixel+48(FP), SI
+	MOVQ tiles+56(FP), R12
+
+winogradOutput256tile:
+	MOVQ AX, DI
+	MOVQ AX, R8
+	ADDQ BX, R8
+	MOVQ CX, R9
+	MOVQ bias+16(FP), R11
+	MOVQ vectors+64(FP), R13
+
+winogradOutput256channels:
+	MOVQ    R9, R10
+	VMOVUPS (R10), Y0
+	ADDQ    DX, R10
+	VMOVUPS (R10), Y2
+	ADDQ    DX, R10
+	VMOVUPS (R10), Y4
+	ADDQ    DX, R10
+	VMOVUPS (R10), Y6
+	ADDQ    DX, R10
+	VMOVUPS (R10), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVAPS Y1, Y1
+	ADDQ    DX, R10
+	VMOVUPS (R10), Y3
+	VADDPS  Y3, Y2, Y2
+	VMOVAPS Y3, Y3
+	ADDQ    DX, R10
+	VMOVUPS (R10), Y5
+	VADDPS  Y5, Y4, Y4
+	VMOVAPS Y5, Y5
+	ADDQ    DX, R10
+	VMOVUPS (R10), Y7
+	VADDPS  Y7, Y6, Y6
+	VMOVAPS Y7, Y7
+	ADDQ    DX, R10
+	VMOVUPS (R10), Y8
+	VADDPS  Y8, Y0, Y0
+	VSUBPS  Y8, Y1, Y1
+	ADDQ    DX, R10
+	VMOVUPS (R10), Y8
+	VADDPS  Y8, Y2, Y2
+	VSUBPS  Y8, Y3, Y3
+	ADDQ    DX, R10
+	VMOVUPS (R10), Y8
+	VADDPS  Y8, Y4, Y4
+	VSUBPS  Y8, Y5, Y5
+	ADDQ    DX, R10
+	VMOVUPS (R10), Y8
+	VADDPS  Y8, Y6, Y6
+	VSUBPS  Y8, Y7, Y7
+	ADDQ    DX, R10
+	VSUBPS  (R10), Y1, Y1
+	ADDQ    DX, R10
+	VSUBPS  (R10), Y3, Y3
+	ADDQ    DX, R10
+	VSUBPS  (R10), Y5, Y5
+	ADDQ    DX, R10
+	VSUBPS  (R10), Y7, Y7
+	ADDQ    DX, R10
+	VMOVUPS (R11), Y8
+	VADDPS  Y2, Y0, Y0
+	VADDPS  Y4, Y0, Y0
+	VSUBPS  Y4, Y2, Y2
+	VSUBPS  Y6, Y2, Y2
+	VADDPS  Y8, Y0, Y0
+	VMOVUPS Y0, (DI)
+	VADDPS  Y8, Y2, Y0
+	VMOVUPS Y0, (DI)(SI*1)
+	VADDPS  Y3, Y1, Y0
+	VADDPS  Y5, Y0, Y0
+	VSUBPS  Y5, Y3, Y1
+	VSUBPS  Y7, Y1, Y1
+	VADDPS  Y8, Y0, Y0
+	VMOVUPS Y0, (R8)
+	VADDPS  Y8, Y1, Y0
+	VMOVUPS Y0, (R8)(SI*1)
+	ADDQ    $0x20, DI
+	ADDQ    $0x20, R8
+	ADDQ    $0x20, R9
+	ADDQ    $0x20, R11
+	DECQ    R13
+	JNZ     winogradOutput256channels
+	LEAQ    (AX)(SI*2), AX
+	ADDQ    fromTile+32(FP), CX
+	DECQ    R12
+	JNZ     winogradOutput256tile
+	VZEROUPPER
+	RET
+
+// func winogradFilter256(to *float32, from *float32, toStep int, line int, pixel int, vectors int)
+// Requires: AVX, AVX2
+TEXT ·winogradFilter256(SB), NOSPLIT, $0-48
+	MOVQ         to+0(FP), AX
+	MOVQ         from+8(FP), CX
+	MOVQ         toStep+16(FP), DX
+	MOVQ         line+24(FP), BX
+	MOVQ         pixel+32(FP), SI
+	MOVQ         vectors+40(FP), DI
+	MOVQ         CX, R8
+	ADDQ         BX, R8
+	MOVQ         R8, R9
+	ADDQ         BX, R9
+	LEAQ         (SI)(SI*2), BX
+	MOVL         $0x3f000000, BX
+	VMOVD        BX, X0
+	VBROADCASTSS X0, Y0
+
+winogradFilter256loop:
+	MOVQ    AX, BX
+	VMOVUPS (CX), Y1
+	VMOVUPS (R8), Y2
+	VMOVUPS (R9), Y3
+	VADDPS  Y3, Y1, Y4
+	VADDPS  Y2, Y4, Y5
+	VSUBPS  Y2, Y4, Y2
+	VMULPS  Y0, Y5, Y5
+	VMULPS  Y0, Y2, Y2
+	VMOVUPS (CX)(SI*1), Y4
+	VMOVUPS (R8)(SI*1), Y6
+	VMOVUPS (R9)(SI*1), Y7
+	VADDPS  Y7, Y4, Y8
+	VADDPS  Y6, Y8, Y9
+	VSUBPS  Y6, Y8, Y6
+	VMULPS  Y0, Y9, Y9
+	VMULPS  Y0, Y6, Y6
+	VMOVUPS (CX)(SI*2), Y8
+	VMOVUPS (R8)(SI*2), Y10
+	VMOVUPS (R9)(SI*2), Y11
+	VADDPS  Y11, Y8, Y12
+	VADDPS  Y10, Y12, Y13
+	VSUBPS  Y10, Y12, Y10
+	VMULPS  Y0, Y13, Y13
+	VMULPS  Y0, Y10, Y10
+	VADDPS  Y8, Y1, Y12
+	VADDPS  Y4, Y12, Y14
+	VSUBPS  Y4, Y12, Y4
+	VMULPS  Y0, Y14, Y14
+	VMULPS  Y0, Y4, Y4
+	VMOVUPS Y1, (BX)
+	ADDQ    DX, BX
+	VMOVUPS Y14, (BX)
+	ADDQ    DX, BX
+	VMOVUPS Y4, (BX)
+	ADDQ    DX, BX
+	VMOVUPS Y8, (BX)
+	ADDQ    DX, BX
+	VADDPS  Y13, Y5, Y1
+	VADDPS  Y9, Y1, Y4
+	VSUBPS  Y9, Y1, Y1
+	VMULPS  Y0, Y4, Y4
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS Y5, (BX)
+	ADDQ    DX, BX
+	VMOVUPS Y4, (BX)
+	ADDQ    DX, BX
+	VMOVUPS Y1, (BX)
+	ADDQ    DX, BX
+	VMOVUPS Y13, (BX)
+	ADDQ    DX, BX
+	VADDPS  Y10, Y2, Y1
+	VADDPS  Y6, Y1, Y4
+	VSUBPS  Y6, Y1, Y1
+	VMULPS  Y0, Y4, Y4
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS Y2, (BX)
+	ADDQ    DX, BX
+	VMOVUPS Y4, (BX)
+	ADDQ    DX, BX
+	VMOVUPS Y1, (BX)
+	ADDQ    DX, BX
+	VMOVUPS Y10, (BX)
+	ADDQ    DX, BX
+	VADDPS  Y11, Y3, Y1
+	VADDPS  Y7, Y1, Y2
+	VSUBPS  Y7, Y1, Y1
+	VMULPS  Y0, Y2, Y2
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS Y3, (BX)
+	ADDQ    DX, BX
+	VMOVUPS Y2, (BX)
+	ADDQ    DX, BX
+	VMOVUPS Y1, (BX)
+	ADDQ    DX, BX
+	VMOVUPS Y11, (BX)
+	ADDQ    DX, BX
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, R8
+	ADDQ    $0x20, R9
+	ADDQ    $0x20, AX
+	DECQ    DI
+	JNZ     winogradFilter256loop
 	VZEROUPPER
 	RET

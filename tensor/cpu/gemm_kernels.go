@@ -77,6 +77,10 @@ type microKernel struct {
 	softmaxGradRows func(p, grad *float32, stride, rows, vectors int, lse, mean *float32, scale float32)
 	rowDot          func(a, b *float32, vectors int) float32
 	rowScale        func(a *float32, vectors int, f float32)
+	// The transforms of Winograd's convolution; see there too.
+	winogradInput  func(to, from *float32, toStep, toTile, line, pixel, tiles, vectors int)
+	winogradOutput func(to, from, bias *float32, fromStep, fromTile, line, pixel, tiles, vectors int)
+	winogradFilter func(to, from *float32, toStep, line, pixel, vectors int)
 }
 
 // noSegment is the table of segments of a plain matrix product.

@@ -192,6 +192,21 @@ func rowDot512(a, b *float32, vectors int) float32
 //go:noescape
 func rowScale512(a *float32, vectors int, f float32)
 
+// winogradInput512 transforms 4×4 patches of input, two positions apart; strides in bytes.
+//
+//go:noescape
+func winogradInput512(to, from *float32, toStep, toTile, line, pixel, tiles, vectors int)
+
+// winogradOutput512 transforms products into 2×2 outputs and adds bias; strides in bytes.
+//
+//go:noescape
+func winogradOutput512(to, from, bias *float32, fromStep, fromTile, line, pixel, tiles, vectors int)
+
+// winogradFilter512 transforms 3×3 filters, a tap of which lies in a stretch of vectors; strides in bytes.
+//
+//go:noescape
+func winogradFilter512(to, from *float32, toStep, line, pixel, vectors int)
+
 // transpose256 copies 8 rows of 8·blocks floats into columns; strides in bytes.
 //
 //go:noescape
@@ -216,6 +231,21 @@ func rowDot256(a, b *float32, vectors int) float32
 //
 //go:noescape
 func rowScale256(a *float32, vectors int, f float32)
+
+// winogradInput256 transforms 4×4 patches of input, two positions apart; strides in bytes.
+//
+//go:noescape
+func winogradInput256(to, from *float32, toStep, toTile, line, pixel, tiles, vectors int)
+
+// winogradOutput256 transforms products into 2×2 outputs and adds bias; strides in bytes.
+//
+//go:noescape
+func winogradOutput256(to, from, bias *float32, fromStep, fromTile, line, pixel, tiles, vectors int)
+
+// winogradFilter256 transforms 3×3 filters, a tap of which lies in a stretch of vectors; strides in bytes.
+//
+//go:noescape
+func winogradFilter256(to, from *float32, toStep, line, pixel, vectors int)
 
 var tiles512 = [13][3]func(*tileArgs){
 	1:  {1: gemmTile512x1x1, 2: gemmTile512x1x2},

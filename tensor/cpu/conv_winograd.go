@@ -1,0 +1,273 @@
+package cpu
+
+import (
+	"sync"
+	"unsafe"
+)
+
+// Winograd's F(2×2, 3×3) convolution (Lavin and Gray, 2016). A tile of 2×2
+// outputs comes from a 4×4 patch of input by 16 multiplications a pair of
+// channels instead of 36:
+//
+//	y = Aᵀ·[(G·g·Gᵀ) ⊙ (Bᵀ·d·B)]·A,  ⊙ summed over input channels: 16 matrix products
+//
+// The transforms add and halve, so little accuracy is lost: the error bound is
+// that of the direct sum over the same 4×4 patch, some 2 to 4 times the bound of
+// direct convolution. A NaN or Inf reaches the whole of a tile that sees it.
+
+const (
+	// winogradChannels is the fewest channels on each side that make the
+	// transforms worth while.
+	winogradChannels = 32
+	// winogradSample is the fewest tiles of a sample that make it worth while
+	// to transform the weights, even for one sample.
+	winogradSample = 16
+	// winogradBytes is what the transformed patches and products of a chunk may take.
+	winogradBytes = 640 << 10
+	// winogradTiles is the fewest tiles of a chunk, where there are so many.
+	winogradTiles = 48
+)
+
+// winograd reports whether a plan is computed so: 3×3 taps side by side, stride
+// 1, many channels, in whole vectors, and w and out contiguous. Nothing here
+// depends on the batch.
+func (p *convPlan) winograd() bool {
+	return p.groups == 1 && len(p.taps) == 9 && p.span == [3]int{0, 2, 2} && p.stride == [3]int{1, 1, 1} &&
+		(p.out.size[1]+1)/2*((p.out.size[2]+1)/2)*p.out.size[0] >= winogradSample &&
+		p.cin >= winogradChannels && p.cout >= winogradChannels && p.cin%16 == 0 && p.cout%16 == 0 &&
+		(p.wc == 1 || p.wj == 1) && p.out.channel == 1
+}
+
+// winogradTask computes a plan. A chunk is a block of weights to transform, or
+// a slab of output rows.
+type winogradTask struct {
+	convPlan // sizes of out rounded up to whole tiles
+	u        *microKernel
+	outH     int // the true sizes
+	outW     int
+	tilesW   int
+	panels   int
+	slabRows int
+	bias     []float32
+	zeros    []float32
+	packing  bool
+	packed   []float32 // 16 matrices of panels
+	workers  []winogradWorker
+}
+
+type winogradWorker struct {
+	args    tileArgs
+	edge    []float32
+	slab    slab
+	v, m    []float32 // 16 matrices, a row a tile: patches and products
+	filters []float32 // a block of transformed weights
+	border  []float32 // a tile of outputs
+	next    fetch
+}
+
+var winogradTasks = sync.Pool{New: func() any { return new(winogradTask) }}
+
+// convolveWinograd computes the plan.
+func (p *convPlan) convolveWinograd(d *Device, bias []float32) {
+	t := winogradTasks.Get().(*winogradTask)
+	t.borrow(p)
+	t.u, t.bias = d.level.micro(), bias
+	if bias == nil {
+		t.zeros = grow(t.zeros, p.cout)
+		clear(t.zeros)
+		t.bias = t.zeros
+	}
+	for len(t.workers) < d.pool.threads {
+		t.workers = append(t.workers, winogradWorker{edge: make([]float32, (t.u.rows+1)*t.u.cols)})
+	}
+	t.panels = (t.cout + t.u.cols - 1) / t.u.cols
+	t.packed = grow(t.packed, 16*t.panels*t.cin*t.u.cols)
+	t.packing = true
+	d.pool.do(t, (t.weightRows()+t.u.cols-1)/t.u.cols)
+	t.packing = false
+	t.slabRows = 2 * t.tileRows(d)
+	for i := range t.workers {
+		t.workers[i].slab.layout(&t.convPlan, t.slabRows, t.cin, false)
+	}
+	d.pool.do(t, (t.convPlan.rows()+t.slabRows-1)/t.slabRows)
+	t.release()
+}
+
+// borrow takes over a plan, its output rounded up to whole tiles.
+func (t *winogradTask) borrow(p *convPlan) {
+	axis, taps := t.axis, t.taps
+	t.convPlan = *p
+	t.axis, t.taps = axis, append(taps[:0], p.taps...)
+	t.outH, t.outW = p.out.size[1], p.out.size[2]
+	t.out.size[1], t.out.size[2] = (t.outH+1)/2*2, (t.outW+1)/2*2
+	t.tilesW = t.out.size[2] / 2
+}
+
+func (t *winogradTask) release() {
+	t.convPlan.release()
+	t.bias = nil
+	for i := range t.workers {
+		t.workers[i].args, t.workers[i].slab.base = tileArgs{}, nil
+	}
+	winogradTasks.Put(t)
+}
+
+// tileRows is how many rows of tiles a chunk has: as many as fit the cache, but
+// enough for the weights, which each chunk reads anew, to be worth their way.
+func (t *winogradTask) tileRows(d *Device) int {
+	tiles, chunks := winogradBytes/(16*4*(t.cin+t.cout)), 3*d.pool.threads
+	if tiles < winogradTiles {
+		tiles, chunks = winogradTiles, d.pool.threads
+	}
+	rows := max(1, min(tiles/t.tilesW, t.convPlan.rows()/2/chunks))
+	h := t.out.size[1] / 2
+	if rows >= h {
+		return rows - rows%h
+	}
+	s := splitEvenly(h, rows)
+	return s.base + min(1, s.extra)
+}
+
+func (t *winogradTask) run(worker, chunk int) {
+	w := &t.workers[worker]
+	if t.packing {
+		t.packWeights(w, chunk)
+		return
+	}
+	r0 := chunk * t.slabRows
+	r1 := min(t.convPlan.rows(), r0+t.slabRows)
+	w.slab.fill(&t.convPlan, t.u, r0, r1, split{parts: 1, base: t.cin}, 0, 1)
+	tiles := (r1 - r0) / 2 * t.tilesW
+	vStep, mStep := matrixStep(tiles*t.cin), matrixStep(tiles*t.cout)
+	w.v, w.m = grow(w.v, 16*vStep), grow(w.m, 16*mStep)
+	t.patches(w, r0, r1, vStep)
+	for i := range 16 {
+		t.products(w, w.v[i*vStep:], w.m[i*mStep:], tiles, i)
+	}
+	for r := r0; r < r1; r += 2 {
+		t.outputs(w, w.m[(r-r0)/2*t.tilesW*t.cout:], r, mStep)
+	}
+}
+
+// matrixStep is how far apart the 16 matrices of n floats lie: not a power of
+// two, lest all fall into the same sets of the cache.
+func matrixStep(n int) int { return n + 16 }
+
+// patches transforms the patches of a slab, already filled, to w.v.
+func (t *winogradTask) patches(w *winogradWorker, r0, r1, vStep int) {
+	for r := r0; r < r1; r += 2 {
+		from := (*float32)(unsafe.Add(w.slab.base, w.slab.rows[r-r0]))
+		t.u.winogradInput(&w.v[(r-r0)/2*t.tilesW*t.cin], from, 4*vStep, 4*t.cin,
+			w.slab.stride[1], w.slab.stride[2], t.tilesW, t.cin/t.u.lanes)
+	}
+}
+
+// products multiplies matrix i of the patches by that of the weights.
+func (t *winogradTask) products(w *winogradWorker, v, m []float32, tiles, i int) {
+	u, g := t.u, &w.args
+	g.segs, g.nsegs, g.k, g.rs, g.ks = unsafe.Pointer(noSegment), 1, t.cin, 4*t.cin, 4
+	g.bs, g.cs, g.alpha, g.accumulate, g.bias = 4*u.cols, 4*t.cout, 1, 0, nil
+	rows := splitEvenly(tiles, u.rows)
+	for p := range t.panels {
+		j := p * u.cols
+		at := (i*t.panels + p) * t.cin * u.cols
+		g.b = unsafe.Pointer(&t.packed[at])
+		// The next panel, of this matrix or the next.
+		w.next = soon(unsafe.Pointer(&t.packed[at]), 64*t.cin, 64, u.cols/16)
+		w.next.at += uintptr(4 * t.cin * u.cols)
+		for k := range rows.parts {
+			row, n := rows.part(k)
+			g.a, g.c = unsafe.Pointer(&v[row*t.cin]), unsafe.Pointer(&m[row*t.cout+j])
+			g.fetchNext(&w.next)
+			u.run(g, n, min(u.cols, t.cout-j), w.edge)
+		}
+	}
+}
+
+// outputs transforms the products of a row of tiles, at output row r, and stores them.
+func (t *winogradTask) outputs(w *winogradWorker, m []float32, r, mStep int) {
+	n, o0, o1 := t.locate(r)
+	at := t.out.at(n, o0, o1)
+	line, pixel, vectors := t.out.stride[1], t.out.stride[2], t.cout/t.u.lanes
+	whole := t.outW / 2
+	if o1+1 == t.outH {
+		whole = 0 // the lower half of the tiles is not wanted
+	}
+	if whole > 0 {
+		t.u.winogradOutput(&t.out.data[at], &m[0], &t.bias[0], 4*mStep, 4*t.cout, 4*line, 4*pixel, whole, vectors)
+	}
+	w.border = grow(w.border, 4*t.cout)
+	for i := whole; i < t.tilesW; i++ {
+		t.u.winogradOutput(&w.border[0], &m[i*t.cout], &t.bias[0], 4*mStep, 0, 8*t.cout, 4*t.cout, 1, vectors)
+		for y := range min(2, t.outH-o1) {
+			for x := range min(2, t.outW-2*i) {
+				copy(t.out.data[at+y*line+(2*i+x)*pixel:][:t.cout], w.border[(2*y+x)*t.cout:])
+			}
+		}
+	}
+}
+
+// weightRows is the number of rows of the weights' matrices, input channels of
+// the convolution proper: what is summed over forward, what is made backward.
+func (t *winogradTask) weightRows() int {
+	if t.wj == 1 {
+		return t.cin
+	}
+	return t.cout
+}
+
+// filterSegment is how much of a row of weights is transformed at a time: a
+// block of it, 16-fold, then stays in the L2 cache.
+const filterSegment = 128
+
+// packWeights transforms a block of rows of weights and packs the 16 matrices.
+func (t *winogradTask) packWeights(w *winogradWorker, chunk int) {
+	u, first := t.u, chunk*t.u.cols
+	rows := min(u.cols, t.weightRows()-first)
+	length, step := t.cout, t.wc // of a row
+	if t.wj != 1 {
+		length, step = t.cin, t.wj
+	}
+	tap := t.corner()
+	for at := 0; at < length; at += filterSegment {
+		n := min(filterSegment, length-at)
+		uStep := matrixStep(rows * n)
+		w.filters = grow(w.filters, 16*uStep)
+		for i := range rows {
+			u.winogradFilter(&w.filters[i*n], &t.w[tap[0]+(first+i)*step+at], 4*uStep, 4*(tap[1]-tap[0]), 4*(tap[2]-tap[0]), n/u.lanes)
+		}
+		for i := range 16 {
+			t.packSegment(w.filters[i*uStep:], i, first, rows, at, n)
+		}
+	}
+}
+
+// packSegment packs elements at…at+n of rows first…first+rows of matrix i.
+func (t *winogradTask) packSegment(from []float32, i, first, rows, at, n int) {
+	u := t.u
+	if t.wj != 1 { // rows become columns
+		to := t.packed[((i*t.panels+first/u.cols)*t.cin+at)*u.cols:]
+		u.packColumns(to, from, 0, 1, n, n, rows)
+		return
+	}
+	for j := 0; j < n; j += u.cols {
+		to := t.packed[((i*t.panels+(at+j)/u.cols)*t.cin+first)*u.cols:]
+		u.packColumns(to, from, j, n, 1, rows, min(u.cols, n-j))
+	}
+}
+
+// corner is where the weights of the first tap, the one below it and the one
+// to its right begin, in the order of shifts.
+func (t *winogradTask) corner() (at [3]int) {
+	for _, tap := range t.taps {
+		switch [2]int{tap.shift[1] - t.lo[1], tap.shift[2] - t.lo[2]} {
+		case [2]int{0, 0}:
+			at[0] = tap.w
+		case [2]int{1, 0}:
+			at[1] = tap.w
+		case [2]int{0, 1}:
+			at[2] = tap.w
+		}
+	}
+	return at
+}
