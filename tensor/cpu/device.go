@@ -109,7 +109,7 @@ const align = 64
 
 // Alloc takes zeroed memory from Go's heap, aligned to a cache line.
 func (d *Device) Alloc(n int) (backend.Memory, error) {
-	if n < 0 || n > 1<<46 {
+	if n < 0 || uint64(n) > 1<<46 {
 		return backend.Memory{}, &backend.AllocError{Device: d.Name(), Bytes: n}
 	}
 	b := make([]uint64, n/8+align/8)

@@ -269,5 +269,3 @@ func fillSlice[T real](dst []T, v T) {
 		dst[i] = v
 	}
 }
-
-func sliceAt[T real](base *T, i, n int) []T { return unsafe.Slice(elemAt(base, i), n) }

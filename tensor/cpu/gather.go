@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"sync"
+	"unsafe"
 
 	"github.com/langevin-go/langevin/tensor/backend"
 )
@@ -12,9 +13,9 @@ func (d *Device) Gather(out, table, idx *backend.View) {
 		return
 	}
 	if out.DType == backend.Float64 {
-		gather[float64](d, &gathers64, out, table, idx, false)
+		gather[float64](d, &gathers64, nil, out, table, idx)
 	} else {
-		gather[float32](d, &gathers32, out, table, idx, false)
+		gather[float32](d, &gathers32, nil, out, table, idx)
 	}
 }
 
@@ -24,9 +25,9 @@ func (d *Device) ScatterAdd(table, rows, idx *backend.View) {
 		return
 	}
 	if rows.DType == backend.Float64 {
-		gather[float64](d, &gathers64, rows, table, idx, true)
+		gather(d, &gathers64, kernels64(d)[backend.OpAdd], rows, table, idx)
 	} else {
-		gather[float32](d, &gathers32, rows, table, idx, true)
+		gather(d, &gathers32, kernels32(d)[backend.OpAdd], rows, table, idx)
 	}
 }
 
@@ -41,15 +42,15 @@ type gatherTask[T real] struct {
 	rows, table channels[T] // (1, n or table rows, C)
 	idx         *backend.View
 	n, ch       int
-	add         bool
+	add         kernel[T] // nil: copy
 	inChunk     int
 }
 
-func gather[T real](d *Device, free *sync.Pool, rows, table, idx *backend.View, add bool) {
+func gather[T real](d *Device, free *sync.Pool, add kernel[T], rows, table, idx *backend.View) {
 	t := free.Get().(*gatherTask[T])
 	t.rows, t.table, t.idx, t.add = matrixOf[T](rows), matrixOf[T](table), idx, add
 	t.n, t.ch = rows.Shape[0], rows.Shape[1]
-	if add {
+	if add != nil {
 		t.inChunk = max(16, rowWork/t.n)
 		d.pool.do(t, (t.ch+t.inChunk-1)/t.inChunk)
 	} else {
@@ -68,25 +69,45 @@ func matrixOf[T real](v *backend.View) channels[T] {
 }
 
 func (t *gatherTask[T]) run(_, chunk int) {
-	ix, step := t.idx.Ints32(), t.idx.Stride[0]
 	lo := chunk * t.inChunk
-	if t.add {
+	if t.add != nil {
 		for i := range t.n {
-			row := int(ix[i*step])
-			for c := lo; c < min(t.ch, lo+t.inChunk); c++ {
-				*elemAt(t.table.base, row*t.table.sp+c*t.table.sc) += *elemAt(t.rows.base, i*t.rows.sp+c*t.rows.sc)
-			}
+			t.addRow(i, lo, min(t.inChunk, t.ch-lo))
 		}
 		return
 	}
 	for i := lo; i < min(t.n, lo+t.inChunk); i++ {
-		from, to := int(ix[i*step])*t.table.sp, i*t.rows.sp
-		if t.table.sc == 1 && t.rows.sc == 1 {
-			copyIn(sliceAt(t.rows.base, to, t.ch), t.table.base, from, 0, 1, 1, t.ch)
-			continue
-		}
-		for c := range t.ch {
-			*elemAt(t.rows.base, to+c*t.rows.sc) = *elemAt(t.table.base, from+c*t.table.sc)
-		}
+		t.copyRow(i)
+	}
+}
+
+// offsets are where row i of rows begins, and the row of the table that it names.
+func (t *gatherTask[T]) offsets(i int) (row, entry int) {
+	return i * t.rows.sp, int(t.idx.Ints32()[i*t.idx.Stride[0]]) * t.table.sp
+}
+
+// addRow adds n columns of row i, from column lo on, to the table.
+func (t *gatherTask[T]) addRow(i, lo, n int) {
+	from, to := t.offsets(i)
+	from, to = from+lo*t.rows.sc, to+lo*t.table.sc
+	if t.table.sc == 1 && t.rows.sc == 1 {
+		dst, src := elemAt(t.table.base, to), elemAt(t.rows.base, from)
+		t.add(dst, dst, src, src, n)
+		return
+	}
+	for c := range n {
+		*elemAt(t.table.base, to+c*t.table.sc) += *elemAt(t.rows.base, from+c*t.rows.sc)
+	}
+}
+
+// copyRow copies the table's row that row i names.
+func (t *gatherTask[T]) copyRow(i int) {
+	to, from := t.offsets(i)
+	if t.table.sc == 1 && t.rows.sc == 1 {
+		copy(unsafe.Slice(elemAt(t.rows.base, to), t.ch), unsafe.Slice(elemAt(t.table.base, from), t.ch))
+		return
+	}
+	for c := range t.ch {
+		*elemAt(t.rows.base, to+c*t.rows.sc) = *elemAt(t.table.base, from+c*t.table.sc)
 	}
 }

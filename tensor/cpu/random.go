@@ -73,7 +73,7 @@ func (d *Device) draw(kernel func(*Device) drawGroup, slow func([]float32, rng.K
 	}
 	// A chunk is whole groups, or whole rows where Go fills them.
 	t.inChunk = rowWork / 4
-	if t.kernel.lanes == 0 || t.perRow >= 1<<32 { // the kernel steps on 32 bits of the block's number
+	if t.kernel.lanes == 0 || uint64(t.perRow) >= 1<<32 { // the kernel steps on 32 bits of the block's number
 		t.kernel.lanes = 0
 		t.inChunk = max(1, rowWork/4/t.perRow) * t.perRow
 	}

@@ -2,7 +2,7 @@
 // operation of an elementwise program, folds of a block to a number, and the
 // inner loops of normalisation, softmax and random numbers, with AVX-512 and with AVX2.
 //
-//	go run ./elementwise -out ../../tensor/cpu/elementwise_amd64.s -stubs ../../tensor/cpu/elementwise_stubs_amd64.go -pkg cpu
+//	go generate ../../tensor/cpu/elementwise_amd64.go
 package main
 
 import (
