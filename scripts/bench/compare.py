@@ -1,0 +1,116 @@
+"""Langevin beside PyTorch: both sides in turn, a process each, and a table of medians and ratios.
+
+    python -m venv venv && venv/bin/pip install -r scripts/bench/requirements.txt
+    venv/bin/python scripts/bench/compare.py [--rounds N] [--modes eager,compile] [WORKLOAD ...]
+
+Run from anywhere in the repository, with Go installed, on an otherwise idle machine. Each
+round measures each workload on one side and then on the other, so that both see the same
+weather. A figure is the median over the rounds of a process's median; a ratio, PyTorch's time
+by Langevin's, is the median of the rounds' ratios, with the lowest and the highest.
+"""
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+WORKLOADS = ["gemm", "mlp", "unet", "dit", "latency", "otcfm"]
+
+
+def case(r):
+    """What tells measurements of one workload apart."""
+    if "shape" in r:
+        return "×".join(map(str, r["shape"]))
+    if "net" in r:
+        return f"{r['net']}, batch {r['batch']}"
+    if "coupling" in r:
+        return f"{r['coupling']}, batch {r['batch']}"
+    return f"batch {r['batch']}"
+
+
+def run(command, env):
+    out = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def number(x):
+    return f"{x:.3g}" if abs(x) < 1000 else f"{x:.0f}"
+
+
+def spread(values):
+    return f"**{statistics.median(values):.2f}** ({min(values):.2f} to {max(values):.2f})"
+
+
+def table(results, modes):
+    """results: {(workload, case): {side: [row of each round]}}; side is langevin or a mode of PyTorch."""
+    head = ["workload", "case", "Langevin ms"]
+    for m in modes:
+        head += [f"PyTorch {m} ms", "ratio"]
+    head += ["Langevin MiB", "PyTorch MiB", "GFLOP/s"]
+    print("| " + " | ".join(head) + " |")
+    print("|" + "---|" * 2 + "---:|" * (len(head) - 2))
+    for (workload, name), sides in results.items():
+        ours = sides.get("langevin", [])
+        if not ours:
+            continue
+        cells = [workload, name, number(statistics.median(r["median_ms"] for r in ours))]
+        for m in modes:
+            theirs = sides.get(m, [])
+            if len(theirs) != len(ours):
+                cells += ["", ""]
+                continue
+            cells.append(number(statistics.median(r["median_ms"] for r in theirs)))
+            cells.append(spread([t["median_ms"] / o["median_ms"] for o, t in zip(ours, theirs)]))
+        for rows in (ours, sides.get(modes[0], [])):
+            peaks = [r["peak_mib"] for r in rows if "peak_mib" in r]
+            cells.append(number(statistics.median(peaks)) if peaks else "")
+        rates = [r["gflops"] for r in ours if "gflops" in r]
+        cells.append(number(statistics.median(rates)) if rates else "")
+        print("| " + " | ".join(cells) + " |")
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=", ".join(WORKLOADS))
+    p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--modes", default="eager", help="of PyTorch: eager, channels_last (unet only), compile, bf16")
+    p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of both sides")
+    p.add_argument("--langevin", help="the program; default: built from this repository")
+    p.add_argument("--peer", default=str(HERE / "torch_side.py"), help="script of the other side")
+    p.add_argument("--raw", help="file that every line of both sides is added to")
+    a = p.parse_args()
+    for w in a.workloads:
+        if w not in WORKLOADS:
+            p.error(f"unknown workload {w}; want {', '.join(WORKLOADS)}")
+    modes = a.modes.split(",")
+    with tempfile.TemporaryDirectory() as tmp:
+        program = a.langevin
+        if not program:
+            program = os.path.join(tmp, "langevin")
+            subprocess.run(["go", "build", "-o", program, "./cmd/langevin"], cwd=HERE.parents[1], check=True)
+        env = {**os.environ, "GOMAXPROCS": str(a.threads), "OMP_NUM_THREADS": str(a.threads)}
+        results = {}
+        for i in range(a.rounds):
+            for w in a.workloads or WORKLOADS:
+                sides = [("langevin", [program, "bench", "--json", w])]
+                sides += [(m, [sys.executable, a.peer, "--threads", str(a.threads), "--modes", m, w]) for m in modes]
+                for side, command in sides:
+                    say(f"round {i + 1} of {a.rounds}: {w}, {side}; load {os.getloadavg()[0]:.1f}")
+                    for r in run(command, env):
+                        results.setdefault((w, case(r)), {}).setdefault(side, []).append(r)
+                        if a.raw:
+                            with open(a.raw, "a") as f:
+                                f.write(json.dumps({"round": i, **r}) + "\n")
+    table(results, modes)
+
+
+if __name__ == "__main__":
+    main()
