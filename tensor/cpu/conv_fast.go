@@ -36,7 +36,7 @@ func (d *Device) convFast(kind convKind, p *backend.Conv, y, x, w, bias *backend
 		defer g.release()
 		g.dw = elements[float32](w)
 		g.forward(s, elements[float32](y), elements[float32](x), nil)
-		if !g.smallWeights(d, g.dw) {
+		if !g.smallWeights(d, g.dw) && !g.winogradWeights(d, g.dw) {
 			g.gradient(d)
 		}
 	}

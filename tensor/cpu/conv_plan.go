@@ -163,6 +163,7 @@ type slab struct {
 	rows    []int  // bytes from base to where each output row's first tap (at shift lo) looks
 	stride  [3]int // bytes between input positions along each axis
 	tile    int    // bytes from a tile of channels to the next
+	unit    int    // channels that tiles are counted in
 	inPlace bool
 }
 
@@ -195,7 +196,7 @@ func (s *slab) offset(p *convPlan, t *convTap) int {
 // layout sets the strides of slabs of up to so many rows; pitch is the floats
 // between positions within a tile. The same for every slab of a plan.
 func (s *slab) layout(p *convPlan, rows, pitch int, inPlace bool) {
-	s.inPlace = inPlace
+	s.inPlace, s.unit = inPlace, 1
 	if inPlace {
 		for ax := range 3 {
 			s.stride[ax] = 4 * p.in.stride[ax]
@@ -235,7 +236,7 @@ func (s *slab) fill(p *convPlan, u *microKernel, r0, r1 int, tiles split, first,
 			to := s.buf[(t*s.tile+i*image)/4:][:image/4]
 			g, tile := (first+t)/tiles.parts, (first+t)%tiles.parts
 			c, width := tiles.part(tile)
-			s.copyImage(p, u, to, n, o0, o1, rows, g*p.cin+c, width)
+			s.copyImage(p, u, to, n, o0, o1, rows, g*p.cin+c*s.unit, width*s.unit)
 		}
 		r += rows
 	}

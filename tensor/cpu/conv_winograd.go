@@ -28,14 +28,20 @@ const (
 	winogradTiles = 48
 )
 
-// winograd reports whether a plan is computed so: 3×3 taps side by side, stride
-// 1, many channels, in whole vectors, and w and out contiguous. Nothing here
-// depends on the batch.
-func (p *convPlan) winograd() bool {
+// winograd reports whether a plan is computed so. Nothing here depends on the batch.
+func (p *convPlan) winograd() bool { return p.winogradShape() && p.tiles() >= winogradSample }
+
+// winogradShape reports whether it could be: 3×3 taps side by side, stride 1,
+// many channels, in whole vectors, and w and out contiguous.
+func (p *convPlan) winogradShape() bool {
 	return p.groups == 1 && len(p.taps) == 9 && p.span == [3]int{0, 2, 2} && p.stride == [3]int{1, 1, 1} &&
-		(p.out.size[1]+1)/2*((p.out.size[2]+1)/2)*p.out.size[0] >= winogradSample &&
 		p.cin >= winogradChannels && p.cout >= winogradChannels && p.cin%16 == 0 && p.cout%16 == 0 &&
 		(p.wc == 1 || p.wj == 1) && p.out.channel == 1
+}
+
+// tiles is the number of tiles of a sample.
+func (p *convPlan) tiles() int {
+	return p.out.size[0] * ((p.out.size[1] + 1) / 2) * ((p.out.size[2] + 1) / 2)
 }
 
 // winogradTask computes a plan. A chunk is a block of weights to transform, or
@@ -256,9 +262,9 @@ func (t *winogradTask) packSegment(from []float32, i, first, rows, at, n int) {
 	}
 }
 
-// corner is where the weights of the first tap, the one below it and the one
+// corner is where a 3×3 plan's weights of the first tap, the one below it and the one
 // to its right begin, in the order of shifts.
-func (t *winogradTask) corner() (at [3]int) {
+func (t *convPlan) corner() (at [3]int) {
 	for _, tap := range t.taps {
 		switch [2]int{tap.shift[1] - t.lo[1], tap.shift[2] - t.lo[2]} {
 		case [2]int{0, 0}:

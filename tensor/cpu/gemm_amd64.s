@@ -5360,6 +5360,222 @@ winogradFilter512loop:
 	VZEROUPPER
 	RET
 
+// func winogradSpread512(to *float32, from *float32, toStep int, toTile int, line int, pixel int, tiles int, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·winogradSpread512(SB), NOSPLIT, $0-64
+	MOVQ   to+0(FP), AX
+	MOVQ   from+8(FP), CX
+	MOVQ   toStep+16(FP), DX
+	MOVQ   line+32(FP), BX
+	MOVQ   pixel+40(FP), SI
+	VXORPS X0, X0, X0
+	MOVQ   tiles+48(FP), R11
+
+winogradSpread512tile:
+	MOVQ CX, DI
+	MOVQ CX, R8
+	ADDQ BX, R8
+	MOVQ AX, R9
+	MOVQ vectors+56(FP), R12
+
+winogradSpread512channels:
+	MOVQ    R9, R10
+	VMOVUPS (DI), Z1
+	VMOVUPS (DI)(SI*1), Z2
+	VMOVUPS (R8), Z3
+	VMOVUPS (R8)(SI*1), Z4
+	VADDPS  Z3, Z1, Z5
+	VSUBPS  Z3, Z1, Z6
+	VSUBPS  Z3, Z0, Z3
+	VADDPS  Z4, Z2, Z7
+	VSUBPS  Z4, Z2, Z8
+	VSUBPS  Z4, Z0, Z4
+	VADDPS  Z2, Z1, Z9
+	VSUBPS  Z2, Z1, Z10
+	VSUBPS  Z2, Z0, Z2
+	VMOVUPS Z1, (R10)
+	ADDQ    DX, R10
+	VMOVUPS Z9, (R10)
+	ADDQ    DX, R10
+	VMOVUPS Z10, (R10)
+	ADDQ    DX, R10
+	VMOVUPS Z2, (R10)
+	ADDQ    DX, R10
+	VADDPS  Z7, Z5, Z1
+	VSUBPS  Z7, Z5, Z2
+	VSUBPS  Z7, Z0, Z7
+	VMOVUPS Z5, (R10)
+	ADDQ    DX, R10
+	VMOVUPS Z1, (R10)
+	ADDQ    DX, R10
+	VMOVUPS Z2, (R10)
+	ADDQ    DX, R10
+	VMOVUPS Z7, (R10)
+	ADDQ    DX, R10
+	VADDPS  Z8, Z6, Z1
+	VSUBPS  Z8, Z6, Z2
+	VSUBPS  Z8, Z0, Z5
+	VMOVUPS Z6, (R10)
+	ADDQ    DX, R10
+	VMOVUPS Z1, (R10)
+	ADDQ    DX, R10
+	VMOVUPS Z2, (R10)
+	ADDQ    DX, R10
+	VMOVUPS Z5, (R10)
+	ADDQ    DX, R10
+	VADDPS  Z4, Z3, Z1
+	VSUBPS  Z4, Z3, Z2
+	VSUBPS  Z4, Z0, Z4
+	VMOVUPS Z3, (R10)
+	ADDQ    DX, R10
+	VMOVUPS Z1, (R10)
+	ADDQ    DX, R10
+	VMOVUPS Z2, (R10)
+	ADDQ    DX, R10
+	VMOVUPS Z4, (R10)
+	ADDQ    DX, R10
+	ADDQ    $0x40, DI
+	ADDQ    $0x40, R8
+	ADDQ    $0x40, R9
+	DECQ    R12
+	JNZ     winogradSpread512channels
+	LEAQ    (CX)(SI*2), CX
+	ADDQ    toTile+24(FP), AX
+	DECQ    R11
+	JNZ     winogradSpread512tile
+	VZEROUPPER
+	RET
+
+// func winogradFilterGrad512(to *float32, from *float32, fromStep int, line int, pixel int, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·winogradFilterGrad512(SB), NOSPLIT, $0-48
+	MOVQ         to+0(FP), AX
+	MOVQ         from+8(FP), CX
+	MOVQ         fromStep+16(FP), DX
+	MOVQ         line+24(FP), BX
+	MOVQ         pixel+32(FP), SI
+	MOVQ         vectors+40(FP), DI
+	MOVQ         AX, R8
+	ADDQ         BX, R8
+	MOVQ         R8, R9
+	ADDQ         BX, R9
+	LEAQ         (SI)(SI*2), BX
+	MOVL         $0x3f000000, BX
+	VMOVD        BX, X0
+	VBROADCASTSS X0, Z0
+
+winogradFilterGrad512loop:
+	MOVQ    CX, BX
+	VMOVUPS (BX), Z1
+	ADDQ    DX, BX
+	VMOVUPS (BX), Z2
+	ADDQ    DX, BX
+	VMOVUPS (BX), Z3
+	ADDQ    DX, BX
+	VMOVUPS (BX), Z4
+	ADDQ    DX, BX
+	VADDPS  Z3, Z2, Z5
+	VSUBPS  Z3, Z2, Z2
+	VMULPS  Z0, Z5, Z5
+	VMULPS  Z0, Z2, Z2
+	VADDPS  Z5, Z1, Z1
+	VADDPS  Z4, Z5, Z3
+	VMOVUPS (BX), Z4
+	ADDQ    DX, BX
+	VMOVUPS (BX), Z5
+	ADDQ    DX, BX
+	VMOVUPS (BX), Z6
+	ADDQ    DX, BX
+	VMOVUPS (BX), Z7
+	ADDQ    DX, BX
+	VADDPS  Z6, Z5, Z8
+	VSUBPS  Z6, Z5, Z5
+	VMULPS  Z0, Z8, Z8
+	VMULPS  Z0, Z5, Z5
+	VADDPS  Z8, Z4, Z4
+	VADDPS  Z7, Z8, Z6
+	VMOVUPS (BX), Z7
+	ADDQ    DX, BX
+	VMOVUPS (BX), Z8
+	ADDQ    DX, BX
+	VMOVUPS (BX), Z9
+	ADDQ    DX, BX
+	VMOVUPS (BX), Z10
+	ADDQ    DX, BX
+	VADDPS  Z9, Z8, Z11
+	VSUBPS  Z9, Z8, Z8
+	VMULPS  Z0, Z11, Z11
+	VMULPS  Z0, Z8, Z8
+	VADDPS  Z11, Z7, Z7
+	VADDPS  Z10, Z11, Z9
+	VMOVUPS (BX), Z10
+	ADDQ    DX, BX
+	VMOVUPS (BX), Z11
+	ADDQ    DX, BX
+	VMOVUPS (BX), Z12
+	ADDQ    DX, BX
+	VMOVUPS (BX), Z13
+	ADDQ    DX, BX
+	VADDPS  Z12, Z11, Z14
+	VSUBPS  Z12, Z11, Z11
+	VMULPS  Z0, Z14, Z14
+	VMULPS  Z0, Z11, Z11
+	VADDPS  Z14, Z10, Z10
+	VADDPS  Z13, Z14, Z12
+	VADDPS  Z7, Z4, Z13
+	VSUBPS  Z7, Z4, Z4
+	VMULPS  Z0, Z13, Z13
+	VMULPS  Z0, Z4, Z4
+	VADDPS  Z13, Z1, Z1
+	VADDPS  Z10, Z13, Z7
+	VMOVUPS Z1, (AX)
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z7, (R9)
+	VADDPS  Z8, Z5, Z1
+	VSUBPS  Z8, Z5, Z4
+	VMULPS  Z0, Z1, Z1
+	VMULPS  Z0, Z4, Z4
+	VADDPS  Z1, Z2, Z2
+	VADDPS  Z11, Z1, Z1
+	VMOVUPS Z2, (AX)(SI*1)
+	VMOVUPS Z4, (R8)(SI*1)
+	VMOVUPS Z1, (R9)(SI*1)
+	VADDPS  Z9, Z6, Z1
+	VSUBPS  Z9, Z6, Z2
+	VMULPS  Z0, Z1, Z1
+	VMULPS  Z0, Z2, Z2
+	VADDPS  Z1, Z3, Z3
+	VADDPS  Z12, Z1, Z1
+	VMOVUPS Z3, (AX)(SI*2)
+	VMOVUPS Z2, (R8)(SI*2)
+	VMOVUPS Z1, (R9)(SI*2)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, R8
+	ADDQ    $0x40, R9
+	ADDQ    $0x40, CX
+	DECQ    DI
+	JNZ     winogradFilterGrad512loop
+	VZEROUPPER
+	RET
+
+// func rowAdd512(a *float32, b *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·rowAdd512(SB), NOSPLIT, $0-24
+	MOVQ a+0(FP), AX
+	MOVQ b+8(FP), CX
+	MOVQ vectors+16(FP), DX
+
+rowAdd512loop:
+	VMOVUPS (AX), Z0
+	VADDPS  (CX), Z0, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, CX
+	DECQ    DX
+	JNZ     rowAdd512loop
+	VZEROUPPER
+	RET
+
 // func transpose256(to *float32, from *float32, toStride int, fromStride int, blocks int)
 // Requires: AVX
 TEXT ·transpose256(SB), NOSPLIT, $0-40
@@ -6083,5 +6299,218 @@ winogradFilter256loop:
 	ADDQ    $0x20, AX
 	DECQ    DI
 	JNZ     winogradFilter256loop
+	VZEROUPPER
+	RET
+
+// func winogradSpread256(to *float32, from *float32, toStep int, toTile int, line int, pixel int, tiles int, vectors int)
+// Requires: AVX
+TEXT ·winogradSpread256(SB), NOSPLIT, $0-64
+	MOVQ   to+0(FP), AX
+	MOVQ   from+8(FP), CX
+	MOVQ   toStep+16(FP), DX
+	MOVQ   line+32(FP), BX
+	MOVQ   pixel+40(FP), SI
+	VXORPS X0, X0, X0
+	MOVQ   tiles+48(FP), R11
+
+winogradSpread256tile:
+	MOVQ CX, DI
+	MOVQ CX, R8
+	ADDQ BX, R8
+	MOVQ AX, R9
+	MOVQ vectors+56(FP), R12
+
+winogradSpread256channels:
+	MOVQ    R9, R10
+	VMOVUPS (DI), Y1
+	VMOVUPS (DI)(SI*1), Y2
+	VMOVUPS (R8), Y3
+	VMOVUPS (R8)(SI*1), Y4
+	VADDPS  Y3, Y1, Y5
+	VSUBPS  Y3, Y1, Y6
+	VSUBPS  Y3, Y0, Y3
+	VADDPS  Y4, Y2, Y7
+	VSUBPS  Y4, Y2, Y8
+	VSUBPS  Y4, Y0, Y4
+	VADDPS  Y2, Y1, Y9
+	VSUBPS  Y2, Y1, Y10
+	VSUBPS  Y2, Y0, Y2
+	VMOVUPS Y1, (R10)
+	ADDQ    DX, R10
+	VMOVUPS Y9, (R10)
+	ADDQ    DX, R10
+	VMOVUPS Y10, (R10)
+	ADDQ    DX, R10
+	VMOVUPS Y2, (R10)
+	ADDQ    DX, R10
+	VADDPS  Y7, Y5, Y1
+	VSUBPS  Y7, Y5, Y2
+	VSUBPS  Y7, Y0, Y7
+	VMOVUPS Y5, (R10)
+	ADDQ    DX, R10
+	VMOVUPS Y1, (R10)
+	ADDQ    DX, R10
+	VMOVUPS Y2, (R10)
+	ADDQ    DX, R10
+	VMOVUPS Y7, (R10)
+	ADDQ    DX, R10
+	VADDPS  Y8, Y6, Y1
+	VSUBPS  Y8, Y6, Y2
+	VSUBPS  Y8, Y0, Y5
+	VMOVUPS Y6, (R10)
+	ADDQ    DX, R10
+	VMOVUPS Y1, (R10)
+	ADDQ    DX, R10
+	VMOVUPS Y2, (R10)
+	ADDQ    DX, R10
+	VMOVUPS Y5, (R10)
+	ADDQ    DX, R10
+	VADDPS  Y4, Y3, Y1
+	VSUBPS  Y4, Y3, Y2
+	VSUBPS  Y4, Y0, Y4
+	VMOVUPS Y3, (R10)
+	ADDQ    DX, R10
+	VMOVUPS Y1, (R10)
+	ADDQ    DX, R10
+	VMOVUPS Y2, (R10)
+	ADDQ    DX, R10
+	VMOVUPS Y4, (R10)
+	ADDQ    DX, R10
+	ADDQ    $0x20, DI
+	ADDQ    $0x20, R8
+	ADDQ    $0x20, R9
+	DECQ    R12
+	JNZ     winogradSpread256channels
+	LEAQ    (CX)(SI*2), CX
+	ADDQ    toTile+24(FP), AX
+	DECQ    R11
+	JNZ     winogradSpread256tile
+	VZEROUPPER
+	RET
+
+// func winogradFilterGrad256(to *float32, from *float32, fromStep int, line int, pixel int, vectors int)
+// Requires: AVX
+TEXT ·winogradFilterGrad256(SB), NOSPLIT, $0-48
+	MOVQ to+0(FP), AX
+	MOVQ from+8(FP), CX
+	MOVQ fromStep+16(FP), DX
+	MOVQ line+24(FP), BX
+	MOVQ pixel+32(FP), SI
+	MOVQ vectors+40(FP), DI
+	MOVQ AX, R8
+	ADDQ BX, R8
+	MOVQ R8, R9
+	ADDQ BX, R9
+	LEAQ (SI)(SI*2), BX
+
+winogradFilterGrad256loop:
+	MOVQ    CX, BX
+	VMOVUPS (BX), Y0
+	ADDQ    DX, BX
+	VMOVUPS (BX), Y1
+	ADDQ    DX, BX
+	VMOVUPS (BX), Y2
+	ADDQ    DX, BX
+	VMOVUPS (BX), Y3
+	ADDQ    DX, BX
+	VADDPS  Y2, Y1, Y4
+	VSUBPS  Y2, Y1, Y1
+	VMULPS  lanes3f000000<>+0(SB), Y4, Y4
+	VMULPS  lanes3f000000<>+0(SB), Y1, Y1
+	VADDPS  Y4, Y0, Y0
+	VADDPS  Y3, Y4, Y2
+	VMOVUPS (BX), Y3
+	ADDQ    DX, BX
+	VMOVUPS (BX), Y4
+	ADDQ    DX, BX
+	VMOVUPS (BX), Y5
+	ADDQ    DX, BX
+	VMOVUPS (BX), Y6
+	ADDQ    DX, BX
+	VADDPS  Y5, Y4, Y7
+	VSUBPS  Y5, Y4, Y4
+	VMULPS  lanes3f000000<>+0(SB), Y7, Y7
+	VMULPS  lanes3f000000<>+0(SB), Y4, Y4
+	VADDPS  Y7, Y3, Y3
+	VADDPS  Y6, Y7, Y5
+	VMOVUPS (BX), Y6
+	ADDQ    DX, BX
+	VMOVUPS (BX), Y7
+	ADDQ    DX, BX
+	VMOVUPS (BX), Y8
+	ADDQ    DX, BX
+	VMOVUPS (BX), Y9
+	ADDQ    DX, BX
+	VADDPS  Y8, Y7, Y10
+	VSUBPS  Y8, Y7, Y7
+	VMULPS  lanes3f000000<>+0(SB), Y10, Y10
+	VMULPS  lanes3f000000<>+0(SB), Y7, Y7
+	VADDPS  Y10, Y6, Y6
+	VADDPS  Y9, Y10, Y8
+	VMOVUPS (BX), Y9
+	ADDQ    DX, BX
+	VMOVUPS (BX), Y10
+	ADDQ    DX, BX
+	VMOVUPS (BX), Y11
+	ADDQ    DX, BX
+	VMOVUPS (BX), Y12
+	ADDQ    DX, BX
+	VADDPS  Y11, Y10, Y13
+	VSUBPS  Y11, Y10, Y10
+	VMULPS  lanes3f000000<>+0(SB), Y13, Y13
+	VMULPS  lanes3f000000<>+0(SB), Y10, Y10
+	VADDPS  Y13, Y9, Y9
+	VADDPS  Y12, Y13, Y11
+	VADDPS  Y6, Y3, Y12
+	VSUBPS  Y6, Y3, Y3
+	VMULPS  lanes3f000000<>+0(SB), Y12, Y12
+	VMULPS  lanes3f000000<>+0(SB), Y3, Y3
+	VADDPS  Y12, Y0, Y0
+	VADDPS  Y9, Y12, Y6
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y3, (R8)
+	VMOVUPS Y6, (R9)
+	VADDPS  Y7, Y4, Y0
+	VSUBPS  Y7, Y4, Y3
+	VMULPS  lanes3f000000<>+0(SB), Y0, Y0
+	VMULPS  lanes3f000000<>+0(SB), Y3, Y3
+	VADDPS  Y0, Y1, Y1
+	VADDPS  Y10, Y0, Y0
+	VMOVUPS Y1, (AX)(SI*1)
+	VMOVUPS Y3, (R8)(SI*1)
+	VMOVUPS Y0, (R9)(SI*1)
+	VADDPS  Y8, Y5, Y0
+	VSUBPS  Y8, Y5, Y1
+	VMULPS  lanes3f000000<>+0(SB), Y0, Y0
+	VMULPS  lanes3f000000<>+0(SB), Y1, Y1
+	VADDPS  Y0, Y2, Y2
+	VADDPS  Y11, Y0, Y0
+	VMOVUPS Y2, (AX)(SI*2)
+	VMOVUPS Y1, (R8)(SI*2)
+	VMOVUPS Y0, (R9)(SI*2)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, R8
+	ADDQ    $0x20, R9
+	ADDQ    $0x20, CX
+	DECQ    DI
+	JNZ     winogradFilterGrad256loop
+	VZEROUPPER
+	RET
+
+// func rowAdd256(a *float32, b *float32, vectors int)
+// Requires: AVX
+TEXT ·rowAdd256(SB), NOSPLIT, $0-24
+	MOVQ a+0(FP), AX
+	MOVQ b+8(FP), CX
+	MOVQ vectors+16(FP), DX
+
+rowAdd256loop:
+	VMOVUPS (AX), Y0
+	VADDPS  (CX), Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, CX
+	DECQ    DX
+	JNZ     rowAdd256loop
 	VZEROUPPER
 	RET

@@ -81,6 +81,10 @@ type microKernel struct {
 	winogradInput  func(to, from *float32, toStep, toTile, line, pixel, tiles, vectors int)
 	winogradOutput func(to, from, bias *float32, fromStep, fromTile, line, pixel, tiles, vectors int)
 	winogradFilter func(to, from *float32, toStep, line, pixel, vectors int)
+
+	winogradSpread     func(to, from *float32, toStep, toTile, line, pixel, tiles, vectors int)
+	winogradFilterGrad func(to, from *float32, fromStep, line, pixel, vectors int)
+	rowAdd             func(a, b *float32, vectors int)
 }
 
 // noSegment is the table of segments of a plain matrix product.

@@ -207,6 +207,21 @@ func winogradOutput512(to, from, bias *float32, fromStep, fromTile, line, pixel,
 //go:noescape
 func winogradFilter512(to, from *float32, toStep, line, pixel, vectors int)
 
+// winogradSpread512 transforms 2×2 gradients of outputs; strides in bytes.
+//
+//go:noescape
+func winogradSpread512(to, from *float32, toStep, toTile, line, pixel, tiles, vectors int)
+
+// winogradFilterGrad512 transforms gradients of transformed filters back to 3×3; strides in bytes.
+//
+//go:noescape
+func winogradFilterGrad512(to, from *float32, fromStep, line, pixel, vectors int)
+
+// rowAdd512 adds vectors b of 16 floats to a.
+//
+//go:noescape
+func rowAdd512(a, b *float32, vectors int)
+
 // transpose256 copies 8 rows of 8·blocks floats into columns; strides in bytes.
 //
 //go:noescape
@@ -246,6 +261,21 @@ func winogradOutput256(to, from, bias *float32, fromStep, fromTile, line, pixel,
 //
 //go:noescape
 func winogradFilter256(to, from *float32, toStep, line, pixel, vectors int)
+
+// winogradSpread256 transforms 2×2 gradients of outputs; strides in bytes.
+//
+//go:noescape
+func winogradSpread256(to, from *float32, toStep, toTile, line, pixel, tiles, vectors int)
+
+// winogradFilterGrad256 transforms gradients of transformed filters back to 3×3; strides in bytes.
+//
+//go:noescape
+func winogradFilterGrad256(to, from *float32, fromStep, line, pixel, vectors int)
+
+// rowAdd256 adds vectors b of 8 floats to a.
+//
+//go:noescape
+func rowAdd256(a, b *float32, vectors int)
 
 var tiles512 = [13][3]func(*tileArgs){
 	1:  {1: gemmTile512x1x1, 2: gemmTile512x1x2},

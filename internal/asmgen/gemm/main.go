@@ -69,7 +69,8 @@ func main() {
 	all = append(all, copyRows(avx512, 1), copyRows(avx512, 2), copyRows(avx2, 2))
 	for _, width := range []int{avx512, avx2} {
 		all = append(all, transpose(width), softmaxRows(width), softmaxGradRows(width), rowDot(width), rowScale(width),
-			winogradInput(width), winogradOutput(width), winogradFilter(width))
+			winogradInput(width), winogradOutput(width), winogradFilter(width),
+			winogradSpread(width), winogradFilterGrad(width), rowAdd(width))
 	}
 	if err := declare(*decl, all); err != nil {
 		fmt.Fprintln(os.Stderr, err)

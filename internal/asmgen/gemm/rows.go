@@ -278,3 +278,23 @@ func rowScale(width int) kernel {
 	RET()
 	return k
 }
+
+// rowAdd generates the sum of two vectors.
+func rowAdd(width int) kernel {
+	k := kernel{fmt.Sprintf("rowAdd%d", 8*width), "func(a, b *float32, vectors int)",
+		fmt.Sprintf("adds vectors b of %d floats to a", width/4)}
+	TEXT(k.name, NOSPLIT, k.signature)
+	a, b, n := Load(Param("a"), GP64()), Load(Param("b"), GP64()), Load(Param("vectors"), GP64())
+	Label(k.name + "loop")
+	x := vector(width)
+	VMOVUPS(Mem{Base: a}, x)
+	VADDPS(Mem{Base: b}, x, x)
+	VMOVUPS(x, Mem{Base: a})
+	ADDQ(U8(width), a)
+	ADDQ(U8(width), b)
+	DECQ(n)
+	JNZ(LabelRef(k.name + "loop"))
+	VZEROUPPER()
+	RET()
+	return k
+}

@@ -266,3 +266,91 @@ func winogradFilter(width int) kernel {
 	RET()
 	return k
 }
+
+// winogradSpread generates A·dy·Aᵀ for tiles along a line.
+func winogradSpread(width int) kernel {
+	k := kernel{fmt.Sprintf("winogradSpread%d", 8*width),
+		"func(to, from *float32, toStep, toTile, line, pixel, tiles, vectors int)",
+		"transforms 2×2 gradients of outputs; strides in bytes"}
+	TEXT(k.name, NOSPLIT, k.signature)
+	p := params("to", "from", "toStep", "line", "pixel")
+	y := grid{rows: []Register{GP64(), GP64()}, pixel: p["pixel"]}
+	out, at := GP64(), GP64()
+	zero := vector(width)
+	VXORPS(zero.AsX(), zero.AsX(), zero.AsX())
+	tileLoop(k.name, func() {
+		MOVQ(p["from"], y.rows[0])
+		MOVQ(p["from"], y.rows[1])
+		ADDQ(p["line"], y.rows[1])
+		MOVQ(p["to"], out)
+	}, func() {
+		MOVQ(out, at)
+		var d [2][2]VecVirtual
+		for r := range 2 {
+			for c := range 2 {
+				d[r][c] = vector(width)
+				VMOVUPS(y.at(r, c), d[r][c])
+			}
+		}
+		// spread gives A·(a,b): a, a+b, a−b, −b.
+		spread := func(a, b VecVirtual) [4]VecVirtual {
+			return [4]VecVirtual{a, plus(width, a, b), minus(width, a, b), minus(width, zero, b)}
+		}
+		left, right := spread(d[0][0], d[1][0]), spread(d[0][1], d[1][1])
+		for r := range 4 {
+			for _, v := range spread(left[r], right[r]) {
+				store(v, at, p["toStep"])
+			}
+		}
+		y.advance(width)
+		ADDQ(U8(width), out)
+	}, func() {
+		LEAQ(Mem{Base: p["from"], Index: p["pixel"], Scale: 2}, p["from"])
+		a, _ := Param("toTile").Resolve()
+		ADDQ(a.Addr, p["to"])
+	})
+	return k
+}
+
+// winogradFilterGrad generates Gᵀ·dU·G.
+func winogradFilterGrad(width int) kernel {
+	k := kernel{fmt.Sprintf("winogradFilterGrad%d", 8*width),
+		"func(to, from *float32, fromStep, line, pixel, vectors int)",
+		"transforms gradients of transformed filters back to 3×3; strides in bytes"}
+	TEXT(k.name, NOSPLIT, k.signature)
+	p := params("to", "from", "fromStep", "line", "pixel", "vectors")
+	g := newGrid(p["to"], p["line"], p["pixel"], 3)
+	half := constant(width, 0.5)
+	// fold gives Gᵀ·(a,b,c,d): a+(b+c)/2, (b−c)/2, (b+c)/2+d.
+	fold := func(a, b, c, d VecVirtual) [3]VecVirtual {
+		s, m := plus(width, b, c), minus(width, b, c)
+		VMULPS(half, s, s)
+		VMULPS(half, m, m)
+		return [3]VecVirtual{plus(width, a, s), m, plus(width, s, d)}
+	}
+	at := GP64()
+	Label(k.name + "loop")
+	MOVQ(p["from"], at)
+	var t [4][3]VecVirtual
+	for r := range 4 {
+		var u [4]VecVirtual
+		for c := range 4 {
+			u[c] = vector(width)
+			VMOVUPS(Mem{Base: at}, u[c])
+			ADDQ(p["fromStep"], at)
+		}
+		t[r] = fold(u[0], u[1], u[2], u[3])
+	}
+	for c := range 3 {
+		for r, v := range fold(t[0][c], t[1][c], t[2][c], t[3][c]) {
+			VMOVUPS(v, g.at(r, c))
+		}
+	}
+	g.advance(width)
+	ADDQ(U8(width), p["from"])
+	DECQ(p["vectors"])
+	JNZ(LabelRef(k.name + "loop"))
+	VZEROUPPER()
+	RET()
+	return k
+}
