@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/langevin-go/langevin/diffusion"
@@ -139,6 +138,8 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 	s := tensor.NewScope(d.Device, tensor.Inference)
 	defer s.Close()
 	out := make([]float32, q.N*size)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	steps := len(grid) - 1
 	batches := (q.N + d.How.Batch - 1) / d.How.Batch
 	for b := range batches {
@@ -169,7 +170,10 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 			o.Noise = func(s *tensor.Scope, i int) *tensor.Tensor {
 				z, err := q.Noises(i)
 				if err != nil {
-					noiseErr = err
+					if noiseErr == nil {
+						noiseErr = err
+						stop() // before the next step
+					}
 					return s.Zeros(shape...)
 				}
 				return s.Tensor(z[from*size:(from+n)*size], shape...)
@@ -179,7 +183,10 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 			o.Progress = func(i, _ int, _ *tensor.Tensor) { q.Progress(b*steps+i+1, batches*steps) }
 		}
 		x, err := sampler.Sample(ctx, s, model, how, grid, d.start(s, q, grid[0], from, shape), o)
-		if err = errors.Join(err, noiseErr); err != nil {
+		if noiseErr != nil {
+			return nil, noiseErr
+		}
+		if err != nil {
 			return nil, err
 		}
 		x.CopyTo(out[from*size : (from+n)*size])

@@ -49,7 +49,7 @@ func Write(path string, fill func(w io.Writer) error) error {
 		return describe(path, err)
 	}
 	if direct {
-		return writeDirect(target, fill)
+		return writeDirect(path, target, fill)
 	}
 	tmp, err := create(target, perm)
 	if err != nil {
@@ -151,8 +151,9 @@ func (s *stickyWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func writeDirect(path string, fill func(w io.Writer) error) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+// writeDirect writes to the device target, which the caller calls path.
+func writeDirect(path, target string, fill func(w io.Writer) error) error {
+	f, err := os.OpenFile(target, os.O_WRONLY, 0)
 	if err != nil {
 		return describe(path, err)
 	}

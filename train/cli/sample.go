@@ -158,6 +158,9 @@ func labelsFor(t *train.Trained, class string, n int) ([]int32, error) {
 	labels := make([]int32, n)
 	switch class {
 	case "none":
+		if t.Null < 0 {
+			return nil, fmt.Errorf("--class none: the model has no null class; want a class from 0 to %d, or all", t.Classes-1)
+		}
 		return nil, nil
 	case "", "all":
 		for i := range labels {
