@@ -13,7 +13,7 @@ import (
 
 type inner struct {
 	QKV, AdaLN *Linear
-	hidden     *tensor.Param
+	hidden     *tensor.Param //lint:ignore U1000 reflection must pass it over
 	Tied       *tensor.Param
 }
 

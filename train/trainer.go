@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/langevin-go/langevin/diffusion"
-	"github.com/langevin-go/langevin/nn"
 	"github.com/langevin-go/langevin/optim"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/backend"
@@ -354,6 +353,3 @@ func (t *Trainer) log() error {
 	}
 	return unwritten(t.events.Scalars(t.step, values...))
 }
-
-// paramsOf names and lists a network's parameters.
-func paramsOf(net Network) []*tensor.Param { return nn.Params(net) }
