@@ -250,7 +250,7 @@ func (s *slab) copyImage(p *convPlan, u *microKernel, to []float32, n, o0, o1, r
 	// What of it lies inside the input.
 	h1, h2 := max(0, h0), min(in.size[1], h0+lines)
 	w1, w2 := max(0, w0), min(in.size[2], w0+columns)
-	if h1 != h0 || h2 != h0+lines || w1 != w0 || w2 != w0+columns || p.span[0] > 0 {
+	if d0 < 0 || d0+p.span[0] >= in.size[0] || h1 != h0 || h2 != h0+lines || w1 != w0 || w2 != w0+columns {
 		clear(to)
 	}
 	if h2 <= h1 || w2 <= w1 {

@@ -117,7 +117,7 @@ func TestConv(t *testing.T) {
 			t.Run(fmt.Sprintf("%v/%v", dt, l), func(t *testing.T) {
 				r := rand.New(rand.NewPCG(2, uint64(l)))
 				d := testDevice(t, l, 2)
-				for i := range 90 {
+				for i := range 400 {
 					testConvOnce(t, r, d, dt, i%3, i%2 == 0)
 				}
 			})
@@ -195,7 +195,7 @@ func TestConvFewChannels(t *testing.T) {
 	for _, l := range testLevels() {
 		r := rand.New(rand.NewPCG(7, uint64(l)))
 		d := testDevice(t, l, 3)
-		for i := range 90 {
+		for i := range 200 {
 			c := randomConv(r, backend.Float32, i%2 == 0)
 			for c.p.Groups != 1 {
 				c = randomConv(r, backend.Float32, i%2 == 0)
