@@ -2655,61 +2655,75 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecAddSquares512(acc *float32, x *float32, m *float32, n int)
+// func vecAddDeviations512(sum *float32, squares *float32, x *float32, m *float32, n int)
 // Requires: AVX, AVX512F
-TEXT ·vecAddSquares512(SB), NOSPLIT, $0-32
-	MOVQ acc+0(FP), AX
-	MOVQ acc+0(FP), DX
-	MOVQ x+8(FP), BX
-	MOVQ m+16(FP), SI
-	MOVQ n+24(FP), CX
-	XORQ DI, DI
+TEXT ·vecAddDeviations512(SB), NOSPLIT, $0-40
+	MOVQ sum+0(FP), AX
+	MOVQ squares+8(FP), DX
+	MOVQ sum+0(FP), BX
+	MOVQ squares+8(FP), SI
+	MOVQ x+16(FP), DI
+	MOVQ m+24(FP), R8
+	MOVQ n+32(FP), CX
+	XORQ R9, R9
 
 group:
 	CMPQ        CX, $+32
 	JL          single
-	VMOVUPS     (DX)(DI*1), Z0
-	VMOVUPS     64(DX)(DI*1), Z1
-	VMOVUPS     (BX)(DI*1), Z2
-	VMOVUPS     64(BX)(DI*1), Z3
-	VMOVUPS     (SI)(DI*1), Z4
-	VMOVUPS     64(SI)(DI*1), Z5
-	VSUBPS      Z4, Z2, Z2
-	VFMADD231PS Z2, Z2, Z0
-	VMOVUPS     Z0, (AX)(DI*1)
-	VSUBPS      Z5, Z3, Z3
-	VFMADD231PS Z3, Z3, Z1
-	VMOVUPS     Z1, 64(AX)(DI*1)
-	ADDQ        $+128, DI
+	VMOVUPS     (BX)(R9*1), Z0
+	VMOVUPS     64(BX)(R9*1), Z1
+	VMOVUPS     (SI)(R9*1), Z2
+	VMOVUPS     64(SI)(R9*1), Z3
+	VMOVUPS     (DI)(R9*1), Z4
+	VMOVUPS     64(DI)(R9*1), Z5
+	VMOVUPS     (R8)(R9*1), Z6
+	VMOVUPS     64(R8)(R9*1), Z7
+	VSUBPS      Z6, Z4, Z4
+	VADDPS      Z4, Z0, Z0
+	VFMADD231PS Z4, Z4, Z2
+	VMOVUPS     Z0, (AX)(R9*1)
+	VMOVUPS     Z2, (DX)(R9*1)
+	VSUBPS      Z7, Z5, Z5
+	VADDPS      Z5, Z1, Z1
+	VFMADD231PS Z5, Z5, Z3
+	VMOVUPS     Z1, 64(AX)(R9*1)
+	VMOVUPS     Z3, 64(DX)(R9*1)
+	ADDQ        $+128, R9
 	SUBQ        $+32, CX
 	JMP         group
 
 single:
 	CMPQ        CX, $+16
 	JL          rest
-	VMOVUPS     (DX)(DI*1), Z0
-	VMOVUPS     (BX)(DI*1), Z1
-	VMOVUPS     (SI)(DI*1), Z2
-	VSUBPS      Z2, Z1, Z1
-	VFMADD231PS Z1, Z1, Z0
-	VMOVUPS     Z0, (AX)(DI*1)
-	ADDQ        $+64, DI
+	VMOVUPS     (BX)(R9*1), Z0
+	VMOVUPS     (SI)(R9*1), Z1
+	VMOVUPS     (DI)(R9*1), Z2
+	VMOVUPS     (R8)(R9*1), Z3
+	VSUBPS      Z3, Z2, Z2
+	VADDPS      Z2, Z0, Z0
+	VFMADD231PS Z2, Z2, Z1
+	VMOVUPS     Z0, (AX)(R9*1)
+	VMOVUPS     Z1, (DX)(R9*1)
+	ADDQ        $+64, R9
 	SUBQ        $+16, CX
 	JMP         single
 
 rest:
 	TESTQ       CX, CX
 	JZ          done
-	MOVL        $0x00000001, R8
-	SHLL        CL, R8
-	DECL        R8
-	KMOVW       R8, K1
-	VMOVUPS.Z   (DX)(DI*1), K1, Z0
-	VMOVUPS.Z   (BX)(DI*1), K1, Z1
-	VMOVUPS.Z   (SI)(DI*1), K1, Z2
-	VSUBPS      Z2, Z1, Z1
-	VFMADD231PS Z1, Z1, Z0
-	VMOVUPS     Z0, K1, (AX)(DI*1)
+	MOVL        $0x00000001, R10
+	SHLL        CL, R10
+	DECL        R10
+	KMOVW       R10, K1
+	VMOVUPS.Z   (BX)(R9*1), K1, Z0
+	VMOVUPS.Z   (SI)(R9*1), K1, Z1
+	VMOVUPS.Z   (DI)(R9*1), K1, Z2
+	VMOVUPS.Z   (R8)(R9*1), K1, Z3
+	VSUBPS      Z3, Z2, Z2
+	VADDPS      Z2, Z0, Z0
+	VFMADD231PS Z2, Z2, Z1
+	VMOVUPS     Z0, K1, (AX)(R9*1)
+	VMOVUPS     Z1, K1, (DX)(R9*1)
 
 done:
 	VZEROUPPER
@@ -7702,61 +7716,75 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecAddSquares256(acc *float32, x *float32, m *float32, n int)
+// func vecAddDeviations256(sum *float32, squares *float32, x *float32, m *float32, n int)
 // Requires: AVX, FMA3
-TEXT ·vecAddSquares256(SB), NOSPLIT, $0-32
-	MOVQ acc+0(FP), AX
-	MOVQ acc+0(FP), CX
-	MOVQ x+8(FP), DX
-	MOVQ m+16(FP), BX
-	MOVQ n+24(FP), SI
-	XORQ DI, DI
+TEXT ·vecAddDeviations256(SB), NOSPLIT, $0-40
+	MOVQ sum+0(FP), AX
+	MOVQ squares+8(FP), CX
+	MOVQ sum+0(FP), DX
+	MOVQ squares+8(FP), BX
+	MOVQ x+16(FP), SI
+	MOVQ m+24(FP), DI
+	MOVQ n+32(FP), R8
+	XORQ R9, R9
 
 group:
-	CMPQ        SI, $+16
+	CMPQ        R8, $+16
 	JL          single
-	VMOVUPS     (CX)(DI*1), Y0
-	VMOVUPS     32(CX)(DI*1), Y1
-	VMOVUPS     (DX)(DI*1), Y2
-	VMOVUPS     32(DX)(DI*1), Y3
-	VMOVUPS     (BX)(DI*1), Y4
-	VMOVUPS     32(BX)(DI*1), Y5
-	VSUBPS      Y4, Y2, Y2
-	VFMADD231PS Y2, Y2, Y0
-	VMOVUPS     Y0, (AX)(DI*1)
-	VSUBPS      Y5, Y3, Y3
-	VFMADD231PS Y3, Y3, Y1
-	VMOVUPS     Y1, 32(AX)(DI*1)
-	ADDQ        $+64, DI
-	SUBQ        $+16, SI
+	VMOVUPS     (DX)(R9*1), Y0
+	VMOVUPS     32(DX)(R9*1), Y1
+	VMOVUPS     (BX)(R9*1), Y2
+	VMOVUPS     32(BX)(R9*1), Y3
+	VMOVUPS     (SI)(R9*1), Y4
+	VMOVUPS     32(SI)(R9*1), Y5
+	VMOVUPS     (DI)(R9*1), Y6
+	VMOVUPS     32(DI)(R9*1), Y7
+	VSUBPS      Y6, Y4, Y4
+	VADDPS      Y4, Y0, Y0
+	VFMADD231PS Y4, Y4, Y2
+	VMOVUPS     Y0, (AX)(R9*1)
+	VMOVUPS     Y2, (CX)(R9*1)
+	VSUBPS      Y7, Y5, Y5
+	VADDPS      Y5, Y1, Y1
+	VFMADD231PS Y5, Y5, Y3
+	VMOVUPS     Y1, 32(AX)(R9*1)
+	VMOVUPS     Y3, 32(CX)(R9*1)
+	ADDQ        $+64, R9
+	SUBQ        $+16, R8
 	JMP         group
 
 single:
-	CMPQ        SI, $+8
+	CMPQ        R8, $+8
 	JL          rest
-	VMOVUPS     (CX)(DI*1), Y0
-	VMOVUPS     (DX)(DI*1), Y1
-	VMOVUPS     (BX)(DI*1), Y2
-	VSUBPS      Y2, Y1, Y1
-	VFMADD231PS Y1, Y1, Y0
-	VMOVUPS     Y0, (AX)(DI*1)
-	ADDQ        $+32, DI
-	SUBQ        $+8, SI
+	VMOVUPS     (DX)(R9*1), Y0
+	VMOVUPS     (BX)(R9*1), Y1
+	VMOVUPS     (SI)(R9*1), Y2
+	VMOVUPS     (DI)(R9*1), Y3
+	VSUBPS      Y3, Y2, Y2
+	VADDPS      Y2, Y0, Y0
+	VFMADD231PS Y2, Y2, Y1
+	VMOVUPS     Y0, (AX)(R9*1)
+	VMOVUPS     Y1, (CX)(R9*1)
+	ADDQ        $+32, R9
+	SUBQ        $+8, R8
 	JMP         single
 
 rest:
-	TESTQ       SI, SI
+	TESTQ       R8, R8
 	JZ          done
-	LEAQ        tail<>+0(SB), R8
-	NEGQ        SI
-	VMOVUPS     32(R8)(SI*4), Y0
-	NEGQ        SI
-	VMASKMOVPS  (CX)(DI*1), Y0, Y1
-	VMASKMOVPS  (DX)(DI*1), Y0, Y2
-	VMASKMOVPS  (BX)(DI*1), Y0, Y3
-	VSUBPS      Y3, Y2, Y2
-	VFMADD231PS Y2, Y2, Y1
-	VMASKMOVPS  Y1, Y0, (AX)(DI*1)
+	LEAQ        tail<>+0(SB), R10
+	NEGQ        R8
+	VMOVUPS     32(R10)(R8*4), Y0
+	NEGQ        R8
+	VMASKMOVPS  (DX)(R9*1), Y0, Y1
+	VMASKMOVPS  (BX)(R9*1), Y0, Y2
+	VMASKMOVPS  (SI)(R9*1), Y0, Y3
+	VMASKMOVPS  (DI)(R9*1), Y0, Y4
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y3, Y1, Y1
+	VFMADD231PS Y3, Y3, Y2
+	VMASKMOVPS  Y1, Y0, (AX)(R9*1)
+	VMASKMOVPS  Y2, Y0, (CX)(R9*1)
 
 done:
 	VZEROUPPER

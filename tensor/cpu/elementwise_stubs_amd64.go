@@ -109,8 +109,8 @@ func vecAbove512(a *float32, n int, limit float32) bool
 // vecSquares512: the sum of (a[i]-mean)**2.
 func vecSquares512(a *float32, n int, mean float32) float32
 
-// vecAddSquares512: acc[i] += (x[i]-m[i])**2.
-func vecAddSquares512(acc *float32, x *float32, m *float32, n int)
+// vecAddDeviations512: with d = x[i]-m[i]: sum[i] += d, squares[i] += d*d.
+func vecAddDeviations512(sum *float32, squares *float32, x *float32, m *float32, n int)
 
 // vecNormRow512: y[i] = (x[i]-mean)*rstd*gamma[i] + b[i].
 func vecNormRow512(y *float32, x *float32, gamma *float32, b *float32, n int, mean float32, rstd float32)
@@ -259,8 +259,8 @@ func vecAbove256(a *float32, n int, limit float32) bool
 // vecSquares256: the sum of (a[i]-mean)**2.
 func vecSquares256(a *float32, n int, mean float32) float32
 
-// vecAddSquares256: acc[i] += (x[i]-m[i])**2.
-func vecAddSquares256(acc *float32, x *float32, m *float32, n int)
+// vecAddDeviations256: with d = x[i]-m[i]: sum[i] += d, squares[i] += d*d.
+func vecAddDeviations256(sum *float32, squares *float32, x *float32, m *float32, n int)
 
 // vecNormRow256: y[i] = (x[i]-mean)*rstd*gamma[i] + b[i].
 func vecNormRow256(y *float32, x *float32, gamma *float32, b *float32, n int, mean float32, rstd float32)

@@ -58,9 +58,9 @@ func (t *normTask[T]) group(d *Device) {
 	d.pool.do(t, t.n*t.pieces)
 }
 
-// sampleSums is the number of sums kept of a sample: two a channel and piece,
+// sampleSums is the number of sums kept of a sample: three a channel and piece,
 // then four of every group.
-func (t *normTask[T]) sampleSums() int { return 2*t.pieces*t.ch + 4*t.p.Groups }
+func (t *normTask[T]) sampleSums() int { return 3*t.pieces*t.ch + 4*t.p.Groups }
 
 func (t *normTask[T]) runGroup(w *normWorker[T], chunk int) {
 	switch t.stage {
@@ -83,10 +83,12 @@ func (t *normTask[T]) runGroup(w *normWorker[T], chunk int) {
 	}
 }
 
-// groupSums are the parts of a sample's sums.
-func (t *normTask[T]) groupSums(sums []float64) (first, second, groups []float64) {
+// groupSums are the parts of a sample's sums: by piece and channel, forward those
+// of x−μ and (x−μ)² about the piece's own means μ, and these; backward those of dz
+// and dz·(x−mean). Then of every group mean, rstd and, backward, m1 and m2.
+func (t *normTask[T]) groupSums(sums []float64) (first, second, centre, groups []float64) {
 	n := t.pieces * t.ch
-	return sums[:n], sums[n : 2*n], sums[2*n:][:4*t.p.Groups]
+	return sums[:n], sums[n : 2*n], sums[2*n : 3*n], sums[3*n:][:4*t.p.Groups]
 }
 
 // tiles visits the tiles of a piece.
@@ -114,47 +116,53 @@ func (t *normTask[T]) foldTile(to []float64, lanes []T) {
 	}
 }
 
-// sumPiece takes a piece's sums by channel: forward of x and then, about the
-// piece's own means, of squares; backward of dz and dz·(x−mean).
+// sumPiece takes a piece's sums by channel.
 func (t *normTask[T]) sumPiece(w *normWorker[T], n, piece int, sums []float64) {
-	first, second, groups := t.groupSums(sums)
-	first, second = first[piece*t.ch:][:t.ch], second[piece*t.ch:][:t.ch]
+	first, second, centre, groups := t.groupSums(sums)
+	at := piece * t.ch
+	first, second, centre = first[at:at+t.ch], second[at:at+t.ch], centre[at:at+t.ch]
 	lanes, lanes2 := w.buf(groupLanes1)[:t.tile*t.ch], w.buf(groupLanes2)[:t.tile*t.ch]
-	clear(lanes)
-	clear(lanes2)
-	if t.grad {
+	mean := &w.buf(groupMean)[0]
+	switch {
+	case t.grad:
 		t.readStatistics(n, groups)
 		t.gradFactors(w, n, groups)
-		t.tiles(piece, func(p, rows int) {
-			size := rows * t.ch
-			x := t.x.read(w.buf(groupIn), n, p, rows, t.ch)
-			dz := t.behindSilu(w, n, p, rows, x)
-			t.k.addProducts(&lanes[0], &lanes2[0], dz, x, &w.buf(groupMean)[0], size)
-		})
-		t.foldTile(first, lanes)
-		t.foldTile(second, lanes2)
-		return
+	case t.p.RMS:
+		clear(w.buf(groupMean))
+		clear(centre)
+	default:
+		t.pieceMeans(w, n, piece, centre)
 	}
-	mean := w.buf(groupMean)
-	clear(mean)
-	if !t.p.RMS {
-		t.tiles(piece, func(p, rows int) {
-			x := t.x.read(w.buf(groupIn), n, p, rows, t.ch)
-			t.k.add(&lanes[0], &lanes[0], x, x, rows*t.ch)
-		})
-		t.foldTile(first, lanes)
-		rows := float64(t.pieceRows(piece))
-		for c, s := range first {
-			mean[c] = T(s / rows)
+	clear(lanes)
+	clear(lanes2)
+	t.tiles(piece, func(p, rows int) {
+		size := rows * t.ch
+		x := t.x.read(w.buf(groupIn), n, p, rows, t.ch)
+		if t.grad {
+			t.k.addProducts(&lanes[0], &lanes2[0], t.behindSilu(w, n, p, rows, x), x, mean, size)
+		} else {
+			t.k.addDeviations(&lanes[0], &lanes2[0], x, mean, size)
 		}
-		t.repeatTile(mean)
-	}
+	})
+	t.foldTile(first, lanes)
+	t.foldTile(second, lanes2)
+}
+
+// pieceMeans puts each channel's mean over a piece, as T has it, into centre and the tile.
+func (t *normTask[T]) pieceMeans(w *normWorker[T], n, piece int, centre []float64) {
+	lanes, mean := w.buf(groupLanes1)[:t.tile*t.ch], w.buf(groupMean)
+	clear(lanes)
 	t.tiles(piece, func(p, rows int) {
 		x := t.x.read(w.buf(groupIn), n, p, rows, t.ch)
-		t.k.addSquares(&lanes2[0], x, &mean[0], rows*t.ch)
+		t.k.add(&lanes[0], &lanes[0], x, x, rows*t.ch)
 	})
-	t.foldTile(second, lanes2)
-	w.factor = -1
+	t.foldTile(centre, lanes)
+	rows := float64(t.pieceRows(piece))
+	for c, s := range centre {
+		mean[c] = T(s / rows)
+		centre[c] = float64(mean[c])
+	}
+	t.repeatTile(mean)
 }
 
 func (t *normTask[T]) pieceRows(piece int) int { return min(t.pos, (piece+1)*t.piece) - piece*t.piece }
@@ -162,44 +170,48 @@ func (t *normTask[T]) pieceRows(piece int) int { return min(t.pos, (piece+1)*t.p
 // finishGroup turns a sample's sums into what applyPiece needs, and stores the
 // results that are sums themselves.
 func (t *normTask[T]) finishGroup(w *normWorker[T], n int, sums []float64) {
-	first, second, groups := t.groupSums(sums)
+	first, second, centre, groups := t.groupSums(sums)
 	if t.grad {
 		t.finishGroupGrad(w, n, first, second, groups)
 		return
 	}
-	width := t.ch / t.p.Groups
-	total := float64(t.pos * width)
 	for g := range t.p.Groups {
-		var mean, squares float64
-		if !t.p.RMS {
-			for piece := range t.pieces {
-				for _, s := range first[piece*t.ch+g*width:][:width] {
-					mean += s
-				}
-			}
-			mean /= total
-		}
-		// Σ(x−mean)² from Σ(x−μ)² about each piece's μ: (Chan, Golub, LeVeque 1983),
-		// with the cross term because μ was rounded.
-		for piece := range t.pieces {
-			rows := float64(t.pieceRows(piece))
-			at := piece*t.ch + g*width
-			for c, q := range second[at : at+width] {
-				squares += q
-				if !t.p.RMS {
-					s := first[at+c]
-					mu := float64(T(s / rows))
-					squares += (mu - mean) * (rows*(mu-mean) + 2*(s-rows*mu))
-				}
-			}
-		}
-		m, r := T(mean), T(1/math.Sqrt(squares/total+t.p.Eps))
+		mean, variance := t.groupMoments(g, first, second, centre)
+		m, r := T(mean), T(1/math.Sqrt(variance+t.p.Eps))
 		groups[4*g], groups[4*g+1] = float64(m), float64(r)
 		if t.mean.base != nil {
 			*t.mean.at(n, g) = m
 		}
 		*t.rstd.at(n, g) = r
 	}
+}
+
+// groupMoments merges the pieces' and channels' sums of a group: with r = Σ(x−μ) and
+// q = Σ(x−μ)² about any μ, the mean is Σ(n·μ+r)/Σn, and the squares about the mean m
+// are Σ(q + (μ−m)·(n·(μ−m) + 2r)) (Chan, Golub, LeVeque 1983). Taking μ from the
+// first one on keeps the digits of data far from zero.
+func (t *normTask[T]) groupMoments(g int, first, second, centre []float64) (mean, variance float64) {
+	width := t.ch / t.p.Groups
+	total := float64(t.pos * width)
+	from := centre[g*width]
+	for piece := range t.pieces {
+		rows, at := float64(t.pieceRows(piece)), piece*t.ch+g*width
+		for c := at; c < at+width; c++ {
+			mean += rows*(centre[c]-from) + first[c]
+		}
+	}
+	mean /= total
+	if t.p.RMS {
+		mean = 0 // squares are taken about 0
+	}
+	for piece := range t.pieces {
+		rows, at := float64(t.pieceRows(piece)), piece*t.ch+g*width
+		for c := at; c < at+width; c++ {
+			off := centre[c] - from - mean
+			variance += second[c] + off*(rows*off+2*first[c])
+		}
+	}
+	return from + mean, variance / total
 }
 
 // readStatistics puts the mean and rstd of each group where finishGroup leaves them.
@@ -277,7 +289,7 @@ func (t *normTask[T]) finishGroupGrad(w *normWorker[T], n int, first, second, gr
 
 // applyPiece writes a piece of y, or of dx.
 func (t *normTask[T]) applyPiece(w *normWorker[T], n, piece int, sums []float64) {
-	_, _, groups := t.groupSums(sums)
+	_, _, _, groups := t.groupSums(sums)
 	t.gradFactors(w, n, groups)
 	mean, a, b := &w.buf(groupMean)[0], &w.buf(groupA)[0], &w.buf(groupB)[0]
 	if t.grad {

@@ -12,9 +12,10 @@ type normKernels[T real] struct {
 	largest func(a *T, n int) T
 	add     kernel[T]
 
-	// squares is Σ(a−mean)²; addSquares adds (x−m)² to acc, element by element.
-	squares    func(a *T, n int, mean T) T
-	addSquares func(acc, x, m *T, n int)
+	// squares is Σ(a−mean)²; addDeviations adds x−m and its square to sum and
+	// squares, element by element.
+	squares       func(a *T, n int, mean T) T
+	addDeviations func(sum, squares, x, m *T, n int)
 	// row is y = (x−mean)·rstd·g + b, channels y = (x−m)·a + b.
 	row      func(y, x, g, b *T, n int, mean, rstd T)
 	channels func(y, x, m, a, b *T, n int)
@@ -41,7 +42,7 @@ type normKernels[T real] struct {
 func goNorm[T real]() *normKernels[T] {
 	return &normKernels[T]{
 		sum: sumFold[T], largest: maxFold[T], add: addKernel[T],
-		squares: goSquares[T], addSquares: goAddSquares[T], row: goNormRow[T], channels: goNormChannels[T],
+		squares: goSquares[T], addDeviations: goAddDeviations[T], row: goNormRow[T], channels: goNormChannels[T],
 		silu: unary(func(x T) T { return x * sigmoid(x) }),
 		siluGrad: binary(func(dy, z T) T {
 			s := sigmoid(z)
@@ -72,11 +73,12 @@ func goSquares[T real](a *T, n int, mean T) T {
 	return (s[0] + s[2]) + (s[1] + s[3])
 }
 
-func goAddSquares[T real](acc, x, m *T, n int) {
-	s, mean := unsafe.Slice(acc, n), unsafe.Slice(m, n)
+func goAddDeviations[T real](sum, squares, x, m *T, n int) {
+	s, q, mean := unsafe.Slice(sum, n), unsafe.Slice(squares, n), unsafe.Slice(m, n)
 	for i, v := range unsafe.Slice(x, n) {
 		v -= mean[i]
-		s[i] += T(v * v)
+		s[i] += v
+		q[i] += T(v * v)
 	}
 }
 

@@ -98,11 +98,12 @@ func (e emitter) normStatistics() {
 	})
 	e.store(e.sumAcross(acc))
 
-	e.begin("vecAddSquares", "acc, x, m *float32, n int", "acc[i] += (x[i]-m[i])**2")
-	e.rows([]string{"acc"}, []string{"acc", "x", "m"}, 2, func(x []VecVirtual, _ int, _ *mask) []VecVirtual {
-		e.sub(x[1], x[1], x[2])
-		e.fma(x[0], x[1], x[1])
-		return x[:1]
+	e.begin("vecAddDeviations", "sum, squares, x, m *float32, n int", "with d = x[i]-m[i]: sum[i] += d, squares[i] += d*d")
+	e.rows([]string{"sum", "squares"}, []string{"sum", "squares", "x", "m"}, 2, func(x []VecVirtual, _ int, _ *mask) []VecVirtual {
+		e.sub(x[2], x[2], x[3])
+		e.add(x[0], x[0], x[2])
+		e.fma(x[1], x[2], x[2])
+		return x[:2]
 	})
 	e.end()
 }
