@@ -1,0 +1,131 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/tensor"
+	"github.com/langevin-go/langevin/tensor/rng"
+	"github.com/langevin-go/langevin/train/config"
+)
+
+// poisonConfig is an objective whose loss is not finite at some steps.
+type poisonConfig struct {
+	From int `yaml:"from" doc:"first step with a loss that is not finite"`
+	To   int `yaml:"to" doc:"the step after the last one"`
+}
+
+func (c *poisonConfig) SetDefaults() { c.From, c.To = 9, 12 }
+
+type poison struct {
+	diffusion.Objective
+	poisonConfig
+	step uint64
+}
+
+func (p *poison) Draw(k rng.Key, b *diffusion.Batch, d *diffusion.Draw) {
+	p.step = k.Step
+	p.Objective.Draw(k, b, d)
+}
+
+func (p *poison) Loss(s *tensor.Scope, m diffusion.Model, d *diffusion.Draw) *tensor.Tensor {
+	loss := p.Objective.Loss(s, m, d)
+	if p.step >= uint64(p.From) && p.step < uint64(p.To) {
+		return loss.Scale(math.NaN())
+	}
+	return loss
+}
+
+func init() {
+	config.Register(Objectives, "poison", "Flow matching with steps that go wrong: for tests.",
+		func(c *poisonConfig, a ObjectiveArg) (*Job, error) {
+			job, err := Objectives.Default("flow").Build(a)
+			if err == nil {
+				job.Objective = &poison{Objective: job.Objective, poisonConfig: *c}
+			}
+			return job, err
+		})
+}
+
+var poisonYAML = strings.Replace(moonsYAML, "objective: {kind: flow, times: logit_normal, stratified: true}", "objective: poison", 1)
+
+// Steps with a loss that is not finite are counted and change nothing but the count.
+func TestSkippedSteps(t *testing.T) {
+	dir := trained(t, poisonYAML, "log_every=1", "max_skips=4")
+	lines := metricsOf(t, dir)
+	for step := 1; step <= 40; step++ {
+		skipped := min(max(step-9, 0), 3)
+		if want := fmt.Sprintf(`"train/skipped":%d}`, skipped); !strings.HasSuffix(lines[step-1], want) {
+			t.Errorf("record %s, want %s", lines[step-1], want)
+		}
+		if nan := strings.Contains(lines[step-1], `"train/loss":"NaN"`); nan != (step > 9 && step <= 12) {
+			t.Errorf("record %s: a loss of NaN: %v", lines[step-1], nan)
+		}
+	}
+	// The checkpoint of step 12 is put off: it would hold the weights of step 9.
+	c, err := openWhole(checkpoints(t, trained(t, poisonYAML, "checkpoint.keep=0"))[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if c.state.Skipped != 3 || c.state.OptimSteps != 37 || c.state.EMASteps != 37 || c.state.InARow != 0 {
+		t.Errorf("state %+v: want 3 skipped, 37 steps of optimiser and average", c.state)
+	}
+	for _, v := range opened(t, dir).Params[0].Float32s() {
+		if !finite(float64(v)) {
+			t.Fatal("weights are not finite")
+		}
+	}
+}
+
+// Skipping resumes exactly, also when stopped between two bad steps.
+func TestSkippedStepsResume(t *testing.T) {
+	want := result(t, trained(t, poisonYAML))
+	exp := experiment(t, poisonYAML)
+	dir := filepath.Join(t.TempDir(), "run")
+	ctx, cancel := context.WithCancel(context.Background())
+	if err := trainIn(ctx, exp, Options{Dir: dir, Progress: watch(func(step int64) {
+		if step == 11 {
+			cancel()
+		}
+	})}); err == nil {
+		t.Fatal("not stopped")
+	}
+	if err := trainIn(context.Background(), exp, Options{Dir: dir, Resume: true}); err != nil {
+		t.Fatal(err)
+	}
+	sameResult(t, dropInterrupted(result(t, RunDir(dir)), want), want)
+}
+
+// After max_skips bad steps in a row training stops, says why, and the newest
+// checkpoint is from before the trouble: from there the run goes on.
+func TestDiverged(t *testing.T) {
+	dir := RunDir(filepath.Join(t.TempDir(), "run"))
+	exp := experiment(t, poisonYAML, "objective.from=20", "objective.to=1000", "max_skips=8", "checkpoint.every=2")
+	err := trainIn(context.Background(), exp, Options{Dir: string(dir)})
+	wantError(t, err, "training stopped at step 28", "not finite for 8 steps in a row", "the loss", "lower optim.lr (0.003)", "step-00000020.safetensors")
+	c, err := newestCheckpoint(dir.Checkpoints(), func(f string, a ...any) { t.Errorf(f, a...) })
+	if err != nil || c == nil {
+		t.Fatal(c, err)
+	}
+	c.Close()
+	if c.state.Step != 20 || c.state.Skipped != 0 {
+		t.Errorf("the newest checkpoint is of step %d with %d skipped", c.state.Step, c.state.Skipped)
+	}
+	cured := experiment(t, poisonYAML, "objective.from=1000", "objective.to=1000", "max_skips=8", "checkpoint.every=2", "optim.lr=1e-3")
+	if err := trainIn(context.Background(), cured, Options{Dir: string(dir), Resume: true}); err != nil {
+		t.Error(err)
+	}
+}
+
+// A learning rate beyond all measure ends in the same message.
+func TestExplodingLearningRate(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	err := trainIn(context.Background(), experiment(t, moonsYAML, "optim.lr=1e30", "optim.clip=0", "optim.schedule=constant", "max_skips=3"), Options{Dir: dir})
+	wantError(t, err, "training stopped at step", "not finite for 3 steps in a row", "lower optim.lr (1e+30)")
+}
