@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -11,21 +12,12 @@ import (
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/rng"
-	"github.com/langevin-go/langevin/train/config"
 )
 
-// poisonConfig is an objective whose loss is not finite at some steps.
-type poisonConfig struct {
-	From int `yaml:"from" doc:"first step with a loss that is not finite"`
-	To   int `yaml:"to" doc:"the step after the last one"`
-}
-
-func (c *poisonConfig) SetDefaults() { c.From, c.To = 9, 12 }
-
+// poison is an objective whose loss is not finite from one step on up to another.
 type poison struct {
 	diffusion.Objective
-	poisonConfig
-	step uint64
+	from, to, step uint64
 }
 
 func (p *poison) Draw(k rng.Key, b *diffusion.Batch, d *diffusion.Draw) {
@@ -35,28 +27,35 @@ func (p *poison) Draw(k rng.Key, b *diffusion.Batch, d *diffusion.Draw) {
 
 func (p *poison) Loss(s *tensor.Scope, m diffusion.Model, d *diffusion.Draw) *tensor.Tensor {
 	loss := p.Objective.Loss(s, m, d)
-	if p.step >= uint64(p.From) && p.step < uint64(p.To) {
+	if p.step >= p.from && p.step < p.to {
 		return loss.Scale(math.NaN())
 	}
 	return loss
 }
 
-func init() {
-	config.Register(Objectives, "poison", "Flow matching with steps that go wrong: for tests.",
-		func(c *poisonConfig, a ObjectiveArg) (*Job, error) {
-			job, err := Objectives.Default("flow").Build(a)
-			if err == nil {
-				job.Objective = &poison{Objective: job.Objective, poisonConfig: *c}
-			}
-			return job, err
-		})
+// poisoned runs an experiment that goes wrong from step from up to step to.
+func poisoned(ctx context.Context, exp *Loaded, o Options, from, to uint64) error {
+	tr, err := New(ctx, exp, o)
+	if err != nil {
+		return err
+	}
+	tr.job.Objective = &poison{Objective: tr.job.Objective, from: from, to: to}
+	return errors.Join(tr.Run(ctx), tr.Close())
 }
 
-var poisonYAML = strings.Replace(moonsYAML, "objective: {kind: flow, times: logit_normal, stratified: true}", "objective: poison", 1)
+// poisonedRun is a run of moonsYAML whose steps 9 to 11, from 0, go wrong.
+func poisonedRun(t *testing.T, overrides ...string) RunDir {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "run")
+	if err := poisoned(context.Background(), experiment(t, moonsYAML, overrides...), Options{Dir: dir}, 9, 12); err != nil {
+		t.Fatal(err)
+	}
+	return RunDir(dir)
+}
 
 // Steps with a loss that is not finite are counted and change nothing but the count.
 func TestSkippedSteps(t *testing.T) {
-	dir := trained(t, poisonYAML, "log_every=1", "max_skips=4")
+	dir := poisonedRun(t, "log_every=1", "max_skips=4")
 	lines := metricsOf(t, dir)
 	for step := 1; step <= 40; step++ {
 		skipped := min(max(step-9, 0), 3)
@@ -68,7 +67,7 @@ func TestSkippedSteps(t *testing.T) {
 		}
 	}
 	// The checkpoint of step 12 is put off: it would hold the weights of step 9.
-	c, err := openWhole(checkpoints(t, trained(t, poisonYAML, "checkpoint.keep=0"))[0])
+	c, err := openWhole(checkpoints(t, poisonedRun(t, "checkpoint.keep=0"))[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,18 +84,19 @@ func TestSkippedSteps(t *testing.T) {
 
 // Skipping resumes exactly, also when stopped between two bad steps.
 func TestSkippedStepsResume(t *testing.T) {
-	want := result(t, trained(t, poisonYAML))
-	exp := experiment(t, poisonYAML)
+	want := result(t, poisonedRun(t))
+	exp := experiment(t, moonsYAML)
 	dir := filepath.Join(t.TempDir(), "run")
 	ctx, cancel := context.WithCancel(context.Background())
-	if err := trainIn(ctx, exp, Options{Dir: dir, Progress: watch(func(step int64) {
+	stop := watch(func(step int64) {
 		if step == 11 {
 			cancel()
 		}
-	})}); err == nil {
+	})
+	if err := poisoned(ctx, exp, Options{Dir: dir, Progress: stop}, 9, 12); err == nil {
 		t.Fatal("not stopped")
 	}
-	if err := trainIn(context.Background(), exp, Options{Dir: dir, Resume: true}); err != nil {
+	if err := poisoned(context.Background(), exp, Options{Dir: dir, Resume: true}, 9, 12); err != nil {
 		t.Fatal(err)
 	}
 	sameResult(t, dropInterrupted(result(t, RunDir(dir)), want), want)
@@ -106,8 +106,8 @@ func TestSkippedStepsResume(t *testing.T) {
 // checkpoint is from before the trouble: from there the run goes on.
 func TestDiverged(t *testing.T) {
 	dir := RunDir(filepath.Join(t.TempDir(), "run"))
-	exp := experiment(t, poisonYAML, "objective.from=20", "objective.to=1000", "max_skips=8", "checkpoint.every=2")
-	err := trainIn(context.Background(), exp, Options{Dir: string(dir)})
+	exp := experiment(t, moonsYAML, "max_skips=8", "checkpoint.every=2")
+	err := poisoned(context.Background(), exp, Options{Dir: string(dir)}, 20, 1000)
 	wantError(t, err, "training stopped at step 28", "not finite for 8 steps in a row", "the loss", "lower optim.lr (0.003)", "step-00000020.safetensors")
 	c, err := newestCheckpoint(dir.Checkpoints(), func(f string, a ...any) { t.Errorf(f, a...) })
 	if err != nil || c == nil {
@@ -117,7 +117,7 @@ func TestDiverged(t *testing.T) {
 	if c.state.Step != 20 || c.state.Skipped != 0 {
 		t.Errorf("the newest checkpoint is of step %d with %d skipped", c.state.Step, c.state.Skipped)
 	}
-	cured := experiment(t, poisonYAML, "objective.from=1000", "objective.to=1000", "max_skips=8", "checkpoint.every=2", "optim.lr=1e-3")
+	cured := experiment(t, moonsYAML, "max_skips=8", "checkpoint.every=2", "optim.lr=1e-3")
 	if err := trainIn(context.Background(), cured, Options{Dir: string(dir), Resume: true}); err != nil {
 		t.Error(err)
 	}
