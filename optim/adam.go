@@ -50,22 +50,31 @@ func NewAdamW(params []*tensor.Param, c AdamConfig) *Adam {
 	return &Adam{newBase(params, "adam_m", "adam_v"), c, true}
 }
 
-// adamUpdate, with bias corrections c1 = 1−β1^t and c2 = 1−β2^t:
+// The update, with bias corrections c1 = 1−β1^t and c2 = 1−β2^t:
 //
-//	g ← scale·g + l2·p
+//	g ← scale·g + l2·p        (Adam; scale·g in AdamW)
 //	m ← β1·m + (1−β1)·g
 //	v ← β2·v + (1−β2)·g²
 //	p ← shrink·p − (lr/c1)·m / (√v/√c2 + eps)
-var adamUpdate = tensor.NewUpdate("adam", 3, 1, 10, func(state, in, sc []tensor.Expr) []tensor.Expr {
-	p, m, v := state[0], state[1], state[2]
-	beta1, rest1, beta2, rest2 := sc[0], sc[1], sc[2], sc[3]
-	rate, invRoot, eps, shrink, l2 := sc[4], sc[5], sc[6], sc[7], sc[8]
-	g := in[0].Mul(sc[9]).Add(p.Mul(l2))
-	m = m.Mul(beta1).Add(g.Mul(rest1))
-	v = v.Mul(beta2).Add(g.Square().Mul(rest2))
-	p = p.Mul(shrink).Sub(rate.Mul(m).Div(v.Sqrt().Mul(invRoot).Add(eps)))
-	return []tensor.Expr{p, m, v}
-})
+//
+// in products and fused sums, of which there are half as many as products and sums.
+var adamUpdate, adamWUpdate = newAdamUpdate("adam", true), newAdamUpdate("adamw", false)
+
+func newAdamUpdate(name string, coupled bool) *tensor.Update {
+	return tensor.NewUpdate(name, 3, 1, 10, func(state, in, sc []tensor.Expr) []tensor.Expr {
+		p, m, v := state[0], state[1], state[2]
+		beta1, rest1, beta2, rest2 := sc[0], sc[1], sc[2], sc[3]
+		minusRate, invRoot, eps, shrink, l2 := sc[4], sc[5], sc[6], sc[7], sc[8]
+		g := in[0].Mul(sc[9])
+		if coupled {
+			g = p.MulAdd(l2, g)
+		}
+		m = g.MulAdd(rest1, m.Mul(beta1))
+		v = g.Mul(rest2).MulAdd(g, v.Mul(beta2))
+		p = m.Div(v.Sqrt().MulAdd(invRoot, eps)).MulAdd(minusRate, p.Mul(shrink))
+		return []tensor.Expr{p, m, v}
+	})
+}
 
 func (o *Adam) Step(s *tensor.Scope, grads []*tensor.Tensor, lr, scale float64) {
 	o.steps++
@@ -75,6 +84,10 @@ func (o *Adam) Step(s *tensor.Scope, grads []*tensor.Tensor, lr, scale float64) 
 		shrink, l2 = 1-lr*c.WeightDecay, 0
 	}
 	sc := [...]float64{c.Beta1, 1 - c.Beta1, c.Beta2, 1 - c.Beta2,
-		lr / (1 - math.Pow(c.Beta1, t)), 1 / math.Sqrt(1-math.Pow(c.Beta2, t)), c.Eps, shrink, l2, scale}
-	o.apply(adamUpdate, s, grads, sc[:])
+		-lr / (1 - math.Pow(c.Beta1, t)), 1 / math.Sqrt(1-math.Pow(c.Beta2, t)), c.Eps, shrink, l2, scale}
+	update := adamUpdate
+	if o.decoupled {
+		update = adamWUpdate
+	}
+	o.apply(update, s, grads, sc[:])
 }

@@ -53,7 +53,7 @@ func NewEMA(params, average []*tensor.Param, c EMAConfig) (*EMA, error) {
 // as a difference, it leaves an average that has arrived exactly where it is.
 var emaUpdate = tensor.NewUpdate("ema", 1, 1, 1, func(state, in, sc []tensor.Expr) []tensor.Expr {
 	a, w, rest := state[0], in[0], sc[0]
-	return []tensor.Expr{a.Add(w.Sub(a).Mul(rest))}
+	return []tensor.Expr{w.Sub(a).MulAdd(rest, a)}
 })
 
 // DecayAt is the decay used at step t (0 the first).
