@@ -212,8 +212,6 @@ func (o *operand[T]) walk(s *space, p spacePoint, n int, f func(at, done, rows, 
 // copyIn fills dst, rows of cols, from elements with a stride between rows and
 // one within. The longer way is the inner loop.
 func copyIn[T real](dst []T, base *T, at, rowStride, stride, rows, cols int) {
-	src := unsafe.Pointer(base)
-	size := int(unsafe.Sizeof(*base))
 	switch {
 	case stride == 1 && cols >= 8:
 		for r := range rows {
@@ -221,18 +219,20 @@ func copyIn[T real](dst []T, base *T, at, rowStride, stride, rows, cols int) {
 		}
 	case rows <= cols:
 		for r := range rows {
-			q := unsafe.Add(src, (at+r*rowStride)*size)
-			for i := range dst[r*cols:][:cols] {
-				dst[r*cols+i] = *(*T)(q)
-				q = unsafe.Add(q, stride*size)
+			// Counted, not stepped: a pointer must never leave its memory.
+			from := at + r*rowStride
+			to := dst[r*cols:][:cols]
+			for i := range to {
+				to[i] = *elemAt(base, from)
+				from += stride
 			}
 		}
 	default:
 		for c := range cols {
-			q := unsafe.Add(src, (at+c*stride)*size)
+			from := at + c*stride
 			for i := c; i < len(dst); i += cols {
-				dst[i] = *(*T)(q)
-				q = unsafe.Add(q, rowStride*size)
+				dst[i] = *elemAt(base, from)
+				from += rowStride
 			}
 		}
 	}
