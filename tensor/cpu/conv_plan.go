@@ -144,7 +144,7 @@ func (p *convPlan) outputRange(r0, r1 int) extent {
 // soon lists the lines of a stretch, k at a time, unless it is long: then the
 // tensor is not dense, and most of it not wanted.
 func (g *grid) soon(e extent, k int) fetch {
-	if n := 4 * (e.to - e.from); n > 0 && n < 1<<20 {
+	if n := 4 * (e.to - e.from); n > 0 && n < 1<<20 && e.from >= 0 && e.from < len(g.data) {
 		return soon(unsafe.Pointer(&g.data[e.from]), 64*k, 64, (n+64*k-1)/(64*k))
 	}
 	return fetch{}

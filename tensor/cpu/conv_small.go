@@ -126,10 +126,7 @@ func (t *smallTask) products(w *smallWorker, z []float32, at, width, columns int
 	}
 	a.segs, a.nsegs, a.k, a.rs, a.ks = unsafe.Pointer(noSegment), 1, p.cin, 4*p.in.stride[2], 4*p.in.channel
 	a.bs, a.cs, a.alpha, a.accumulate, a.bias = 4*u.cols, 4*width, 1, 0, nil
-	line := extent{at + p.in.stride[1], at + p.in.stride[1] + p.in.size[2]*p.in.stride[2]}
-	if w.next = (fetch{}); line.from >= 0 && line.from < len(p.in.data) {
-		w.next = p.in.soon(line, p.cin)
-	}
+	w.next = p.in.soon(extent{at + p.in.stride[1], at + p.in.stride[1] + p.in.size[2]*p.in.stride[2]}, p.cin)
 	tiles := splitEvenly(last-first, u.rows)
 	for i := range tiles.parts {
 		col, rows := tiles.part(i)

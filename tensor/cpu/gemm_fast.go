@@ -97,10 +97,11 @@ func transposedView(v *backend.View) backend.View {
 func (t *gemmTask) set(d *Device, c, a, b, bias *backend.View, alpha, beta float32) {
 	t.u = d.level.micro()
 	t.c, t.a, t.b, t.alpha, t.beta = *c, *a, *b, alpha, beta
-	t.batch, t.m, t.n, t.k = gemmShape(c, a)
-	r := c.Rank
-	t.cs, t.rs, t.ks = c.Stride[r-2], a.Stride[r-2], a.Stride[r-1]
-	t.bk, t.bn = b.Stride[r-2], b.Stride[r-1]
+	t.collapse()
+	t.batch, t.m, t.n, t.k = gemmShape(&t.c, &t.a)
+	r := t.c.Rank
+	t.cs, t.rs, t.ks = t.c.Stride[r-2], t.a.Stride[r-2], t.a.Stride[r-1]
+	t.bk, t.bn = t.b.Stride[r-2], t.b.Stride[r-1]
 	if t.n == 1 {
 		t.bn = 1
 	}
@@ -116,9 +117,32 @@ func (t *gemmTask) set(d *Device, c, a, b, bias *backend.View, alpha, beta float
 	}
 }
 
+// collapse makes batch axes that share one B, and whose rows lie at one stride,
+// rows of larger matrices.
+func (t *gemmTask) collapse() {
+	for r := t.c.Rank; r > 2; r-- {
+		n, m := t.c.Shape[r-3], t.c.Shape[r-2]
+		for _, v := range [...]*backend.View{&t.c, &t.a} {
+			if n > 1 && (t.b.Stride[r-3] != 0 || m > 1 && v.Stride[r-3] != m*v.Stride[r-2]) {
+				return
+			}
+		}
+		for _, v := range [...]*backend.View{&t.c, &t.a} {
+			if n == 1 || m > 1 {
+				v.Stride[r-3] = v.Stride[r-2]
+			}
+			v.Shape[r-3], v.Shape[r-2], v.Stride[r-2] = n*m, v.Shape[r-1], v.Stride[r-1]
+			v.Rank--
+		}
+		copy(t.b.Shape[r-3:], t.b.Shape[r-2:r])
+		copy(t.b.Stride[r-3:], t.b.Stride[r-2:r])
+		t.b.Rank--
+	}
+}
+
 // release drops what the task must not keep alive.
 func (t *gemmTask) release() {
-	t.c, t.a, t.b = backend.View{}, backend.View{}, backend.View{}
+	t.c, t.a, t.b, t.bias = backend.View{}, backend.View{}, backend.View{}, nil
 	for i := range t.workers {
 		t.workers[i].args = tileArgs{}
 	}
@@ -153,7 +177,7 @@ func (t *gemmTask) multiply(d *Device) {
 	for ax := range t.c.Rank - 2 {
 		shared = shared && (t.c.Shape[ax] == 1 || t.b.Stride[ax] == 0)
 	}
-	rows, matrices := t.m, t.batch
+	rows := t.m
 	if shared {
 		rows *= t.batch
 	}
@@ -161,9 +185,9 @@ func (t *gemmTask) multiply(d *Device) {
 	most := max(1, blockBytes/(4*min(t.k, kBlock)*t.u.cols)) // panels of a block
 	flops := 2 * t.m * t.n * t.k
 	switch {
-	case t.batch*flops <= soloFlops:
+	case t.batch*flops <= soloFlops && (t.batch == 1 || !shared):
 		t.runLocal(d, splitEvenly(t.panels, most), splitEvenly(t.tiles.parts, localTiles), true)
-	case !shared && t.batch >= 2*threads || rows <= localTiles*t.u.rows:
+	case t.batch == 1 && rows <= localTiles*t.u.rows || !shared && t.batch >= 2*threads:
 		blocks := 1 // that a matrix should have
 		if threads > 1 {
 			blocks = (3*threads + t.batch - 1) / t.batch
@@ -174,7 +198,7 @@ func (t *gemmTask) multiply(d *Device) {
 		}
 		t.runLocal(d, splitEvenly(t.panels, min(most, max(fewest, t.panels/blocks))), splitEvenly(t.tiles.parts, localTiles), false)
 	case shared:
-		t.runShared(d, 0, matrices, splitEvenly(t.panels, most))
+		t.runShared(d, 0, t.batch, splitEvenly(t.panels, most))
 	default:
 		for i := range t.batch {
 			t.runShared(d, i, 1, splitEvenly(t.panels, most))

@@ -12,8 +12,8 @@ var denseCopies = sync.Pool{New: func() any { return new(denseCopy) }}
 
 // denseCopy is a matrix in scratch.
 type denseCopy struct {
-	buf            []float32
-	dense, c, a, b backend.View
+	buf         []float32
+	dense, a, b backend.View
 }
 
 // gemmScattered computes a product whose c has no contiguous axis, matrix by
@@ -39,7 +39,7 @@ func (d *Device) gemmScattered(c, a, b, bias *backend.View, alpha, beta float64)
 			all[co+j/n*c.Stride[r-2]+j%n*c.Stride[r-1]] = t.buf[j]
 		}
 	}
-	t.c, t.a, t.b = backend.View{}, backend.View{}, backend.View{}
+	t.a, t.b = backend.View{}, backend.View{}
 	denseCopies.Put(t)
 }
 

@@ -140,19 +140,23 @@ func TestSteadyStateAllocates(t *testing.T) {
 		d := testDevice(t, l, 2)
 		r := rand.New(rand.NewPCG(4, uint64(l)))
 		x, w, y := benchView(r, 2, 8, 8, 16), benchView(r, 3, 3, 16, 16), benchView(r, 2, 8, 8, 16)
+		x3, w3, y3 := benchView(r, 2, 9, 9, 32), benchView(r, 3, 3, 32, 32), benchView(r, 2, 9, 9, 32)
 		a, b, c := benchView(r, 65, 64), benchView(r, 64, 64), benchView(r, 65, 64)
 		at := transposedView(benchView(r, 64, 65))
 		p := &backend.Conv{Spatial: 2, Stride: [3]int{1, 1}, Dilation: [3]int{1, 1}, PadLo: [3]int{1, 1}, PadHi: [3]int{1, 1}, Groups: 1}
 		q := benchView(r, 2, 20, 2, 16)
 		o, dq, dk, dv, lse := benchView(r, 2, 20, 2, 16), benchView(r, 2, 20, 2, 16), benchView(r, 2, 20, 2, 16), benchView(r, 2, 20, 2, 16), benchView(r, 2, 2, 20)
 		for name, f := range map[string]func(){
-			"Gemm":           func() { d.Gemm(c, a, b, nil, 1, 0) },
-			"Gemm, aT":       func() { d.Gemm(c, &at, b, nil, 1, 0) },
-			"ConvForward":    func() { d.ConvForward(p, y, x, w, nil) },
-			"ConvInputGrad":  func() { d.ConvInputGrad(p, x, y, w) },
-			"ConvWeightGrad": func() { d.ConvWeightGrad(p, w, x, y) },
-			"Attention":      func() { d.Attention(o, lse, q, q, q, nil, 1) },
-			"AttentionGrad":  func() { d.AttentionGrad(dq, dk, dv, o, o, lse, q, q, q, nil, 1) },
+			"Gemm":                 func() { d.Gemm(c, a, b, nil, 1, 0) },
+			"Gemm, aT":             func() { d.Gemm(c, &at, b, nil, 1, 0) },
+			"ConvForward":          func() { d.ConvForward(p, y, x, w, nil) },
+			"ConvInputGrad":        func() { d.ConvInputGrad(p, x, y, w) },
+			"ConvWeightGrad":       func() { d.ConvWeightGrad(p, w, x, y) },
+			"Winograd":             func() { d.ConvForward(p, y3, x3, w3, nil) },
+			"Winograd, input grad": func() { d.ConvInputGrad(p, x3, y3, w3) },
+			"Winograd, weights":    func() { d.ConvWeightGrad(p, w3, x3, y3) },
+			"Attention":            func() { d.Attention(o, lse, q, q, q, nil, 1) },
+			"AttentionGrad":        func() { d.AttentionGrad(dq, dk, dv, o, o, lse, q, q, q, nil, 1) },
 		} {
 			if n := testing.AllocsPerRun(20, f); n >= 1 {
 				t.Errorf("%v: %s allocates %v times a call", l, name, n)
