@@ -1,0 +1,101 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func figures(t *testing.T, text string) map[string]any {
+	t.Helper()
+	if strings.Count(text, "\n") != 1 {
+		t.Errorf("more than a line of JSON:\n%s", text)
+	}
+	var v map[string]any
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	return v
+}
+
+// beside wants each figure as a number, with that of held-out data beside it.
+func beside(t *testing.T, v map[string]any, keys ...string) {
+	t.Helper()
+	for _, k := range keys {
+		for _, k := range []string{k, k + "_heldout"} {
+			if _, ok := v[k].(float64); !ok {
+				t.Errorf("%s is %v, want a number", k, v[k])
+			}
+		}
+	}
+}
+
+func TestEvalImages(t *testing.T) {
+	dir := workplace(t)
+	first := succeeds(t, dir, "eval", "runs/digits", "--n", "40", "--json")
+	v := figures(t, first.stdout)
+	beside(t, v, "class_accuracy", "frechet", "precision", "recall", "median_train_distance")
+	if v["n"] != 40.0 || v["n_heldout"] != 360.0 || v["n_train"] != 1437.0 {
+		t.Errorf("sets of %v, %v and %v, want 40, 360 and 1437", v["n"], v["n_heldout"], v["n_train"])
+	}
+	// What the issue demands of the classifier.
+	if v["class_accuracy_heldout"].(float64) < 0.97 {
+		t.Errorf("the classifier recognises %v of held-out digits", v["class_accuracy_heldout"])
+	}
+	if files, _ := filepath.Glob(filepath.Join(dir, "runs/digits/classifier.safetensors")); len(files) != 1 {
+		t.Error("the classifier is not kept beside the run")
+	}
+	// Again, with the classifier that was kept: the same figures; and as a table.
+	if again := succeeds(t, dir, "eval", "runs/digits", "--n", "40", "--json"); again.stdout != first.stdout {
+		t.Errorf("a second time\n%s, was\n%s", again.stdout, first.stdout)
+	}
+	table := succeeds(t, dir, "eval", "runs/digits", "--n", "40")
+	for _, want := range []string{"runs/digits, step 6, heun, 2 steps", "class accuracy", "recall"} {
+		if !strings.Contains(table.stdout, want) {
+			t.Errorf("%q is not in\n%s", want, table.stdout)
+		}
+	}
+	if other := succeeds(t, dir, "eval", "runs/digits", "--n", "40", "--json", "--seed", "1"); other.stdout == first.stdout {
+		t.Error("another seed gives the same figures")
+	}
+}
+
+func TestEvalPoints(t *testing.T) {
+	dir := workplace(t)
+	first := succeeds(t, dir, "eval", "runs/tiny", "--n", "60", "--json")
+	beside(t, figures(t, first.stdout), "w2", "sliced_w2", "energy_distance", "mmd", "precision", "recall")
+	if again := succeeds(t, dir, "eval", "runs/tiny", "--n", "60", "--json"); again.stdout != first.stdout {
+		t.Errorf("a second time\n%s, was\n%s", again.stdout, first.stdout)
+	}
+}
+
+// Data without a held-out part cannot be compared with.
+func TestEvalWithoutHeldout(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "images.idx"), string(idx([]byte{9, 8, 8}, make([]byte, 9*64))))
+	write(t, filepath.Join(dir, "a.yaml"), strings.Replace(tinyDigitsYAML, "data: digits", "data: {kind: idx, images: images.idx}", 1))
+	succeeds(t, dir, "train", "a.yaml", "--run", "r")
+	fails(t, 1, dir, []string{"eval", "r"}, "data", "heldout")
+}
+
+func TestInspect(t *testing.T) {
+	dir := workplace(t)
+	copyPipeline(t, "dit-ddim", filepath.Join(dir, "pipe"))
+	for path, want := range map[string][]string{
+		"runs/tiny": {"runs/tiny", "step-00000040.safetensors", "40 of 40 steps of 16 samples, moving average", "moons", "flow", "mlp", "1714 in 11 arrays", "shape [2]", "2, with a null class", "straight lines", "velocity", "heun, 3 steps"},
+		"runs/digits/checkpoints/step-00000006.safetensors": {"6 of 6 steps", "digits", "dit", "shape [8×8×1]", "10, with a null class"},
+		"pipe": {"DiTTransformer2DModel, written by diffusers", "DDIMScheduler", "shape [8×8×1]", "10, with a null class", "a table of 1000 levels", "eps", "50 steps"},
+	} {
+		o := succeeds(t, dir, "inspect", path)
+		for _, w := range want {
+			if !strings.Contains(o.stdout, w) {
+				t.Errorf("inspect %s: %q is not in\n%s", path, w, o.stdout)
+			}
+		}
+		with := succeeds(t, dir, "inspect", path, "--params")
+		if extra := strings.Count(with.stdout, "\n") - strings.Count(o.stdout, "\n"); extra < 8 {
+			t.Errorf("inspect %s --params: %d lines more", path, extra)
+		}
+	}
+}

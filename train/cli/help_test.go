@@ -1,0 +1,186 @@
+package cli_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/langevin-go/langevin/train/cli"
+)
+
+var commands = []string{"train", "sample", "eval", "inspect", "bench", "doctor", "version"}
+
+// examplesOf are the command lines under Examples in a command's help.
+func examplesOf(t *testing.T, args ...string) []string {
+	t.Helper()
+	help := succeeds(t, t.TempDir(), append(args, "--help")...).stdout
+	_, text, ok := strings.Cut(help, "Examples:\n")
+	if !ok {
+		t.Fatalf("langevin %s --help has no examples:\n%s", strings.Join(args, " "), help)
+	}
+	text, _, _ = strings.Cut(text, "\n\n")
+	var lines []string
+	for line := range strings.Lines(text) {
+		lines = append(lines, strings.TrimSpace(line))
+	}
+	return lines
+}
+
+// documented are the command lines in a document's shell blocks.
+func documented(t *testing.T, file string) []string {
+	t.Helper()
+	var lines []string
+	for _, m := range regexp.MustCompile("(?s)```(?:sh|bash|console)\n(.*?)```").FindAllStringSubmatch(string(read(t, file)), -1) {
+		for line := range strings.Lines(m[1]) {
+			line = strings.TrimPrefix(strings.TrimSpace(line), "$ ")
+			line = strings.Replace(line, "go run ./cmd/langevin", "langevin", 1)
+			if strings.HasPrefix(line, "langevin ") {
+				lines = append(lines, line)
+			}
+		}
+	}
+	if len(lines) == 0 {
+		t.Fatalf("%s has no command lines", file)
+	}
+	return lines
+}
+
+// All command lines that help texts and documents show do run, in a place where
+// small stand-ins have the names of their files.
+func TestExamplesRun(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("needs a shell")
+	}
+	self, err := filepath.Abs(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	place := func(t *testing.T) string {
+		dir := t.TempDir()
+		for _, p := range []string{"bin", "examples"} {
+			if err := os.Mkdir(filepath.Join(dir, p), 0o777); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(t, filepath.Join(dir, "bin/langevin"), "#!"+sh+"\n"+asCommand+"=1 exec '"+self+"' \"$@\"\n")
+		if err := os.Chmod(filepath.Join(dir, "bin/langevin"), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, "examples/digits.yaml"), tinyDigitsYAML)
+		write(t, filepath.Join(dir, "my.yaml"), "data: digits\nsteps: 3\nbatch: 4\nmodel: {kind: dit, patch: 4, width: 16, depth: 1, heads: 2}\nsample: {every: 0}\n")
+		copyPipeline(t, "dit-ddim", filepath.Join(dir, "pipeline"))
+		if err := os.CopyFS(dir, os.DirFS(filepath.Join(pipelines, "dit-ddim"))); err != nil { // samples.safetensors
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(dir, "samples.safetensors"), filepath.Join(dir, "n.safetensors")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(filepath.Join(dir, "model_index.json")); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	var help []string
+	for _, c := range commands {
+		help = append(help, examplesOf(t, c)...)
+	}
+	for name, lines := range map[string][]string{
+		"help":            help,
+		"README":          documented(t, "../../README.md"),
+		"getting-started": documented(t, "../../docs/getting-started.md"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := place(t)
+			for _, line := range lines {
+				if strings.Contains(line, "bench") || strings.Contains(line, "mnist") {
+					continue // minutes of work; files that are the user's
+				}
+				// Training that the text says to make long is made short.
+				line = regexp.MustCompile(`steps=\d{3,}`).ReplaceAllString(line, "steps=12")
+				line = strings.Replace(line, "--n 2000", "--n 40", 1)
+				c := exec.Command(sh, "-c", line)
+				c.Dir = dir
+				c.Env = append(os.Environ(), "PATH="+filepath.Join(dir, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
+				if out, err := c.CombinedOutput(); err != nil {
+					t.Errorf("%s: %v\n%s", line, err, out)
+				}
+			}
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	dir := t.TempDir()
+	all := succeeds(t, dir, "--help").stdout
+	for _, c := range append(commands, "completion") {
+		if !strings.Contains(all, "\n  "+c+" ") {
+			t.Errorf("langevin --help does not list %s", c)
+		}
+		if o := succeeds(t, dir, c, "--help"); !strings.Contains(o.stdout, "langevin "+c) || o.stderr != "" {
+			t.Errorf("langevin %s --help:\n%s%s", c, o.stdout, o.stderr)
+		}
+		if o := succeeds(t, dir, "help", c); !strings.Contains(o.stdout, "langevin "+c) {
+			t.Errorf("langevin help %s:\n%s", c, o.stdout)
+		}
+	}
+	if bare := succeeds(t, dir); bare.stdout != all {
+		t.Error("langevin alone is not its help")
+	}
+	if v := succeeds(t, dir, "version").stdout; !strings.HasPrefix(v, "langevin ") {
+		t.Errorf("version says %q", v)
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	dir := t.TempDir()
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		if o := succeeds(t, dir, "completion", shell); !strings.Contains(o.stdout, "langevin") {
+			t.Errorf("completion %s:\n%s", shell, o.stdout)
+		}
+	}
+	for args, want := range map[string][]string{
+		"":                    commands,
+		"sample --sampler ":   {"ddim", "ddpm", "euler", "heun"},
+		"eval runs --sampler": {"--sampler"},
+		"bench ":              {"gemm", "unet", "dit"},
+	} {
+		fields := append([]string{"__complete"}, strings.Fields(args)...)
+		if args == "" || strings.HasSuffix(args, " ") {
+			fields = append(fields, "")
+		}
+		o := succeeds(t, dir, fields...)
+		for _, w := range want {
+			if !strings.Contains(o.stdout, w) {
+				t.Errorf("langevin %s<TAB>: %s is not offered in\n%s", args, w, o.stdout)
+			}
+		}
+	}
+}
+
+// A program of one's own has its own name in every text.
+func TestOwnName(t *testing.T) {
+	own := func(args ...string) (code int, stdout, stderr string) {
+		var out, errs bytes.Buffer
+		code = cli.Main(cli.Options{Name: "mine", Version: "1.2.3", Args: args, Stdout: &out, Stderr: &errs})
+		return code, out.String(), errs.String()
+	}
+	for _, c := range commands {
+		if code, help, _ := own(c, "--help"); code != 0 || !strings.Contains(help, "mine "+c) || strings.Contains(help, "  langevin ") {
+			t.Errorf("exit code %d, help of %s:\n%s", code, c, help)
+		}
+	}
+	if code, out, _ := own("version"); code != 0 || !strings.HasPrefix(out, "mine 1.2.3\nlangevin ") {
+		t.Errorf("exit code %d, version %q", code, out)
+	}
+	if code, _, errs := own("sample", "nowhere"); code != 1 || !strings.HasPrefix(errs, "mine: nowhere: ") {
+		t.Errorf("exit code %d, error %q", code, errs)
+	}
+	if code, _, errs := own("sample"); code != 2 || !strings.HasSuffix(errs, "Try 'mine sample --help'.\n") {
+		t.Errorf("exit code %d, error %q", code, errs)
+	}
+}

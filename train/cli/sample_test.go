@@ -1,0 +1,150 @@
+package cli_test
+
+import (
+	"bytes"
+	"fmt"
+	"image/png"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/langevin-go/langevin/tensor/gorgonia"
+)
+
+// The same samples in every kind of file.
+func TestOutputs(t *testing.T) {
+	dir := workplace(t)
+	for _, ext := range []string{"png", "npy", "safetensors"} {
+		o := succeeds(t, dir, "sample", "runs/digits", "--n", "7", "--seed", "4", "--out", "x."+ext)
+		if want := fmt.Sprintf("x.%s: 7 samples, heun, 2 steps, in ", ext); !strings.HasPrefix(o.stdout, want) {
+			t.Errorf("said %q, want %q", o.stdout, want)
+		}
+	}
+	raw, shape := samplesOf(t, filepath.Join(dir, "x.safetensors"))
+	if !slices.Equal(shape, []int{7, 1, 8, 8}) {
+		t.Fatalf("shape %v, want N,C,H,W", shape)
+	}
+	d, err := gorgonia.ReadNPY(filepath.Join(dir, "x.npy"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal([]int(d.Shape()), []int{7, 8, 8, 1}) {
+		t.Errorf("the .npy has shape %v, want N,H,W,C", d.Shape())
+	}
+	for i, v := range d.Data().([]float32) { // one channel: the order is the same
+		if float64(v) != raw[i] {
+			t.Fatalf("number %d is %g in .npy and %g in .safetensors", i, v, raw[i])
+		}
+	}
+	// The picture: 3×3 cells of 8 pixels, each a square of 6, 2 apart; black is −1, white 1.
+	f, err := os.Open(filepath.Join(dir, "x.png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	m, err := png.Decode(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const cell = 8*6 + 2
+	if b := m.Bounds(); b.Dx() != 3*cell+2 || b.Dy() != 3*cell+2 {
+		t.Fatalf("the picture is %v", b)
+	}
+	for i, v := range raw {
+		n, y, x := i/64, i/8%8, i%8
+		r, g, b, a := m.At(2+n%3*cell+6*x+3, 2+n/3*cell+6*y+3).RGBA()
+		want := uint32(math.Floor((math.Max(-1, math.Min(1, v))+1)*127.5 + 0.5))
+		if r>>8 != want || g != r || b != r || a != 0xffff {
+			t.Fatalf("sample %d, pixel %d,%d is %d,%d,%d, want %d", n, y, x, r>>8, g>>8, b>>8, want)
+		}
+	}
+}
+
+func TestClasses(t *testing.T) {
+	dir := workplace(t)
+	sample := func(args ...string) []byte {
+		succeeds(t, dir, append([]string{"sample", "runs/tiny", "--n", "6", "--out", "x.npy"}, args...)...)
+		return read(t, filepath.Join(dir, "x.npy"))
+	}
+	all := sample()
+	if !bytes.Equal(all, sample("--class", "all")) {
+		t.Error("--class all is not the default")
+	}
+	header := len(all) - 6*2*4
+	zero, one, none := sample("--class", "0")[header:], sample("--class", "1")[header:], sample("--class", "none")[header:]
+	if bytes.Equal(zero, one) || bytes.Equal(zero, none) || bytes.Equal(one, none) {
+		t.Error("the class makes no difference")
+	}
+	for i := range 6 {
+		want := [][]byte{zero, one}[i%2]
+		if !bytes.Equal(all[header+8*i:header+8*i+8], want[8*i:8*i+8]) {
+			t.Errorf("sample %d of all classes in turn is not that of class %d", i, i%2)
+		}
+	}
+	if !bytes.Equal(sample("--guidance", "2"), sample("guidance_weight=1")) || bytes.Equal(sample("--guidance", "2"), all) {
+		t.Error("--guidance 2 and guidance_weight=1 are not the same, or no guidance at all")
+	}
+	if !bytes.Equal(sample("--guidance", "1"), all) {
+		t.Error("--guidance 1 is not the unguided model")
+	}
+	// The default file: a picture of images and of points in the plane.
+	o := succeeds(t, dir, "sample", "runs/tiny")
+	if !strings.HasPrefix(o.stdout, "samples.png: 16 samples") {
+		t.Errorf("said %q", o.stdout)
+	}
+	if _, err := png.Decode(bytes.NewReader(read(t, filepath.Join(dir, "samples.png")))); err != nil {
+		t.Error(err)
+	}
+}
+
+// A checkpoint file is as good as its run.
+func TestSampleFile(t *testing.T) {
+	dir := workplace(t)
+	succeeds(t, dir, "sample", "runs/tiny", "--out", "a.npy")
+	succeeds(t, dir, "sample", "runs/tiny/checkpoints/step-00000040.safetensors", "--out", "b.npy")
+	if !bytes.Equal(read(t, filepath.Join(dir, "a.npy")), read(t, filepath.Join(dir, "b.npy"))) {
+		t.Error("the newest checkpoint and its run give different samples")
+	}
+}
+
+// Ctrl-C in the middle of sampling or measuring: told, exit code 130, nothing half-written.
+func TestInterruptedWork(t *testing.T) {
+	if os.PathSeparator == '\\' {
+		t.Skip("there is no such signal on Windows")
+	}
+	dir := workplace(t)
+	begun := time.Now()
+	succeeds(t, dir, "sample", "runs/digits", "--n", "1", "--steps", "1", "--out", "y.npy")
+	start := time.Since(begun)
+	for _, args := range [][]string{
+		{"sample", "runs/digits", "--n", "200000", "--steps", "1000", "--out", "x.png"},
+		{"eval", "runs/digits", "--n", "100000", "--steps", "1000"},
+	} {
+		before := tree(t, dir)
+		c := command(dir, args...)
+		var stderr bytes.Buffer
+		c.Stderr = &stderr
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3*start + 200*time.Millisecond) // well into its work, which takes minutes
+		if err := c.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		stopped := time.Now()
+		c.Wait()
+		if code := c.ProcessState.ExitCode(); code != 130 || !strings.Contains(stderr.String(), "Stopped") {
+			t.Errorf("%v: exit code %d\n%s", args, code, &stderr)
+		}
+		if d := time.Since(stopped); d > 20*time.Second {
+			t.Errorf("%v took %v to stop", args, d)
+		}
+		if after := tree(t, dir); !slices.Equal(before, after) {
+			t.Errorf("%v: files were\n%v, and are\n%v", args, before, after)
+		}
+	}
+}
