@@ -3,6 +3,7 @@ package bench
 import (
 	"testing"
 
+	"github.com/langevin-go/langevin/internal/testenv"
 	"github.com/langevin-go/langevin/train"
 )
 
@@ -31,6 +32,7 @@ func tinyTrainer(t testing.TB, name string) *train.Trainer {
 // A training step allocates nothing once its shapes are known: not in reading
 // data, drawing, the passes, nor the update.
 func TestTrainingAllocatesNothing(t *testing.T) {
+	testenv.NeedsExactAllocs(t)
 	for name := range tiny {
 		t.Run(name, func(t *testing.T) {
 			tr := tinyTrainer(t, name)
