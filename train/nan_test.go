@@ -123,6 +123,23 @@ func TestDiverged(t *testing.T) {
 	}
 }
 
+// Bad steps in a row are counted across an interruption.
+func TestDivergedResume(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	exp := experiment(t, moonsYAML, "max_skips=8")
+	ctx, cancel := context.WithCancel(context.Background())
+	stop := watch(func(step int64) {
+		if step == 24 {
+			cancel()
+		}
+	})
+	if err := poisoned(ctx, exp, Options{Dir: dir, Progress: stop}, 20, 1000); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	err := poisoned(context.Background(), exp, Options{Dir: dir, Resume: true}, 20, 1000)
+	wantError(t, err, "training stopped at step 28", "for 8 steps in a row")
+}
+
 // A learning rate beyond all measure ends in the same message.
 func TestExplodingLearningRate(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")

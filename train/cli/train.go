@@ -68,8 +68,12 @@ func (a *app) runTrain(ctx context.Context, file string, overrides []string, dir
 		fmt.Fprintf(a.Stdout, "%s has all its %d steps: nothing to do.\nTo train it further: %s train %s steps=%d --resume\n", t.Dir(), t.Step(), a.Name, t.Dir(), 2*t.Step())
 		return t.Close()
 	}
-	fmt.Fprintf(a.Stderr, "%s: %s, %s; %s parameters; %d steps of %d samples → %s\n",
-		exp.Name, exp.Data.Kind, t.Describe(), thousands(t.Params()), exp.Steps, exp.Batch, t.Dir())
+	from := ""
+	if t.Step() > 0 {
+		from = fmt.Sprintf(" (going on from step %d)", t.Step())
+	}
+	fmt.Fprintf(a.Stderr, "%s: %s, %s; %s parameters; %d steps of %d samples%s → %s\n",
+		exp.Name, exp.Data.Kind, t.Describe(), thousands(t.Params()), exp.Steps, exp.Batch, from, t.Dir())
 	err = t.Run(ctx)
 	if closeErr := t.Close(); err == nil {
 		err = closeErr
