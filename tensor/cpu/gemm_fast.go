@@ -183,25 +183,27 @@ func (t *gemmTask) multiply(d *Device) {
 	}
 	t.pack = t.mustPack(rows)
 	most := max(1, blockBytes/(4*min(t.k, kBlock)*t.u.cols)) // panels of a block
+	all := splitEvenly(t.panels, most)
 	flops := 2 * t.m * t.n * t.k
 	switch {
 	case t.batch*flops <= soloFlops && (t.batch == 1 || !shared):
-		t.runLocal(d, splitEvenly(t.panels, most), splitEvenly(t.tiles.parts, localTiles), true)
+		t.runLocal(d, all, splitEvenly(t.tiles.parts, localTiles), true)
 	case t.batch == 1 && rows <= localTiles*t.u.rows || !shared && t.batch >= 2*threads:
-		blocks := 1 // that a matrix should have
+		chunks := 1 // that a matrix should have
 		if threads > 1 {
-			blocks = (3*threads + t.batch - 1) / t.batch
+			chunks = (3*threads + t.batch - 1) / t.batch
 		}
-		fewest := 2 // panels of a block; more where each block packs A anew
-		if t.ks != 1 {
-			fewest = 4
+		if t.ks != 1 { // share out rows: each block of columns would pack A anew
+			parts := (chunks + all.parts - 1) / all.parts
+			t.runLocal(d, all, splitEvenly(t.tiles.parts, max(4, min(localTiles, t.tiles.parts/parts))), false)
+		} else {
+			t.runLocal(d, splitEvenly(t.panels, min(most, max(2, t.panels/chunks))), splitEvenly(t.tiles.parts, localTiles), false)
 		}
-		t.runLocal(d, splitEvenly(t.panels, min(most, max(fewest, t.panels/blocks))), splitEvenly(t.tiles.parts, localTiles), false)
 	case shared:
-		t.runShared(d, 0, t.batch, splitEvenly(t.panels, most))
+		t.runShared(d, 0, t.batch, all)
 	default:
 		for i := range t.batch {
-			t.runShared(d, i, 1, splitEvenly(t.panels, most))
+			t.runShared(d, i, 1, all)
 		}
 	}
 }
