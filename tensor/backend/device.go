@@ -29,7 +29,9 @@ type Device interface {
 	// space's shape and folds the results over the axes on which out has size 1
 	// and space does not. out and all inputs have space's rank; inputs are
 	// broadcast to space's shape by strides of zero. Only space's Rank and Shape
-	// are used. The order of summation depends on the shape alone.
+	// are used. The order of summation depends on the shape alone, and adds up no
+	// more than 256 terms in a row in the operands' type before it turns to
+	// pairs or to float64. The fold of nothing is 0, −Inf or +Inf.
 	Reduce(kind ReduceKind, p *Program, out *View, space *View, in []*View, scalars []float64)
 
 	// Gemm computes c = alpha·a·b + beta·c + bias for c (…,M,N), a (…,M,K),
@@ -94,8 +96,10 @@ func (c *Conv) Out(i, in, k int) int {
 // positions, channels. Statistics are over the C channels of each position
 // (groups == 0, layer norm; mean and rstd are (N,P)) or over positions and
 // the C/groups channels of a group (group norm; mean and rstd are (N,groups)).
-// scale and shift are broadcast to (N,1,C) by strides of zero, nil for none:
-// y = act((x−mean)·rstd·(scaleBase+scale) + shift).
+// mean may be nil with RMS. scale and shift are broadcast to (N,1,C) by strides
+// of zero: y = act((x−mean)·rstd·(scaleBase+scale) + shift). Without scale (nil)
+// the factor is 1 whatever ScaleBase, without shift the summand is 0. A sample's
+// results do not depend on the others.
 type Norm interface {
 	NormForward(p *NormParams, y, mean, rstd, x, scale, shift *View)
 	// NormGrad writes dx, and dscale and dshift, each (N,1,C) dense, unless nil.

@@ -18,6 +18,7 @@ type engine[T real] struct {
 	space   space
 	ops     []operand[T] // outputs first, then inputs
 	outs    int
+	copies  bool   // the program copies its one input, nothing else
 	staged  []bool // output i overwrites an input that is still needed: it is written last
 	uni     []T
 	vals    []T
@@ -44,6 +45,7 @@ const (
 // allows the points to be numbered in another order of axes.
 func (e *engine[T]) setup(d *Device, p *plan, kern *[backend.NumOpcodes]kernel[T], v *backend.View, sorted bool, out, in []*backend.View, scalars []float64) {
 	e.plan, e.kern, e.outs = p, kern, len(out)
+	e.copies = len(out) == 1 && len(in) == 1 && len(p.ops) == 0 && p.result[0] == p.inSlot(0)
 	n := len(out) + len(in)
 	if cap(e.ops) < n {
 		e.ops = make([]operand[T], n)
@@ -172,18 +174,20 @@ func (e *engine[T]) eval(w *blockWorker[T], lo, n int) {
 	}
 	var p spacePoint
 	e.space.decode(lo, &p)
+	if e.copies {
+		e.copyBlock(w, lo, n, &p)
+		return
+	}
 	for j := range e.ops[e.outs:] {
 		e.load(w, j, lo, n, &p)
 	}
 	for i := range e.ops[:e.outs] {
 		if o := &e.ops[i]; !e.staged[i] {
-			if o.mode == linear {
-				w.ptr[e.plan.outSlot(i)] = elemAt(o.base, lo)
-			} else if o.inRow(&e.space, &p, n) {
-				w.ptr[e.plan.outSlot(i)] = elemAt(o.base, o.offset(&e.space, &p))
-			} else {
-				w.ptr[e.plan.outSlot(i)] = e.buffer(w, o)
+			to := o.beside(&e.space, &p, lo, n)
+			if to == nil {
+				to = e.buffer(w, o)
 			}
+			w.ptr[e.plan.outSlot(i)] = to
 		}
 	}
 	for i := range e.plan.ops {
@@ -204,6 +208,36 @@ func (e *engine[T]) buffer(w *blockWorker[T], o *operand[T]) *T {
 	return &w.mem[o.buf*((e.block+15)&^15)]
 }
 
+// copyBlock is eval for a program that copies its one input to its one output:
+// at most one of the two goes through a buffer.
+func (e *engine[T]) copyBlock(w *blockWorker[T], lo, n int, p *spacePoint) {
+	out, in := &e.ops[0], &e.ops[1]
+	src, dst := in.beside(&e.space, p, lo, n), out.beside(&e.space, p, lo, n)
+	switch {
+	case src != nil && dst != nil:
+		copy(unsafe.Slice(dst, n), unsafe.Slice(src, n))
+	case src != nil:
+		out.scatter(&e.space, *p, unsafe.Slice(src, n))
+	case dst != nil:
+		in.gather(&e.space, *p, unsafe.Slice(dst, n), e.kern[backend.OpScalar])
+	default:
+		buf := unsafe.Slice(e.buffer(w, in), n)
+		in.gather(&e.space, *p, buf, e.kern[backend.OpScalar])
+		out.scatter(&e.space, *p, buf)
+	}
+}
+
+// beside is the first of the n points from p on, number lo, if they lie side by side; else nil.
+func (o *operand[T]) beside(s *space, p *spacePoint, lo, n int) *T {
+	switch {
+	case o.mode == linear:
+		return elemAt(o.base, lo)
+	case o.inRow(s, p, n):
+		return elemAt(o.base, o.offset(s, p))
+	}
+	return nil
+}
+
 // inRow reports whether the n points from p on lie side by side in memory.
 func (o *operand[T]) inRow(s *space, p *spacePoint, n int) bool {
 	last := s.rank - 1
@@ -214,24 +248,23 @@ func (o *operand[T]) inRow(s *space, p *spacePoint, n int) bool {
 // side, and in its buffer otherwise.
 func (e *engine[T]) load(w *blockWorker[T], j, lo, n int, p *spacePoint) {
 	o := &e.ops[e.outs+j]
-	switch {
-	case o.mode == uniform:
-	case o.mode == linear:
-		w.ptr[j] = elemAt(o.base, lo)
-	case o.inRow(&e.space, p, n):
-		w.ptr[j] = elemAt(o.base, o.offset(&e.space, p))
-	default:
-		buf := e.buffer(w, o)
-		w.ptr[j] = buf
-		at := o.offset(&e.space, p)
-		repeats := o.repeats(&e.space, p, n)
-		if repeats && w.have[j] >= n && w.key[j] == at {
-			return
-		}
-		o.gather(&e.space, *p, unsafe.Slice(buf, n), e.kern[backend.OpScalar])
-		w.key[j], w.have[j] = at, 0
-		if repeats {
-			w.have[j] = n
-		}
+	if o.mode == uniform {
+		return
+	}
+	if from := o.beside(&e.space, p, lo, n); from != nil {
+		w.ptr[j] = from
+		return
+	}
+	buf := e.buffer(w, o)
+	w.ptr[j] = buf
+	at := o.offset(&e.space, p)
+	repeats := o.repeats(&e.space, p, n)
+	if repeats && w.have[j] >= n && w.key[j] == at {
+		return
+	}
+	o.gather(&e.space, *p, unsafe.Slice(buf, n), e.kern[backend.OpScalar])
+	w.key[j], w.have[j] = at, 0
+	if repeats {
+		w.have[j] = n
 	}
 }

@@ -21,6 +21,7 @@ type check struct {
 
 var checks = []check{
 	{"Elementwise", 320, elementwise},
+	{"Copy", 80, copies},
 	{"InPlace", 40, inPlace},
 	{"Reduce", 320, reduce},
 	{"ReduceLarge", 24, reduceLarge},

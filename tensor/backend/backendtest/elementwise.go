@@ -72,6 +72,18 @@ func (b *bench) elementwise(p *backend.Program, shape []int) error {
 	return b.runElementwise(p, out, in, scalars)
 }
 
+// copies moves a tensor from one layout to another, broadcast or not.
+func copies(c *choices, d backend.Device, dt backend.DType) error {
+	b := &bench{choices: c, d: d, dt: dt}
+	p := &backend.Program{Name: "copy", Inputs: 1, Code: []backend.Instr{{Op: backend.OpInput}}, Outputs: []int32{0}}
+	shape := c.shape(5, 1<<13)
+	from := shape
+	if c.flip() {
+		from = c.thin(shape)
+	}
+	return b.runElementwise(p, []*operand{b.output(shape...)}, []*operand{b.input(b.values(from), shape...)}, nil)
+}
+
 // inPlace overwrites both inputs of a program by outputs that are made before
 // the inputs have been read for the last time: a device must not store early.
 func inPlace(c *choices, d backend.Device, dt backend.DType) error {
