@@ -15,6 +15,7 @@ type EvalOptions struct {
 	N        int    // samples
 	Seed     uint64 // of samples and of the choice of sets
 	Progress func(what string, done, total int)
+	Warn     func(format string, args ...any)
 }
 
 // Evaluation is what Eval found: one of the reports is set.
@@ -30,6 +31,9 @@ func Eval(ctx context.Context, t *Trained, o EvalOptions) (*Evaluation, error) {
 	}
 	if o.Progress == nil {
 		o.Progress = func(string, int, int) {}
+	}
+	if o.Warn == nil {
+		o.Warn = func(string, ...any) {}
 	}
 	ds, err := t.Exp.openData(ctx)
 	if err != nil {
@@ -81,8 +85,11 @@ func (t *Trained) evalImages(ctx context.Context, ds *Dataset, x []float32, aske
 		// The classifier depends on the data alone: the run's folder keeps it.
 		in.Classifier, err = metrics.CachedClassifier(ctx, t.Device, filepath.Join(t.Path, "classifier.safetensors"), train, in.Classes, in.Config,
 			func(done, total int) { o.Progress("training the classifier", done, total) })
-		if err != nil {
+		switch {
+		case err != nil && in.Classifier == nil:
 			return nil, err
+		case err != nil:
+			o.Warn("the classifier will have to be trained again next time: %v", err)
 		}
 	}
 	r, err := metrics.Evaluate(ctx, in)

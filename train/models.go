@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 
+	"github.com/langevin-go/langevin/internal/invalid"
 	"github.com/langevin-go/langevin/nn"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/backend"
@@ -108,5 +109,22 @@ func buildNetwork(v config.Variant[ModelArg, Network], a ModelArg) (Network, []*
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := checkConditions(net.Conditions(), a.Classes); err != nil {
+		return nil, nil, err
+	}
 	return net, nn.Params(net), nil
+}
+
+// checkConditions sees that data in so many classes (0: none) give a network the conditions it wants.
+func checkConditions(c nn.CondOptions, classes int) error {
+	_, null := c.NullLabel()
+	switch {
+	case c.Classes > 0 && c.Classes < classes:
+		return invalid.Field("classes", "is %d; the data have %d", c.Classes, classes)
+	case c.Classes > 0 && classes == 0 && !null:
+		return invalid.Field("classes", "is %d, and the network has no null class; it gets no classes from the data", c.Classes)
+	case c.Vector > 0 && !c.Null:
+		return invalid.Field("vector", "is %d, and the network has no null vector; it gets no vectors from the data", c.Vector)
+	}
+	return nil
 }

@@ -93,8 +93,12 @@ func (t *Trainer) pointPictures(ctx context.Context, d *Drawer) error {
 	return plot.WriteField(t.dir.Sample("field", t.step), panels, plot.FieldOptions{Title: title, Data: truth})
 }
 
-// velocityPanels are the directions in which samples move, from noise to data.
+// velocityPanels are the directions in which samples move, from noise to data,
+// without regard to their class; nil where there is no such thing.
 func velocityPanels(d *Drawer, truth []float32) ([]plot.Panel, error) {
+	if d.Classes > 0 && d.Null < 0 { // each class has a field of its own
+		return nil, nil
+	}
 	path := d.Model.Path()
 	s := tensor.NewScope(d.Device, tensor.Inference)
 	defer s.Close()
@@ -109,7 +113,7 @@ func velocityPanels(d *Drawer, truth []float32) ([]plot.Panel, error) {
 		}
 		x := s.Tensor(at, n, 2)
 		var c diffusion.Cond
-		if d.Classes > 0 && d.Null >= 0 {
+		if d.Classes > 0 {
 			labels := make([]int32, n)
 			for i := range labels {
 				labels[i] = int32(d.Null)

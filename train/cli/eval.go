@@ -63,7 +63,7 @@ func (a *app) runEval(ctx context.Context, path string, choice train.Choice, o t
 		return err
 	}
 	progress := newStages(a)
-	o.Progress = progress.at
+	o.Progress, o.Warn = progress.at, a.warn
 	e, err := train.Eval(ctx, t, o)
 	progress.finish()
 	if errors.Is(err, context.Canceled) {

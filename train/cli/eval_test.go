@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -67,6 +68,22 @@ func TestEvalPoints(t *testing.T) {
 	beside(t, figures(t, first.stdout), "w2", "sliced_w2", "energy_distance", "mmd", "precision", "recall")
 	if again := succeeds(t, dir, "eval", "runs/tiny", "--n", "60", "--json"); again.stdout != first.stdout {
 		t.Errorf("a second time\n%s, was\n%s", again.stdout, first.stdout)
+	}
+}
+
+// A run's folder that cannot keep the classifier can be measured all the same.
+func TestEvalWithoutItsCache(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains a classifier")
+	}
+	dir := workplace(t)
+	if err := os.Mkdir(filepath.Join(dir, "runs/digits/classifier.safetensors"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	o := succeeds(t, dir, "eval", "runs/digits", "--n", "20", "--json")
+	beside(t, figures(t, o.stdout), "class_accuracy")
+	if want := "warning: the classifier will have to be trained again next time: write runs/digits/classifier.safetensors"; !strings.Contains(o.stderr, want) {
+		t.Errorf("%q is not in\n%s", want, o.stderr)
 	}
 }
 

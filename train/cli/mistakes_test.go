@@ -109,6 +109,10 @@ func TestMistakes(t *testing.T) {
 		{"train tiny.yaml sample.every=10 sample.guidance=2 conditional=false", 1, []string{"sample", "guidance 2", "no classes"}},
 		{"train tiny.yaml sample.every=10 objective.predict=eps", 1, []string{"sample", "eps"}},
 		{"train tiny.yaml sample.guidance=2 sample.guidance_weight=1", 1, []string{"guidance_weight", "exclude each other"}},
+		{"train tiny.yaml sample.every=10 sample.guidance=2 model.null_condition=false", 1, []string{"sample", "guidance 2", "no null class"}},
+		{"train tiny.yaml model.classes=1", 1, []string{"model.classes", "is 1; the data have 2"}},
+		{"train tiny.yaml conditional=false model.classes=3 model.null_condition=false", 1, []string{"model.classes", "no null class"}},
+		{"train tiny.yaml model.vector=3 model.null_condition=false", 1, []string{"model.vector", "no null vector"}},
 		{"train tiny.yaml device=gpu", 1, []string{"device", "cpu"}},
 		// Data.
 		{"train tiny.yaml data.kind=idx", 1, []string{"data.images", "required"}},
