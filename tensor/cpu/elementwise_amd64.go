@@ -6,8 +6,6 @@ import (
 	"github.com/langevin-go/langevin/tensor/backend"
 )
 
-//go:generate go run -C ../../internal/asmgen ./elementwise -out ../../tensor/cpu/elementwise_amd64.s -stubs ../../tensor/cpu/elementwise_stubs_amd64.go -pkg cpu
-
 // Functions that have no vector kernel, pow alone, stay plain Go.
 var (
 	kernels256 = withGo([backend.NumOpcodes]kernel[float32]{

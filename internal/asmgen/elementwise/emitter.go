@@ -93,7 +93,6 @@ func (e emitter) div(d, a Register, b Op)  { e.arith(VDIVPS, VDIVPS_BCST, b, a, 
 func (e emitter) and(d, a Register, b Op)  { e.arith(VANDPS, VANDPS_BCST, b, a, d) }
 func (e emitter) or(d, a Register, b Op)   { e.arith(VORPS, VORPS_BCST, b, a, d) }
 func (e emitter) xor(d, a Register, b Op)  { e.arith(VXORPS, VXORPS_BCST, b, a, d) }
-func (e emitter) andn(d, a Register, b Op) { e.arith(VANDNPS, VANDNPS_BCST, b, a, d) } // ¬a ∧ b
 
 // min and max give b where either is NaN.
 func (e emitter) min(d, a Register, b Op) { e.arith(VMINPS, VMINPS_BCST, b, a, d) }

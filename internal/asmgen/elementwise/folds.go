@@ -92,7 +92,7 @@ func (e emitter) extreme(name, doc string, f func(d, a Register, b Op)) {
 				k := e.cmp(unordered, v, v)
 				VMOVAPS(v, k.Register, bad[i])
 			} else {
-				e.or(bad[i], bad[i], e.cmp(unordered, v, v).Register.(Register))
+				e.or(bad[i], bad[i], e.cmp(unordered, v, v).Register)
 			}
 		}
 	})

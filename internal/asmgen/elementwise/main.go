@@ -1,8 +1,6 @@
 // Command elementwise generates the block kernels of tensor/cpu: one for each
 // operation of an elementwise program, folds of a block to a number, and the
 // inner loops of normalisation, softmax and random numbers, with AVX-512 and with AVX2.
-//
-//	go generate ../../tensor/cpu/elementwise_amd64.go
 package main
 
 import (
