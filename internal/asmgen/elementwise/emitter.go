@@ -86,13 +86,13 @@ func (e emitter) arith(plain, bcst func(ops ...Op), b Op, rest ...Op) {
 	plain(append([]Op{b}, rest...)...)
 }
 
-func (e emitter) add(d, a Register, b Op)  { e.arith(VADDPS, VADDPS_BCST, b, a, d) }
-func (e emitter) sub(d, a Register, b Op)  { e.arith(VSUBPS, VSUBPS_BCST, b, a, d) }
-func (e emitter) mul(d, a Register, b Op)  { e.arith(VMULPS, VMULPS_BCST, b, a, d) }
-func (e emitter) div(d, a Register, b Op)  { e.arith(VDIVPS, VDIVPS_BCST, b, a, d) }
-func (e emitter) and(d, a Register, b Op)  { e.arith(VANDPS, VANDPS_BCST, b, a, d) }
-func (e emitter) or(d, a Register, b Op)   { e.arith(VORPS, VORPS_BCST, b, a, d) }
-func (e emitter) xor(d, a Register, b Op)  { e.arith(VXORPS, VXORPS_BCST, b, a, d) }
+func (e emitter) add(d, a Register, b Op) { e.arith(VADDPS, VADDPS_BCST, b, a, d) }
+func (e emitter) sub(d, a Register, b Op) { e.arith(VSUBPS, VSUBPS_BCST, b, a, d) }
+func (e emitter) mul(d, a Register, b Op) { e.arith(VMULPS, VMULPS_BCST, b, a, d) }
+func (e emitter) div(d, a Register, b Op) { e.arith(VDIVPS, VDIVPS_BCST, b, a, d) }
+func (e emitter) and(d, a Register, b Op) { e.arith(VANDPS, VANDPS_BCST, b, a, d) }
+func (e emitter) or(d, a Register, b Op)  { e.arith(VORPS, VORPS_BCST, b, a, d) }
+func (e emitter) xor(d, a Register, b Op) { e.arith(VXORPS, VXORPS_BCST, b, a, d) }
 
 // min and max give b where either is NaN.
 func (e emitter) min(d, a Register, b Op) { e.arith(VMINPS, VMINPS_BCST, b, a, d) }
