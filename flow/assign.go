@@ -5,10 +5,11 @@ import (
 	"math"
 )
 
-// Assigner solves dense linear assignment problems exactly, by the method of
-// Jonker and Volgenant ("A shortest augmenting path algorithm for dense and sparse
-// linear assignment problems", Computing 38, 1987), in float64 and O(n³). It uses
-// its storage again; it belongs to one goroutine.
+// Assigner solves dense linear assignment problems exactly, in float64: prices
+// from an auction, then the method of Jonker and Volgenant ("A shortest augmenting
+// path algorithm for dense and sparse linear assignment problems", Computing 38,
+// 1987), which is O(n³) from any prices and has little left to do from good ones. It
+// uses its storage again; it belongs to one goroutine.
 type Assigner struct {
 	n    int
 	cost []float64
@@ -30,11 +31,12 @@ func (a *Assigner) Solve(cost []float64, n int) []int32 {
 	a.n, a.cost = n, cost
 	a.v, a.dist = grow(a.v, n), grow(a.dist, n)
 	a.colOf, a.rowOf, a.pred, a.cols = grow(a.colOf, n), grow(a.rowOf, n), grow(a.pred, n), grow(a.cols, n)
-	a.free, a.rest = a.free[:0], a.rest[:0]
+	a.free = a.free[:0]
 	if n == 0 {
 		return a.colOf
 	}
-	a.reduceColumns()
+	a.auction()
+	a.keepTight()
 	for range 2 {
 		a.reduceRows()
 	}
@@ -52,51 +54,6 @@ func grow[T any](s []T, n int) []T {
 }
 
 func (a *Assigner) row(i int32) []float64 { return a.cost[int(i)*a.n : int(i+1)*a.n] }
-
-// reduceColumns prices each column at its smallest cost, gives it to the row
-// that has it if that is unmatched, and lowers the price of each column matched
-// by what its row would lose by its second best.
-func (a *Assigner) reduceColumns() {
-	best := a.pred
-	copy(a.v, a.row(0))
-	clear(best)
-	for i := int32(1); int(i) < a.n; i++ {
-		for j, c := range a.row(i) {
-			if c < a.v[j] {
-				a.v[j], best[j] = c, i
-			}
-		}
-	}
-	for i := range a.colOf {
-		a.colOf[i], a.rowOf[i] = -1, -1
-	}
-	shared := a.cols // 1: the row is best for another column, too
-	clear(shared)
-	for j := a.n - 1; j >= 0; j-- {
-		if i := best[j]; a.colOf[i] < 0 {
-			a.colOf[i], a.rowOf[j] = int32(j), i
-		} else {
-			shared[i] = 1
-		}
-	}
-	for i := int32(0); int(i) < a.n; i++ {
-		j1 := a.colOf[i]
-		switch {
-		case j1 < 0:
-			a.free = append(a.free, i)
-		case shared[i] == 0:
-			second := math.Inf(1)
-			for j, c := range a.row(i) {
-				if r := c - a.v[j]; r < second && int32(j) != j1 {
-					second = r
-				}
-			}
-			if !math.IsInf(second, 1) {
-				a.v[j1] -= second
-			}
-		}
-	}
-}
 
 // reduceRows gives each free row its best column, driving out the row that had
 // it, and lowers the column's price to where the second best is as good.
@@ -138,8 +95,9 @@ func (a *Assigner) reduceRows() {
 // bestTwo finds the columns of the two smallest reduced costs of a row; the second −1 if n=1.
 func (a *Assigner) bestTwo(i int32) (j1, j2 int32, first, second float64) {
 	j1, j2, first, second = -1, -1, math.Inf(1), math.Inf(1)
-	v := a.v
-	for j, c := range a.row(i) {
+	costs := a.row(i)
+	v := a.v[:len(costs)]
+	for j, c := range costs {
 		r := c - v[j]
 		if r >= second {
 			continue
