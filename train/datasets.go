@@ -74,6 +74,13 @@ func (c *ringsConfig) SetDefaults() {
 	c.Radii, c.Noise = d.Radii, d.Noise
 }
 
+func (c *ringsConfig) Validate() error {
+	if len(c.Radii) == 0 {
+		return invalid.Field("radii", "must have at least one radius")
+	}
+	return nil
+}
+
 type mixtureConfig struct {
 	Components []mixtureComponent `yaml:"components,required" doc:"the Gaussians"`
 }
@@ -125,6 +132,12 @@ type noiseConfig struct {
 func (c *noiseConfig) Validate() error {
 	if len(c.Shape) == 0 || len(c.Shape) > 4 {
 		return invalid.Field("shape", "must have 1 to 4 sizes, has %d", len(c.Shape))
+	}
+	const most = 1 << 24
+	for i, n := 0, 1; i < len(c.Shape); i++ {
+		if n *= min(max(c.Shape[i], 1), most+1); n > most {
+			return invalid.Field("shape", "%v has more than %d numbers", c.Shape, most)
+		}
 	}
 	return nil
 }

@@ -3,10 +3,41 @@ package train
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/nn"
 	"github.com/langevin-go/langevin/tensor"
 )
+
+// tryNetwork gives the network one sample: whether it takes the data's shape and
+// answers in the objective's shows only then.
+func (t *Trainer) tryNetwork() (err error) {
+	shape := append([]int{1}, t.data.Train.Shape()...)
+	want := slices.Clone(shape)
+	want[len(want)-1] = t.job.outChannels(shape)
+	s := tensor.NewScope(t.dev, tensor.Inference)
+	defer s.Close()
+	defer func() {
+		if p := recover(); p != nil {
+			why, ok := p.(error)
+			var wrong *tensor.ShapeError
+			var usage *tensor.UsageError
+			if !ok || !errors.As(why, &wrong) && !errors.As(why, &usage) {
+				panic(p)
+			}
+			err = t.exp.places.Errorf("model", "does not take samples of shape %v: %v", shape[1:], why)
+		}
+	}()
+	var c nn.Cond
+	if t.classes() > 0 {
+		c.Labels = s.Ints([]int32{0}, 1)
+	}
+	if got := t.net.Forward(s.Zeros(shape...), s.Zeros(1), c).Shape(); !slices.Equal(got, want) {
+		return t.exp.places.Errorf("model", "makes outputs of shape %v for samples of shape %v: want %v", got[1:], shape[1:], want[1:])
+	}
+	return nil
+}
 
 // rehearse draws one sample with a stand-in for the network: a sampler, a time
 // grid or guidance that does not go with the path or the prediction then shows

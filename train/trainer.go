@@ -124,8 +124,8 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 	if t.classes() > 0 {
 		t.batch.Labels = t.labels
 	}
-	if o.Bare {
-		return nil
+	if err = t.tryNetwork(); err != nil || o.Bare {
+		return err
 	}
 	if err = t.rehearse(ctx); err != nil {
 		return err

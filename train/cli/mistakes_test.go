@@ -125,6 +125,11 @@ func TestMistakes(t *testing.T) {
 		{"train digits.yaml data.kind=folder data.dir=nowhere data.height=8 data.width=8", 1, []string{"nowhere"}},
 		{"train digits.yaml data.kind=folder data.dir=pictures data.height=8 data.width=8", 1, []string{"pictures/b.png", "cannot be decoded"}},
 		{"train tiny.yaml data.kind=npy data.samples=tiny.yaml", 1, []string{"tiny.yaml"}},
+		{"train tiny.yaml data.kind=rings data.radii=[]", 1, []string{"data.radii", "at least one"}},
+		{"train tiny.yaml data.kind=noise data.shape=[100000,100000]", 1, []string{"data.shape", "more than"}},
+		{"train digits.yaml data.kind=noise data.shape=[10,7,1]", 1, []string{"model", "[10 7 1]"}},
+		{"train digits.yaml model.out_channels=3", 1, []string{"model", "[8 8 3]", "want [8 8 1]"}},
+		{"train digits.yaml model.in_channels=3", 1, []string{"model", "[8 8 1]"}},
 		// Initial weights.
 		{"train tiny.yaml init=nowhere", 1, []string{"init", "nowhere", "want a run's folder"}},
 		{"train tiny.yaml init=empty", 1, []string{"init", "empty"}},
