@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/langevin-go/langevin/internal/safetensors"
+	"github.com/langevin-go/langevin/tensor"
+	"github.com/langevin-go/langevin/tensor/cpu"
 )
 
 // checkpoints gives a run's checkpoints, newest first.
@@ -199,4 +201,36 @@ func TestListCheckpoints(t *testing.T) {
 	if paths, err := listCheckpoints(filepath.Join(dir, "none")); len(paths) != 0 || err != nil {
 		t.Errorf("a folder that is not there: %v, %v", paths, err)
 	}
+}
+
+// Whatever bytes a checkpoint file has, opening it gives a sound state or an error.
+func FuzzOpenCheckpoint(f *testing.F) {
+	p := tensor.NewParam(cpu.Default(), tensor.Float32, 2)
+	p.Name = "w"
+	path := filepath.Join(f.TempDir(), "x.safetensors")
+	if err := saveCheckpoint(path, checkpointState{Step: 3, Shape: []int{2}, Classes: 2}, []byte("name: x\n"), group{modelPrefix, []*tensor.Param{p}}); err != nil {
+		f.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	f.Add(whole[:len(whole)/2])
+	f.Add([]byte(strings.Replace(string(whole), `\"step\":3`, `\"step\":4`, 1)))
+	f.Add([]byte("x"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		path := filepath.Join(t.TempDir(), "x.safetensors")
+		if err := os.WriteFile(path, b, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		c, err := openWhole(path)
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		if c.state.Step < 0 || volume(c.state.Shape) < 1 || c.state.Classes < 0 {
+			t.Errorf("state %+v", c.state)
+		}
+	})
 }
