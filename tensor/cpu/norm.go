@@ -114,6 +114,7 @@ type normWorker[T real] struct {
 	mem    []T
 	size   int
 	sums   []float64
+	stats  []float64 // statistics of the groups of a sample
 	factor int // the sample whose factors are in place, -1: none
 }
 

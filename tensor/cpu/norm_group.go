@@ -118,15 +118,17 @@ func (t *normTask[T]) foldTile(to []float64, lanes []T) {
 
 // sumPiece takes a piece's sums by channel.
 func (t *normTask[T]) sumPiece(w *normWorker[T], n, piece int, sums []float64) {
-	first, second, centre, groups := t.groupSums(sums)
+	first, second, centre, _ := t.groupSums(sums)
 	at := piece * t.ch
 	first, second, centre = first[at:at+t.ch], second[at:at+t.ch], centre[at:at+t.ch]
 	lanes, lanes2 := w.buf(groupLanes1)[:t.tile*t.ch], w.buf(groupLanes2)[:t.tile*t.ch]
 	mean := &w.buf(groupMean)[0]
 	switch {
 	case t.grad:
-		t.readStatistics(n, groups)
-		t.gradFactors(w, n, groups)
+		// In a place of the worker's own: others are at other pieces of the sample.
+		w.stats = grow(w.stats, 4*t.p.Groups)
+		t.readStatistics(n, w.stats)
+		t.gradFactors(w, n, w.stats)
 	case t.p.RMS:
 		clear(w.buf(groupMean))
 		clear(centre)
