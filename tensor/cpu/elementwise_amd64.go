@@ -1,12 +1,13 @@
 package cpu
 
 import (
+	"math"
 	"unsafe"
 
 	"github.com/langevin-go/langevin/tensor/backend"
 )
 
-// Functions that have no vector kernel, pow alone, stay plain Go.
+// The kernels of AVX2 and AVX-512.
 var (
 	kernels256 = withGo([backend.NumOpcodes]kernel[float32]{
 		backend.OpScalar: vecFill256,
@@ -18,6 +19,7 @@ var (
 		backend.OpLog: vecLog256, backend.OpLog1p: vecLog1p256, backend.OpTanh: vecTanh256, backend.OpSigmoid: vecSigmoid256,
 		backend.OpErf: vecErf256, backend.OpSoftplus: vecSoftplus256, backend.OpRound: vecRound256, backend.OpFloor: vecFloor256,
 		backend.OpSin: reduced(vecSin256, vecAbove256, backend.OpSin), backend.OpCos: reduced(vecCos256, vecAbove256, backend.OpCos),
+		backend.OpPow: powers(vecPow256, vecPowable256),
 	})
 	kernels512 = withGo([backend.NumOpcodes]kernel[float32]{
 		backend.OpScalar: vecFill512,
@@ -29,6 +31,7 @@ var (
 		backend.OpLog: vecLog512, backend.OpLog1p: vecLog1p512, backend.OpTanh: vecTanh512, backend.OpSigmoid: vecSigmoid512,
 		backend.OpErf: vecErf512, backend.OpSoftplus: vecSoftplus512, backend.OpRound: vecRound512, backend.OpFloor: vecFloor512,
 		backend.OpSin: reduced(vecSin512, vecAbove512, backend.OpSin), backend.OpCos: reduced(vecCos512, vecAbove512, backend.OpCos),
+		backend.OpPow: powers(vecPow512, vecPowable512),
 	})
 	folds256 = folds[float32]{vecSum256, vecMaximum256, vecMinimum256}
 	folds512 = folds[float32]{vecSum512, vecMaximum512, vecMinimum512}
@@ -61,6 +64,25 @@ func folds32(d *Device) *folds[float32] {
 		return &folds256
 	}
 	return &goFolds32
+}
+
+// powers is pow on all arguments: the vector kernel takes positive finite bases
+// and finite exponents, package math the rest, each on its own.
+func powers(vector kernel[float32], powable func(a, b *float32, n int) bool) kernel[float32] {
+	return func(dst, a, b, c *float32, n int) {
+		if powable(a, b, n) {
+			vector(dst, a, b, c, n)
+			return
+		}
+		for i := range n { // dst may be a or b
+			x, y, to := elemAt(a, i), elemAt(b, i), elemAt(dst, i)
+			if powable(x, y, 1) {
+				vector(to, x, y, nil, 1)
+			} else {
+				*to = float32(math.Pow(float64(*x), float64(*y)))
+			}
+		}
+	}
 }
 
 // reduced is sin or cos on all arguments: those that the vector kernel's

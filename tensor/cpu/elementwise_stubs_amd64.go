@@ -94,6 +94,12 @@ func vecSin512(dst *float32, a *float32, b *float32, c *float32, n int)
 // vecCos512: dst[i] = cos(a[i]), |a[i]| <= 2**17.
 func vecCos512(dst *float32, a *float32, b *float32, c *float32, n int)
 
+// vecPow512: dst[i] = a[i]**b[i], a[i] positive, both finite.
+func vecPow512(dst *float32, a *float32, b *float32, c *float32, n int)
+
+// vecPowable512: whether every a[i] is positive and all are finite.
+func vecPowable512(a *float32, b *float32, n int) bool
+
 // vecSum512: the sum of n elements, lane by lane and then pairwise.
 func vecSum512(a *float32, n int) float32
 
@@ -243,6 +249,12 @@ func vecSin256(dst *float32, a *float32, b *float32, c *float32, n int)
 
 // vecCos256: dst[i] = cos(a[i]), |a[i]| <= 2**17.
 func vecCos256(dst *float32, a *float32, b *float32, c *float32, n int)
+
+// vecPow256: dst[i] = a[i]**b[i], a[i] positive, both finite.
+func vecPow256(dst *float32, a *float32, b *float32, c *float32, n int)
+
+// vecPowable256: whether every a[i] is positive and all are finite.
+func vecPowable256(a *float32, b *float32, n int) bool
 
 // vecSum256: the sum of n elements, lane by lane and then pairwise.
 func vecSum256(a *float32, n int) float32

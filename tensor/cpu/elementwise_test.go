@@ -3,6 +3,7 @@ package cpu
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/langevin-go/langevin/tensor/backend"
@@ -88,7 +89,13 @@ func BenchmarkElementwise(b *testing.B) {
 		p := single(op)
 		var in []*backend.View
 		for range op.Arity() {
-			in = append(in, testVector(d, n))
+			v := testVector(d, n)
+			for i, x := range v.Floats32() {
+				if op == backend.OpPow { // of negative numbers it is another story
+					v.Floats32()[i] = max(x, 0.1)
+				}
+			}
+			in = append(in, v)
 		}
 		out := []*backend.View{testVector(d, n)}
 		b.Run(fmt.Sprintf("%v", op), func(b *testing.B) {
@@ -164,4 +171,29 @@ func single(op backend.Opcode) *backend.Program {
 	}
 	p.Code = append(p.Code, backend.Instr{Op: op, A: 0, B: 1, C: 2})
 	return p
+}
+
+// TestPowAccuracy holds pow to half an ulp and a little (the kernels compute in
+// float64) for bases and exponents of all magnitudes, whose powers are spread
+// over all of float32 and beyond.
+func TestPowAccuracy(t *testing.T) {
+	const n = 1 << 16
+	a, b, y := make([]float32, n), make([]float32, n), make([]float32, n)
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range a {
+		log := 300 * (r.Float64() - 0.5) // of the base, to base 2
+		if i%3 == 0 {
+			log *= 1e-5 // near 1
+		}
+		a[i] = float32(math.Exp2(log))
+		b[i] = float32(320 * (r.Float64() - 0.5) / log)
+	}
+	for _, d := range devices(t) {
+		kernels32(d)[backend.OpPow](&y[0], &a[0], &b[0], &b[0], n)
+		for i := range y {
+			if u := ulpError(y[i], math.Pow(float64(a[i]), float64(b[i]))); u > 0.501 {
+				t.Fatalf("%v: %v to the power %v = %v: %.3f ulp", d.Level(), a[i], b[i], y[i], u)
+			}
+		}
+	}
 }

@@ -13,6 +13,7 @@ func main() {
 	ConstraintExpr("amd64")
 	for _, e := range []emitter{{wide: true}, {wide: false}} {
 		e.operations()
+		e.pow()
 		e.folds()
 		e.norm()
 		e.random()
