@@ -115,7 +115,7 @@ type normWorker[T real] struct {
 	size   int
 	sums   []float64
 	stats  []float64 // statistics of the groups of a sample
-	factor int // the sample whose factors are in place, -1: none
+	factor int       // the sample whose factors are in place, -1: none
 }
 
 // buf is scratch vector i.

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"math"
+	"slices"
 	"unsafe"
 )
 
@@ -126,7 +127,7 @@ func (t *normTask[T]) sumPiece(w *normWorker[T], n, piece int, sums []float64) {
 	switch {
 	case t.grad:
 		// In a place of the worker's own: others are at other pieces of the sample.
-		w.stats = grow(w.stats, 4*t.p.Groups)
+		w.stats = slices.Grow(w.stats[:0], 4*t.p.Groups)[:4*t.p.Groups]
 		t.readStatistics(n, w.stats)
 		t.gradFactors(w, n, w.stats)
 	case t.p.RMS:
