@@ -61,27 +61,68 @@ type diffusersModelConfig struct {
 func init() {
 	config.Register(Models, "diffusers", "The network of a diffusers folder (UNet2DModel or DiTTransformer2DModel) with its weights, to train on from.",
 		func(c *diffusersModelConfig, a ModelArg) (Network, error) {
-			f, err := interop.Open(c.Path)
+			f, err := c.open(a)
 			if err != nil {
 				return nil, err
 			}
-			in, out := channelsOf(f.Config)
-			switch classes := classesOf(f.Config); {
-			case len(a.Shape) != 3 || a.Shape[2] != in:
-				return nil, invalid.Field("path", "has a network for images of %d channels; the data have shape %v", in, a.Shape)
-			case out != a.OutChannels:
-				return nil, invalid.Field("path", "has a network with %d output channels; the objective wants %d", out, a.OutChannels)
-			case a.Classes > classes:
-				return nil, invalid.Field("path", "has a network for %d classes; the data have %d", classes, a.Classes)
-			}
-			// Objectives give times in [0,1]; these networks count a thousand steps.
-			if f.Config.UNet != nil {
-				f.Config.UNet.TimeScale *= 1000
-			} else {
-				f.Config.DiT.TimeScale *= 1000
-			}
 			return f.Load(a.Device)
 		})
+}
+
+// open reads the folder's configurations for training on data as a says.
+func (c *diffusersModelConfig) open(a ModelArg) (*interop.Folder, error) {
+	f, err := interop.Open(c.Path)
+	if err != nil {
+		return nil, err
+	}
+	in, out := channelsOf(f.Config)
+	switch classes := classesOf(f.Config); {
+	case len(a.Shape) != 3 || a.Shape[2] != in:
+		return nil, invalid.Field("path", "has a network for images of %d channels; the data have shape %v", in, a.Shape)
+	case out != a.OutChannels:
+		return nil, invalid.Field("path", "has a network with %d output channels; the objective wants %d", out, a.OutChannels)
+	case a.Classes > classes:
+		return nil, invalid.Field("path", "has a network for %d classes; the data have %d", classes, a.Classes)
+	}
+	// Objectives give times in [0,1]; these networks count a thousand steps.
+	if f.Config.UNet != nil {
+		f.Config.UNet.TimeScale *= 1000
+	} else {
+		f.Config.DiT.TimeScale *= 1000
+	}
+	return f, nil
+}
+
+// adopt puts, for a model of kind diffusers, the network that the folder
+// describes, with every setting, and the folder's weights as the initial ones:
+// the run and its checkpoints then do without the folder.
+func (t *Trainer) adopt() error {
+	c, ok := t.exp.Model.Config.(diffusersModelConfig)
+	if !ok {
+		return nil
+	}
+	shape := t.data.Train.Shape()
+	job, err := t.exp.Objective.Build(ObjectiveArg{Shape: shape, Null: -1, Batch: t.exp.Batch})
+	if err != nil {
+		return t.exp.at("objective", err)
+	}
+	f, err := c.open(ModelArg{Shape: shape, Classes: t.classes(), OutChannels: job.outChannels(shape)})
+	if err != nil {
+		return t.exp.at("model", err)
+	}
+	t.exp.Model = describedNetwork(f.Config)
+	if t.exp.Init == "" {
+		t.exp.Init, t.initKey = c.Path, "model.path"
+	}
+	return nil
+}
+
+// describedNetwork is the network of a config.json as configs of our own name it.
+func describedNetwork(c *interop.Config) config.Variant[ModelArg, Network] {
+	if c.UNet != nil {
+		return config.Variant[ModelArg, Network]{Kind: "unet", Config: *c.UNet}
+	}
+	return config.Variant[ModelArg, Network]{Kind: "dit", Config: *c.DiT}
 }
 
 func classesOf(c *interop.Config) int {

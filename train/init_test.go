@@ -3,15 +3,18 @@ package train
 import (
 	"context"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/langevin-go/langevin/internal/safetensors"
 	"github.com/langevin-go/langevin/nn"
 	"github.com/langevin-go/langevin/nn/interop"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/backend"
+	"github.com/langevin-go/langevin/train/config"
 )
 
 const pipelines = "../internal/golden/testdata/pipelines"
@@ -104,6 +107,74 @@ func TestModelFromDiffusers(t *testing.T) {
 		}
 		if slices.Equal(before, tr.params[0].Float32s()) {
 			t.Errorf("%s: training changes nothing", c.name)
+		}
+	}
+}
+
+// A run that began from a diffusers folder does without it from then on.
+func TestRunOutlivesItsPipeline(t *testing.T) {
+	for _, name := range []string{"unet-ddpm", "unet-legacy", "dit-ddim", "unet-ddim-eta"} {
+		pipe := filepath.Join(t.TempDir(), "pipe")
+		if err := os.CopyFS(pipe, os.DirFS(filepath.Join(pipelines, name))); err != nil {
+			t.Fatal(err)
+		}
+		classes := "true"
+		if name == "unet-ddpm" || name == "unet-legacy" {
+			classes = "false"
+		}
+		text := "data: digits\nbatch: 4\nsteps: 3\nconditional: " + classes + "\nmodel: {kind: diffusers, path: " + pipe + "}\nsample: {every: 0, steps: 2}\n"
+		dir := trained(t, text)
+		want := opened(t, dir)
+		again := experiment(t, text, "steps=5")
+		if err := os.RemoveAll(pipe); err != nil {
+			t.Fatal(err)
+		}
+		sameWeights(t, opened(t, dir).Params, want.Params)
+		exp, err := LoadExperiment(dir.Config(), []string{"steps=5"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := trainIn(context.Background(), exp, Options{Dir: string(dir), Resume: true}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		_, err = New(context.Background(), again, Options{Bare: true})
+		wantError(t, err, "model: "+pipe, "no folder of diffusers")
+	}
+}
+
+// Every architecture of the golden files survives being written as a config of our own.
+func TestDescribedNetworks(t *testing.T) {
+	unets, _ := filepath.Glob("../internal/golden/testdata/unet/*.safetensors")
+	dits, _ := filepath.Glob("../internal/golden/testdata/dit/*.safetensors")
+	files := append(unets, dits...)
+	if len(unets) < 4 || len(dits) < 4 {
+		t.Fatal(files)
+	}
+	for _, file := range files {
+		f, err := safetensors.Open(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := interop.ParseConfig(file, []byte(f.Metadata()["config"]))
+		f.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		type holder struct {
+			Model config.Variant[ModelArg, Network] `yaml:"model,required" doc:"the network"`
+		}
+		text, err := config.Resolved(&holder{describedNetwork(c)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back holder
+		if err := config.Decode(file, text, nil, &back); err != nil {
+			t.Errorf("%s: %v", file, err)
+			continue
+		}
+		again, err := config.Resolved(&back)
+		if err != nil || string(again) != string(text) {
+			t.Errorf("%s: the config\n%s became\n%s (%v)", file, text, again, err)
 		}
 	}
 }

@@ -47,6 +47,7 @@ type Trainer struct {
 	inARow  int
 
 	config   []byte // resolved
+	initKey  string // that names the initial weights
 	made     *newDir
 	lock     *record.Lock
 	metrics  *record.Metrics
@@ -76,7 +77,8 @@ type Options struct {
 // New builds everything that the experiment names and, unless it resumes,
 // creates the run's folder. Mistakes in the experiment show before anything is written.
 func New(ctx context.Context, exp *Loaded, o Options) (*Trainer, error) {
-	t := &Trainer{exp: exp, progress: record.Silent{}, warn: o.Warn}
+	own := *exp // adopt may change it
+	t := &Trainer{exp: &own, initKey: "init", progress: record.Silent{}, warn: o.Warn}
 	if t.warn == nil {
 		t.warn = func(string, ...any) {}
 	}
@@ -96,13 +98,16 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 			return err
 		}
 	}
-	if t.config, err = config.Resolved(&exp.Experiment); err != nil {
-		return err
-	}
 	if t.dev, err = exp.device(); err != nil {
 		return err
 	}
 	if t.data, err = exp.openData(ctx); err != nil {
+		return err
+	}
+	if err = t.adopt(); err != nil {
+		return err
+	}
+	if t.config, err = config.Resolved(&exp.Experiment); err != nil {
 		return err
 	}
 	if t.loader, err = data.NewLoader(t.data.Train, data.Options{Seed: exp.Seed, Flip: exp.Flip}); err != nil {
@@ -167,7 +172,7 @@ func (t *Trainer) buildModels() error {
 	t.avg, t.avgMod = t.net, t.model
 	if t.exp.Init != "" && !t.dir.hasCheckpoint() {
 		if err := loadInitial(t.exp.Init, t.net, t.params, t.warn); err != nil {
-			return t.exp.at("init", err)
+			return t.exp.at(t.initKey, err)
 		}
 	}
 	if t.exp.EMA == nil {

@@ -21,7 +21,9 @@ func (a *app) train() *cobra.Command {
 		Long: `Train a model from a YAML file. Keys of the file can be overridden behind it.
 The run's folder holds the resolved config, checkpoints, metrics and pictures.
 Ctrl-C writes a checkpoint and leaves; --resume goes on from the newest
-checkpoint, bit for bit as if it had never stopped.`,
+checkpoint, bit for bit as if it had never stopped. Other settings may be given with
+it: those that change the result are named, and with more steps the learning
+rate follows the schedule of the new total from there on.`,
 		Example: fmt.Sprintf(`  %[1]s train examples/digits.yaml
   %[1]s train examples/digits.yaml steps=500 optim.lr=5e-4 --run runs/quick
   %[1]s train runs/quick --resume
