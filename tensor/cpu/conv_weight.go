@@ -20,7 +20,7 @@ const (
 	// partPositions is the fewest positions of a part: adding up parts must stay cheap.
 	partPositions = 1024
 	// partialBytes is what all parts' buffers may take.
-	partialBytes = 32 << 20
+	partialBytes = 16 << 20
 )
 
 // weightTask computes a weight gradient. A chunk is a part of the positions
