@@ -27,13 +27,24 @@ type engine[T real] struct {
 	workers []blockWorker[T]
 }
 
-// blockWorker is what one worker works in.
+// blockWorker is what one worker works in. Workers write here all the time: each
+// has cache lines of its own.
 type blockWorker[T real] struct {
 	mem   []T
 	ptr   []*T // slot → its block now
 	key   []int
 	have  []int // input i: its buffer holds have[i] points that start at element key[i]
 	ready bool
+	_     [falseSharing - 4*24 - 8]byte
+}
+
+// falseSharing is how far apart two workers' data must be: two cache lines,
+// because processors fetch them in pairs.
+const falseSharing = 128
+
+// apart makes a slice of at least n words that shares no cache line with another.
+func apart[E any](n int) []E {
+	return make([]E, (n+falseSharing/8-1)&^(falseSharing/8-1))
 }
 
 const (
@@ -133,11 +144,11 @@ func (e *engine[T]) prepare(w *blockWorker[T]) {
 		w.mem = make([]T, size*e.bufs)
 	}
 	if n := p.slots(); cap(w.ptr) < n {
-		w.ptr = make([]*T, n)
+		w.ptr = apart[*T](n)
 	}
 	w.ptr = w.ptr[:p.slots()]
 	if n := p.prog.Inputs; cap(w.key) < n {
-		w.key, w.have = make([]int, n), make([]int, n)
+		w.key, w.have = apart[int](n), apart[int](n)
 	}
 	buf := func(i int) []T { return w.mem[i*size:][:size] }
 	for i := range p.regs {
