@@ -7,6 +7,10 @@ import "github.com/langevin-go/langevin/tensor/rng"
 // caller; a device need not check them again. A device may be used by many
 // goroutines at once.
 //
+// The same call on the same shapes gives the same bits, whatever the number of
+// threads, and a sample's forward results (axis 0) have the same bits whatever
+// the batch around it.
+//
 // All operands of a call share one floating dtype, except where a comment says
 // otherwise. Outputs never overlap inputs, except that Elementwise may write an
 // output over an input of the very same layout.
