@@ -121,7 +121,7 @@ func (m *DiT) Forward(x, t *tensor.Tensor, c Cond) *tensor.Tensor {
 	}
 	p := m.Mod.Forward(last)
 	out := Modulation{Shift: chunk(p, 0, m.opts.Width), Scale: chunk(p, 1, m.opts.Width)}
-	y := m.Out.Forward(out.LayerNorm(h, ditNormEps))
+	y := m.Out.Forward(out.LayerNorm(h, ditNormEps).Recompute())
 	return s.Release(mark, unpatchify(y, m.opts.Patch, rows, cols, m.opts.OutChannels))
 }
 

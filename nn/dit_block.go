@@ -35,9 +35,9 @@ func (b *DiTBlock) Forward(h, c *tensor.Tensor) *tensor.Tensor {
 	s := h.Scope()
 	attn, mlp := b.AdaLN.Forward(c)
 	m := s.Mark()
-	h = s.Release(m, attn.Residual(h, b.Attn.Forward(attn.LayerNorm(h, ditNormEps)).Dropout(b.dropout)))
+	h = s.Release(m, attn.Residual(h, b.Attn.Forward(attn.LayerNorm(h, ditNormEps).Recompute()).Dropout(b.dropout)))
 	m = s.Mark()
-	return s.Release(m, mlp.Residual(h, b.MLP.Forward(b.modulatedNorm(h, mlp))))
+	return s.Release(m, mlp.Residual(h, b.MLP.Forward(b.modulatedNorm(h, mlp).Recompute())))
 }
 
 func (b *DiTBlock) modulatedNorm(h *tensor.Tensor, m Modulation) *tensor.Tensor {
@@ -110,5 +110,5 @@ func (f *FeedForward) Forward(x *tensor.Tensor) *tensor.Tensor {
 	} else {
 		h = f.kind.act(h)
 	}
-	return s.Release(m, f.Fc2.Forward(h.Dropout(f.dropout)))
+	return s.Release(m, f.Fc2.Forward(h.Recompute().Dropout(f.dropout)))
 }

@@ -112,7 +112,7 @@ func (m *UNet) Forward(x, t *tensor.Tensor, c Cond) *tensor.Tensor {
 	for _, u := range m.Up {
 		h, image = u.Forward(h, e, image, &stack)
 	}
-	y := addTo(m.Out.Forward(m.NormOut.SiLU(h)), image)
+	y := addTo(m.Out.Forward(m.NormOut.SiLU(h).Recompute()), image)
 	if m.opts.DivideByTime {
 		y = y.Div(t.Reshape(t.Elems(), 1, 1, 1))
 	}

@@ -41,9 +41,9 @@ func (b *ResBlock) Forward(x, e *tensor.Tensor) *tensor.Tensor {
 
 func (b *ResBlock) norm(n *GroupNorm, x *tensor.Tensor) *tensor.Tensor {
 	if isSiLU(b.act) {
-		return n.SiLU(x)
+		return n.SiLU(x).Recompute()
 	}
-	return activations[b.act](n.Forward(x))
+	return activations[b.act](n.Forward(x)).Recompute()
 }
 
 // middle brings the embedding p in, normalises and activates.
@@ -54,9 +54,9 @@ func (b *ResBlock) middle(h, p *tensor.Tensor) *tensor.Tensor {
 	c := h.Dim(3)
 	y := b.Norm2.modulated(h, chunk(p, 0, c), chunk(p, 1, c), isSiLU(b.act))
 	if isSiLU(b.act) {
-		return y
+		return y.Recompute()
 	}
-	return activations[b.act](y)
+	return activations[b.act](y).Recompute()
 }
 
 // sumOver is (x+h)/scale.

@@ -143,9 +143,8 @@ func (t *Tensor) normaliseBy(params *backend.NormParams, sc, sh *Tensor) *Tensor
 		return normDual(l, params, t, sc, sh)
 	}
 	s, p := t.s, *params
-	batch, ch := t.v.Shape[0], t.v.Shape[t.v.Rank-1]
-	dev, ok := s.dev.(backend.Norm)
-	if !ok {
+	batch := t.v.Shape[0]
+	if _, ok := s.dev.(backend.Norm); !ok {
 		return normComposite(&p, t, sc, sh)
 	}
 	x := t.Contiguous()
@@ -160,20 +159,26 @@ func (t *Tensor) normaliseBy(params *backend.NormParams, sc, sh *Tensor) *Tensor
 		}
 		mean, rstd = s.alloc(t.v.DType, batch, pos), s.alloc(t.v.DType, batch, pos)
 	}
-	if out.Elems() > 0 {
-		v := &s.bview
-		flatten(&v[0], &out.v)
-		flatten(&v[1], &x.v)
-		scv, shv := s.affineViews(sc, sh, batch, ch)
-		s.norm = p
-		dev.NormForward(&s.norm, &v[0], &mean.v, &rstd.v, &v[1], scv, shv)
-	}
+	s.normForward(&p, out, mean, rstd, x, sc, sh)
 	if n := s.record(normOp{}, out, x, sc, sh); n != nil {
 		n.norm = p
 		n.save(x, mean, rstd, sc, sh)
 		mean.temp, rstd.temp = true, true
 	}
 	return out
+}
+
+// normForward runs the device's kernel on dense tensors.
+func (s *Scope) normForward(p *backend.NormParams, out, mean, rstd, x, scale, shift *Tensor) {
+	if out.Elems() == 0 {
+		return
+	}
+	v := &s.bview
+	flatten(&v[0], &out.v)
+	flatten(&v[1], &x.v)
+	sc, sh := s.affineViews(scale, shift, x.v.Shape[0], x.v.Shape[x.v.Rank-1])
+	s.norm = *p
+	s.dev.(backend.Norm).NormForward(&s.norm, &v[0], &mean.v, &rstd.v, &v[1], sc, sh)
 }
 
 // normComposite is the normalisation in elementary operations.

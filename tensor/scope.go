@@ -190,13 +190,14 @@ func (s *Scope) Mark() int { return s.slabs[s.gen%quarantine].n }
 // Release gives back the memory of the tensors made since mark, save keep and
 // what the tape still needs, and returns keep. Layers call it so that their
 // temporaries do not pile up: of an inference pass, none remain; of a
-// recording one, those that a gradient is computed from.
+// recording one, those that a gradient is computed from and that are not to be
+// computed again (see Recompute).
 func (s *Scope) Release(mark int, keep *Tensor) *Tensor {
 	sl := &s.slabs[s.gen%quarantine]
 	protect(keep, 1)
 	defer protect(keep, -1)
 	for i := mark; i < sl.n; i++ {
-		if t := sl.at(i); t != keep && t.uses == 0 && t.isGrad == 0 {
+		if t := sl.at(i); t != keep && (t.uses == 0 || t.lean) && t.isGrad == 0 {
 			s.release(t)
 		}
 	}
@@ -216,6 +217,7 @@ func protect(t *Tensor, by int32) {
 func (s *Scope) Hold(t *Tensor) *Tensor {
 	t.check("Hold")
 	t.uses++
+	t.lean = false
 	return t
 }
 

@@ -181,6 +181,7 @@ func (s *Scope) sweep(from, to int, o GradOptions) {
 		out := n.out
 		if out.grad != nil {
 			mark := s.Mark()
+			s.revive(n)
 			n.op.vjp(s, n, out.grad)
 			if !o.CreateGraph {
 				s.Release(mark, nil)
@@ -300,6 +301,7 @@ func (s *Scope) differentiate(y, grad *Tensor, from int) {
 	for i := int(y.node); i >= from; i-- {
 		m := s.nodes.at(i)
 		if g := m.out.grad; g != nil {
+			s.revive(m)
 			m.op.vjp(s, m, g)
 			m.out.grad = nil
 			g.isGrad--

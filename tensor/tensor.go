@@ -50,6 +50,7 @@ type Tensor struct {
 	freed  bool   // memory was given back; shape and gradient remain
 	owned  bool   // as a gradient: nobody else refers to it, may be added to in place
 	temp   bool   // a byproduct that only a VJP reads
+	lean   bool   // may be given back though the tape needs it: see Recompute
 	isGrad int32  // number of tensors whose gradient it is
 	grad   *Tensor
 
