@@ -60,57 +60,55 @@ func TestExamplesRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	place := func(t *testing.T) string {
-		dir := t.TempDir()
-		for _, p := range []string{"bin", "examples"} {
-			if err := os.Mkdir(filepath.Join(dir, p), 0o777); err != nil {
-				t.Fatal(err)
-			}
-		}
-		write(t, filepath.Join(dir, "bin/langevin"), "#!"+sh+"\n"+asCommand+"=1 exec '"+self+"' \"$@\"\n")
-		if err := os.Chmod(filepath.Join(dir, "bin/langevin"), 0o777); err != nil {
+	dir := t.TempDir()
+	for _, p := range []string{"bin", "examples"} {
+		if err := os.Mkdir(filepath.Join(dir, p), 0o777); err != nil {
 			t.Fatal(err)
 		}
-		write(t, filepath.Join(dir, "examples/digits.yaml"), tinyDigitsYAML)
-		write(t, filepath.Join(dir, "my.yaml"), "data: digits\nsteps: 3\nbatch: 4\nmodel: {kind: dit, patch: 4, width: 16, depth: 1, heads: 2}\nsample: {every: 0}\n")
-		copyPipeline(t, "dit-ddim", filepath.Join(dir, "pipeline"))
-		if err := os.CopyFS(dir, os.DirFS(filepath.Join(pipelines, "dit-ddim"))); err != nil { // samples.safetensors
-			t.Fatal(err)
-		}
-		if err := os.Rename(filepath.Join(dir, "samples.safetensors"), filepath.Join(dir, "n.safetensors")); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Remove(filepath.Join(dir, "model_index.json")); err != nil {
-			t.Fatal(err)
-		}
-		return dir
 	}
-	var help []string
+	write(t, filepath.Join(dir, "bin/langevin"), "#!"+sh+"\n"+asCommand+"=1 exec '"+self+"' \"$@\"\n")
+	if err := os.Chmod(filepath.Join(dir, "bin/langevin"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "examples/digits.yaml"), tinyDigitsYAML)
+	write(t, filepath.Join(dir, "my.yaml"), "data: digits\nsteps: 3\nbatch: 4\nmodel: {kind: dit, patch: 4, width: 16, depth: 1, heads: 2}\nsample: {every: 0}\n")
+	copyPipeline(t, "dit-ddim", filepath.Join(dir, "pipeline"))
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(pipelines, "dit-ddim"))); err != nil { // samples.safetensors
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(dir, "samples.safetensors"), filepath.Join(dir, "n.safetensors")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "model_index.json")); err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
 	for _, c := range commands {
-		help = append(help, examplesOf(t, c)...)
+		lines = append(lines, examplesOf(t, c)...)
 	}
-	for name, lines := range map[string][]string{
-		"help":            help,
-		"README":          documented(t, "../../README.md"),
-		"getting-started": documented(t, "../../docs/getting-started.md"),
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir := place(t)
-			for _, line := range lines {
-				if strings.Contains(line, "bench") || strings.Contains(line, "mnist") {
-					continue // minutes of work; files that are the user's
-				}
-				// Training that the text says to make long is made short.
-				line = regexp.MustCompile(`steps=\d{3,}`).ReplaceAllString(line, "steps=12")
-				line = strings.Replace(line, "--n 2000", "--n 40", 1)
-				c := exec.Command(sh, "-c", line)
-				c.Dir = dir
-				c.Env = append(os.Environ(), "PATH="+filepath.Join(dir, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
-				if out, err := c.CombinedOutput(); err != nil {
-					t.Errorf("%s: %v\n%s", line, err, out)
-				}
-			}
-		})
+	lines = append(lines, documented(t, "../../README.md")...)
+	lines = append(lines, documented(t, "../../docs/getting-started.md")...)
+	seen := make(map[string]bool)
+	for _, line := range lines {
+		if seen[line] || strings.Contains(line, "bench") || strings.Contains(line, "mnist") {
+			continue // minutes of work; files that are the user's
+		}
+		seen[line] = true
+		// What the text says to make long is made short.
+		line = regexp.MustCompile(`steps=\d{3,}`).ReplaceAllString(line, "steps=12")
+		line = strings.Replace(line, "--n 2000", "--n 40", 1)
+		if strings.Contains(line, " eval ") && !strings.Contains(line, "--n") {
+			line += " --n 40"
+		}
+		c := exec.Command(sh, "-c", line)
+		c.Dir = dir
+		c.Env = append(os.Environ(), "PATH="+filepath.Join(dir, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", line, err, out)
+		}
+	}
+	if len(seen) < 12 {
+		t.Errorf("only %d command lines found", len(seen))
 	}
 }
 

@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -165,6 +166,7 @@ func TestKill(t *testing.T) {
 				break
 			}
 			c := command(dir, args...)
+			c.Env = append(c.Env, fmt.Sprintf("GOMAXPROCS=%d", 1+try%3)) // which changes nothing either
 			var stderr bytes.Buffer
 			c.Stderr = &stderr
 			if err := c.Start(); err != nil {
