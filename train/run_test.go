@@ -191,6 +191,14 @@ func TestResumeWithAnotherModel(t *testing.T) {
 	}
 }
 
+// Weights that fit are not enough: a transformer takes pictures of any size.
+func TestResumeOnOtherData(t *testing.T) {
+	const text = "steps: 2\nbatch: 4\ndata: {kind: noise, shape: [8, 8, 1]}\nmodel: {kind: dit, patch: 4, width: 16, depth: 1, heads: 2}\nsample: {every: 0}\n"
+	dir := trained(t, text)
+	_, err := New(context.Background(), experiment(t, text, "steps=4", "data.shape=[12, 8, 1]"), Options{Dir: string(dir), Resume: true})
+	wantError(t, err, "data", "[12 8 1]", "[8 8 1]")
+}
+
 func TestTwoTrainersInOneFolder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	exp := experiment(t, moonsYAML)
