@@ -25,13 +25,13 @@ func PerSample(x *tensor.Tensor, path GaussianPath, at Step, f func(now, next Po
 	return s.TensorOf(value, shape...)
 }
 
-// perBatch is f of each sample's time, shape (N).
+// perBatch is f of each sample's time, shape (N), or of a time that all share, (1):
+// networks then embed it once.
 func perBatch(x *tensor.Tensor, path GaussianPath, at Step, f func(p Point) float64) *tensor.Tensor {
-	n := x.Dim(0)
 	if len(at.T) == 1 {
-		return x.Scope().Full(f(path.At(at.T[0])), n)
+		return x.Scope().Full(f(path.At(at.T[0])), 1)
 	}
-	return PerSample(x, path, Step{T: at.T}, func(p, _ Point) float64 { return f(p) }).Reshape(n)
+	return PerSample(x, path, Step{T: at.T}, func(p, _ Point) float64 { return f(p) }).Reshape(x.Dim(0))
 }
 
 // combination is a·x + b·y.

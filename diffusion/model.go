@@ -19,9 +19,9 @@ type Cond struct {
 	Drop   *tensor.Tensor // (N), 1 where the sample's vector condition is dropped; nil: nowhere
 }
 
-// Network is what a neural network computes: x (N,…,C), channels last; t (N),
-// the network's own time input; the result has x's shape, or 2C channels with
-// a learned variance.
+// Network is what a neural network computes: x (N,…,C), channels last; t (N), or
+// (1) where all samples share it, the network's own time input; the result has
+// x's shape, or 2C channels with a learned variance.
 type Network func(x, t *tensor.Tensor, c Cond) *tensor.Tensor
 
 // Step is where on its path a model is asked, and for samplers where they go next.
