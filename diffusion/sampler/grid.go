@@ -162,7 +162,7 @@ func (g *TableGrid) Validate() error {
 func (g *TableGrid) Times(path diffusion.GaussianPath, n int) ([]float64, error) {
 	table, ok := path.(*diffusion.Table)
 	if !ok {
-		return nil, fmt.Errorf("spacing %s is of discrete tables, the path is a %T", g.Spacing, path)
+		return nil, fmt.Errorf("spacing %s is for discrete noise schedules (ddpm); this path is continuous: take the grid uniform, karras or logsnr", g.Spacing)
 	}
 	t, err := Entries(g.Spacing, table.Len(), n, g.Offset)
 	if err != nil {

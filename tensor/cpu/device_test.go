@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/langevin-go/langevin/internal/testenv"
 	"github.com/langevin-go/langevin/tensor/backend"
 	"github.com/langevin-go/langevin/tensor/backend/backendtest"
 	"github.com/langevin-go/langevin/tensor/rng"
@@ -138,6 +139,7 @@ func TestThreads(t *testing.T) {
 
 // TestNoAllocation checks that a kernel's second call allocates nothing.
 func TestNoAllocation(t *testing.T) {
+	testenv.NeedsExactAllocs(t)
 	d := newDevice(t, Best(), 2)
 	for name, call := range calls(d) {
 		call()

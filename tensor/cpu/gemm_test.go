@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/langevin-go/langevin/internal/testenv"
 	"github.com/langevin-go/langevin/tensor/backend"
 )
 
@@ -136,6 +137,7 @@ func TestGemmRowBits(t *testing.T) {
 
 // TestSteadyStateAllocates calls everything often and wants no memory for it.
 func TestSteadyStateAllocates(t *testing.T) {
+	testenv.NeedsExactAllocs(t)
 	for _, l := range testLevels() {
 		d := testDevice(t, l, 2)
 		r := rand.New(rand.NewPCG(4, uint64(l)))
