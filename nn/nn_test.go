@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/langevin-go/langevin/internal/testenv"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/cpu"
 	"github.com/langevin-go/langevin/tensor/rng"
@@ -285,9 +286,7 @@ func TestInferenceMemory(t *testing.T) {
 }
 
 func TestSteadyStateAllocatesNothing(t *testing.T) {
-	if raceDetector {
-		t.Skip("the race detector allocates")
-	}
+	testenv.NeedsExactAllocs(t)
 	for _, n := range networks() {
 		s := tensor.NewScope(cpu.Default(), tensor.Recording)
 		params := Params(n.model)

@@ -1,6 +1,0 @@
-//go:build !race
-
-package nn
-
-// raceDetector says that the race detector, which allocates, is on.
-const raceDetector = false
