@@ -12,8 +12,9 @@ import (
 
 // EvalOptions say how a run is measured.
 type EvalOptions struct {
-	N        int    // samples
-	Seed     uint64 // of samples and of the choice of sets
+	N        int         // samples to draw
+	Seed     uint64      // of samples and of the choice of sets
+	Samples  *SampleFile // to measure instead of drawing any; nil: draw N
 	Progress func(what string, done, total int)
 	Warn     func(format string, args ...any)
 }
@@ -24,7 +25,7 @@ type Evaluation struct {
 	Points *metrics.PointReport
 }
 
-// Eval draws samples from a run's model and compares them with its data.
+// Eval draws samples from a run's model, or takes those that it is given, and compares them with the run's data.
 func Eval(ctx context.Context, t *Trained, o EvalOptions) (*Evaluation, error) {
 	if t.Exp == nil {
 		return nil, fmt.Errorf("%s was not trained here: eval needs a run, whose config names the data to compare with", t.Path)
@@ -45,6 +46,20 @@ func Eval(ctx context.Context, t *Trained, o EvalOptions) (*Evaluation, error) {
 	if ds.Heldout == nil {
 		return nil, t.Exp.places.Errorf("data", "holds nothing out to compare with: set data.heldout")
 	}
+	s := o.Samples
+	if s == nil {
+		if s, err = t.drawForEval(ctx, o); err != nil {
+			return nil, err
+		}
+	}
+	if isImage(t.Shape) {
+		return t.evalImages(ctx, ds, s, o)
+	}
+	return evalPoints(ctx, ds, s, o)
+}
+
+// drawForEval draws samples of all classes in turn.
+func (t *Trained) drawForEval(ctx context.Context, o EvalOptions) (*SampleFile, error) {
 	if err := t.CheckCount(o.N); err != nil {
 		return nil, err
 	}
@@ -60,13 +75,10 @@ func Eval(ctx context.Context, t *Trained, o EvalOptions) (*Evaluation, error) {
 	if err != nil {
 		return nil, err
 	}
-	if isImage(t.Shape) {
-		return t.evalImages(ctx, ds, x, q.Labels, o)
-	}
-	return evalPoints(ctx, ds, x, o)
+	return &SampleFile{N: q.N, X: x, Labels: q.Labels}, nil
 }
 
-func (t *Trained) evalImages(ctx context.Context, ds *Dataset, x []float32, asked []int32, o EvalOptions) (*Evaluation, error) {
+func (t *Trained) evalImages(ctx context.Context, ds *Dataset, s *SampleFile, o EvalOptions) (*Evaluation, error) {
 	train, err := imagesOf(ds.Train)
 	if err != nil {
 		return nil, err
@@ -77,7 +89,7 @@ func (t *Trained) evalImages(ctx context.Context, ds *Dataset, x []float32, aske
 	}
 	in := metrics.Input{
 		Train: train, Heldout: held, Classes: ds.Train.Classes(),
-		Generated: metrics.Images{Pixels: x, Labels: asked, H: t.Shape[0], W: t.Shape[1], C: t.Shape[2]},
+		Generated: metrics.Images{Pixels: s.X, Labels: s.Labels, H: t.Shape[0], W: t.Shape[1], C: t.Shape[2]},
 		Device:    t.Device, Seed: o.Seed,
 		Progress: func(p metrics.Progress) { o.Progress(p.Stage, p.Done, p.Total) },
 	}
@@ -115,8 +127,8 @@ func imagesOf(src data.Source) (metrics.Images, error) {
 	return metrics.Images{Pixels: x, Labels: labels, H: s[0], W: s[1], C: s[2]}, nil
 }
 
-func evalPoints(ctx context.Context, ds *Dataset, x []float32, o EvalOptions) (*Evaluation, error) {
-	n := o.N
+func evalPoints(ctx context.Context, ds *Dataset, s *SampleFile, o EvalOptions) (*Evaluation, error) {
+	n := s.N
 	train, _, err := takeSamples(ds.Train, n)
 	if err != nil {
 		return nil, err
@@ -127,7 +139,7 @@ func evalPoints(ctx context.Context, ds *Dataset, x []float32, o EvalOptions) (*
 	}
 	dim := volume(ds.Train.Shape())
 	r, err := metrics.EvaluatePoints(ctx, metrics.PointInput{
-		Train: metrics.Points{X: train, D: dim}, Heldout: metrics.Points{X: held, D: dim}, Generated: metrics.Points{X: x, D: dim}, Seed: o.Seed,
+		Train: metrics.Points{X: train, D: dim}, Heldout: metrics.Points{X: held, D: dim}, Generated: metrics.Points{X: s.X, D: dim}, Seed: o.Seed,
 		Progress: func(p metrics.Progress) { o.Progress(p.Stage, p.Done, p.Total) },
 	})
 	if err != nil {

@@ -38,7 +38,8 @@ func CheckOutput(path string, shape []int) error {
 
 // WriteSamples writes samples (N,shape…), row-major: a PNG of all of them in a
 // grid, each row columns long; an .npy array, channels last; or a safetensors
-// file with the tensor "samples", raw and unclamped, images as (N,C,H,W).
+// file with the tensor "samples", raw and unclamped, images as (N,C,H,W), and
+// the tensor "labels", (N), if there are any. [ReadSamples] reads the last.
 func WriteSamples(path string, x []float32, shape []int, labels []int32, columns int) error {
 	n := len(x) / volume(shape)
 	switch strings.ToLower(filepath.Ext(path)) {
@@ -50,11 +51,14 @@ func WriteSamples(path string, x []float32, shape []int, labels []int32, columns
 	case ".npy":
 		return gorgonia.WriteNPY(path, gorgonia.Dense(append([]int{n}, shape...), x))
 	}
-	dims, values := append([]int{n}, shape...), x
 	if len(shape) == 3 {
-		dims, values = []int{n, shape[2], shape[0], shape[1]}, channelsFirst(x, n, shape)
+		x = channelsFirst(x, n, shape)
 	}
-	return safetensors.WriteFile(path, []safetensors.Entry{safetensors.Float32("samples", dims, values)}, nil)
+	entries := []safetensors.Entry{safetensors.Float32("samples", append([]int{n}, channelsFirstShape(shape)...), x)}
+	if labels != nil {
+		entries = append(entries, safetensors.Int32("labels", []int{n}, labels))
+	}
+	return safetensors.WriteFile(path, entries, nil)
 }
 
 // channelsFirst reorders (N,H,W,C) to (N,C,H,W).
@@ -103,14 +107,11 @@ func ReadNoise(path string, shape []int) (*NoiseFile, error) {
 		return nil, err
 	}
 	defer f.Close()
-	dims := shape
-	if len(shape) == 3 {
-		dims = []int{shape[2], shape[0], shape[1]}
-	}
 	t, err := f.Tensor("noise")
 	if err != nil {
 		return nil, err
 	}
+	dims := channelsFirstShape(shape)
 	if len(t.Shape) != len(dims)+1 || !equalShape(t.Shape[1:], dims) || t.Shape[0] < 1 {
 		return nil, fmt.Errorf("%s: tensor noise has shape %v, want (N, %s)", path, t.Shape, joinInts(dims))
 	}

@@ -16,6 +16,7 @@ func (a *app) eval() *cobra.Command {
 	var o train.EvalOptions
 	var choice train.Choice
 	var guidance float64
+	var samples string
 	c := &cobra.Command{
 		Use:   "eval RUN [key=value ...]",
 		Short: "Measure how good a run's samples are",
@@ -25,8 +26,12 @@ held out that are scored as if they were samples.
 Images: the part that a classifier, trained on the training split, takes for the
 class asked for; the Fréchet distance in its features; precision and recall; the
 median distance to the nearest training image, which shows memorising.
-Points: Wasserstein, energy and maximum-mean-discrepancy distances.`,
-		Example: fmt.Sprintf("  %[1]s eval runs/digits\n  %[1]s eval runs/digits --n 2000 --guidance 1.5 --json", a.Name),
+Points: Wasserstein, energy and maximum-mean-discrepancy distances.
+
+With --samples, samples from a file are measured instead, with the same classifier
+and the same data: another program's, or a run's own. It holds what sample writes to
+a .safetensors file: the tensor samples, (N,C,H,W) for images, and perhaps labels, (N).`,
+		Example: fmt.Sprintf("  %[1]s eval runs/digits\n  %[1]s eval runs/digits --n 2000 --guidance 1.5 --json\n  %[1]s eval runs/digits --samples theirs.safetensors", a.Name),
 		Args:    first("a run or a checkpoint"),
 		RunE: func(c *cobra.Command, args []string) error {
 			choice.Overrides = args[1:]
@@ -37,10 +42,20 @@ Points: Wasserstein, energy and maximum-mean-discrepancy distances.`,
 			if choice.Guidance, err = scale(c, guidance); err != nil {
 				return err
 			}
+			if samples != "" {
+				for _, f := range []string{"n", "steps", "sampler", "guidance"} {
+					if c.Flags().Changed(f) {
+						return usagef("--samples and --%s exclude each other: nothing is drawn", f)
+					}
+				}
+				if len(choice.Overrides) > 0 {
+					return usagef("--samples and %s exclude each other: nothing is drawn", choice.Overrides[0])
+				}
+			}
 			if o.N < 10 {
 				return usagef("--n must be at least 10, is %d", o.N)
 			}
-			return a.runEval(c.Context(), args[0], choice, o, asJSON)
+			return a.runEval(c.Context(), args[0], choice, o, samples, asJSON)
 		},
 	}
 	fl := c.Flags()
@@ -50,17 +65,28 @@ Points: Wasserstein, energy and maximum-mean-discrepancy distances.`,
 	fl.IntVar(&choice.Steps, "steps", 0, "sampling steps (default: as in the run's config)")
 	fl.StringVar(&choice.Sampler, "sampler", "", "sampler (default: as in the run's config)")
 	fl.Float64Var(&guidance, "guidance", 1, "scale of classifier-free guidance (default: as in the run's config)")
+	fl.StringVar(&samples, "samples", "", "safetensors file of samples to measure instead of drawing any")
 	a.completeSampler(c)
 	return c
 }
 
-func (a *app) runEval(ctx context.Context, path string, choice train.Choice, o train.EvalOptions, asJSON bool) error {
+func (a *app) runEval(ctx context.Context, path string, choice train.Choice, o train.EvalOptions, samples string, asJSON bool) error {
 	t, err := train.Open(path, a.warn)
 	if err != nil {
 		return err
 	}
 	if err := t.Choose(choice); err != nil {
 		return err
+	}
+	what := t.DescribeSampling()
+	if samples != "" {
+		if o.Samples, err = train.ReadSamples(samples, t.Shape, t.Classes); err != nil {
+			return err
+		}
+		if o.Samples.N < 10 {
+			return fmt.Errorf("%s: %d samples are too few to measure, want at least 10", samples, o.Samples.N)
+		}
+		what = "samples of " + samples
 	}
 	progress := newStages(a)
 	o.Progress, o.Warn = progress.at, a.warn
@@ -80,6 +106,6 @@ func (a *app) runEval(ctx context.Context, path string, choice train.Choice, o t
 	if asJSON {
 		return json.NewEncoder(a.Stdout).Encode(report)
 	}
-	_, err = fmt.Fprintf(a.Stdout, "%s, step %d, %s\n\n%v\n", t.Path, t.Step, t.DescribeSampling(), report)
+	_, err = fmt.Fprintf(a.Stdout, "%s, step %d, %s\n\n%v\n", t.Path, t.Step, what, report)
 	return err
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/langevin-go/langevin/internal/safetensors"
 )
 
 func figures(t *testing.T, text string) map[string]any {
@@ -60,6 +62,52 @@ func TestEvalImages(t *testing.T) {
 	if other := succeeds(t, dir, "eval", "runs/digits", "--n", "40", "--json", "--seed", "1"); other.stdout == first.stdout {
 		t.Error("another seed gives the same figures")
 	}
+}
+
+// Samples that went through a file are measured like those that eval draws itself;
+// without labels nothing is said of classes.
+func TestEvalOfAFile(t *testing.T) {
+	dir := workplace(t)
+	for run, n := range map[string]string{"runs/digits": "40", "runs/tiny": "60"} {
+		drawn := succeeds(t, dir, "eval", run, "--n", n, "--json")
+		succeeds(t, dir, "sample", run, "--n", n, "--out", "s.safetensors")
+		if read := succeeds(t, dir, "eval", run, "--samples", "s.safetensors", "--json"); read.stdout != drawn.stdout {
+			t.Errorf("%s: drawn\n%s, read\n%s", run, drawn.stdout, read.stdout)
+		}
+	}
+	succeeds(t, dir, "sample", "runs/digits", "--n", "20", "--class", "none", "--out", "s.safetensors")
+	o := succeeds(t, dir, "eval", "runs/digits", "--samples", "s.safetensors")
+	if !strings.Contains(o.stdout, "samples of s.safetensors") {
+		t.Errorf("the file is not named in\n%s", o.stdout)
+	}
+	o = succeeds(t, dir, "eval", "runs/digits", "--samples", "s.safetensors", "--json")
+	if v := figures(t, o.stdout); v["class_accuracy"] != nil || v["n"] != 20.0 {
+		t.Errorf("accuracy %v of %v samples without labels, want null of 20", v["class_accuracy"], v["n"])
+	}
+	fails(t, 1, dir, []string{"eval", "runs/tiny", "--samples", "s.safetensors"}, "s.safetensors", "samples", "[20 1 8 8]", "(N, 2)")
+	fails(t, 1, dir, []string{"eval", "runs/tiny", "--samples", "none.safetensors"}, "none.safetensors")
+	fails(t, 2, dir, []string{"eval", "runs/tiny", "--samples", "s.safetensors", "--n", "30"}, "--samples", "--n")
+	write(t, filepath.Join(dir, "labels.safetensors"), bad(t, 20, 10))
+	fails(t, 1, dir, []string{"eval", "runs/digits", "--samples", "labels.safetensors"}, "labels", "sample 3", "class 10", "0 to 9")
+}
+
+// bad is a file of n empty digits, the fourth labelled class.
+func bad(t *testing.T, n int, class int32) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "f")
+	labels := make([]int32, n)
+	labels[3] = class
+	err := safetensors.WriteFile(path, []safetensors.Entry{
+		safetensors.Float32("samples", []int{n, 1, 8, 8}, make([]float32, n*64)), safetensors.Int32("labels", []int{n}, labels),
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 func TestEvalPoints(t *testing.T) {
