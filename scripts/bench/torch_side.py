@@ -29,7 +29,7 @@ MODES = ["eager", "channels_last", "compile", "bf16"]
 def timing(seconds):
     ms = sorted(1e3 * s for s in seconds)
     n = len(ms)
-    return {"median_ms": ms[n // 2], "min_ms": ms[0], "p99_ms": ms[min(n - 1, n * 99 // 100)], "runs": n}
+    return {"median_ms": ms[n // 2], "min_ms": ms[0], "p99_ms": ms[min(n - 1, n * 99 // 100)], "max_ms": ms[n - 1], "runs": n}
 
 
 def resident(field):

@@ -67,10 +67,10 @@ func TestTiming(t *testing.T) {
 	for i := 200; i > 0; i-- {
 		d = append(d, time.Duration(i)*time.Millisecond)
 	}
-	if got, want := timingOf(d), (Timing{Median: 101, Min: 1, P99: 199, Runs: 200}); got != want {
+	if got, want := timingOf(d), (Timing{Median: 101, Min: 1, P99: 199, Max: 200, Runs: 200}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
-	if got, want := timingOf([]time.Duration{time.Second}), (Timing{1000, 1000, 1000, 1}); got != want {
+	if got, want := timingOf([]time.Duration{time.Second}), (Timing{1000, 1000, 1000, 1000, 1}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
@@ -170,7 +170,7 @@ func tinyWorkloads() []Workload {
 // Results have the keys of the other side, and no others but params, peak_mib and
 // max_rss_mib, which it gives for training steps only.
 func TestResultsHaveTheOtherSidesKeys(t *testing.T) {
-	common := []string{"side", "workload", "mode", "threads", "median_ms", "min_ms", "p99_ms", "runs", "peak_mib", "max_rss_mib"}
+	common := []string{"side", "workload", "mode", "threads", "median_ms", "min_ms", "p99_ms", "max_ms", "runs", "peak_mib", "max_rss_mib"}
 	training := []string{"batch", "params"}
 	own := map[string][]string{
 		"mlp": training, "unet": training, "dit": training,
@@ -201,7 +201,7 @@ func TestResultsHaveTheOtherSidesKeys(t *testing.T) {
 			if r.Side != "langevin" || r.Workload != w.Name() || r.Mode != "fp32" {
 				t.Errorf("%s: %s", w.Name(), line)
 			}
-			if !(r.Min > 0 && r.Min <= r.Median && r.Median <= r.P99) {
+			if !(r.Min > 0 && r.Min <= r.Median && r.Median <= r.P99 && r.P99 <= r.Max) {
 				t.Errorf("%s: times out of order: %s", w.Name(), line)
 			}
 			return nil
@@ -379,10 +379,10 @@ func TestTableIsAligned(t *testing.T) {
 	var out bytes.Buffer
 	tab := table{w: &out}
 	for _, r := range []Result{
-		{Workload: "gemm", Mode: mode, Threads: 2, Timing: Timing{0.0123, 0.01, 0.2, 596}, Shape: []int{6272, 1536, 384}, GFLOPS: 412.6},
-		{Workload: "latency", Timing: Timing{371.4, 337, 1244, 10}, Net: "dit", Batch: 1, Steps: 10, Params: 20044420, PeakMiB: 10.4},
-		{Workload: "otcfm", Timing: Timing{12.3, 1.18, 12.34, 40}, Coupling: "otcfm", Batch: 1024, Params: 8706},
-		{Workload: "unet", Timing: Timing{1000, 999.6, 1200, 6}, Batch: 64, Params: 6469889, PeakMiB: 801.25},
+		{Workload: "gemm", Mode: mode, Threads: 2, Timing: Timing{0.0123, 0.01, 0.2, 0.25, 596}, Shape: []int{6272, 1536, 384}, GFLOPS: 412.6},
+		{Workload: "latency", Timing: Timing{371.4, 337, 1244, 1300, 10}, Net: "dit", Batch: 1, Steps: 10, Params: 20044420, PeakMiB: 10.4},
+		{Workload: "otcfm", Timing: Timing{12.3, 1.18, 12.34, 12.5, 40}, Coupling: "otcfm", Batch: 1024, Params: 8706},
+		{Workload: "unet", Timing: Timing{1000, 999.6, 1200, 1200, 6}, Batch: 64, Params: 6469889, PeakMiB: 801.25},
 	} {
 		if err := tab.add(r); err != nil {
 			t.Fatal(err)
@@ -390,11 +390,11 @@ func TestTableIsAligned(t *testing.T) {
 	}
 	const want = `fp32, 2 threads
 
-workload  case                     median ms      min ms      p99 ms   runs   GFLOP/s   parameters   peak MiB
-gemm      6272×1536×384                0.012       0.010       0.200    596       413                     0.0
-latency   dit, batch 1, 10 steps         371         337        1244     10               20044420       10.4
-otcfm     otcfm, batch 1024             12.3        1.18        12.3     40                   8706        0.0
-unet      batch 64                      1000        1000        1200      6                6469889      801.2
+workload  case                     median ms      min ms      p99 ms      max ms   runs   GFLOP/s   parameters   peak MiB
+gemm      6272×1536×384                0.012       0.010       0.200       0.250    596       413                     0.0
+latency   dit, batch 1, 10 steps         371         337        1244        1300     10               20044420       10.4
+otcfm     otcfm, batch 1024             12.3        1.18        12.3        12.5     40                   8706        0.0
+unet      batch 64                      1000        1000        1200        1200      6                6469889      801.2
 `
 	if got := out.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

@@ -14,6 +14,7 @@ type Timing struct {
 	Median float64 `json:"median_ms"`
 	Min    float64 `json:"min_ms"`
 	P99    float64 `json:"p99_ms"`
+	Max    float64 `json:"max_ms"`
 	Runs   int     `json:"runs"`
 }
 
@@ -24,7 +25,7 @@ func timingOf(d []time.Duration) Timing {
 	slices.Sort(d)
 	ms := func(i int) float64 { return d[i].Seconds() * 1e3 }
 	n := len(d)
-	return Timing{Median: ms(n / 2), Min: ms(0), P99: ms(min(n-1, n*99/100)), Runs: n}
+	return Timing{Median: ms(n / 2), Min: ms(0), P99: ms(min(n-1, n*99/100)), Max: ms(n - 1), Runs: n}
 }
 
 // Env is what measurements share.

@@ -22,6 +22,7 @@ var columns = []column{
 	{"median ms", 10, false, func(r *Result) string { return number(r.Median) }},
 	{"min ms", 10, false, func(r *Result) string { return number(r.Min) }},
 	{"p99 ms", 10, false, func(r *Result) string { return number(r.P99) }},
+	{"max ms", 10, false, func(r *Result) string { return number(r.Max) }},
 	{"runs", 5, false, func(r *Result) string { return strconv.Itoa(r.Runs) }},
 	{"GFLOP/s", 8, false, func(r *Result) string { return unlessZero(r.GFLOPS, "%.0f") }},
 	{"parameters", 11, false, func(r *Result) string { return unlessZero(float64(r.Params), "%.0f") }},

@@ -23,8 +23,8 @@ func Standard() []Workload {
 		builtin("unet", 6),
 		builtin("dit", 6),
 		&Latency{Steps: 10, Cases: []LatencyCase{
-			{Net: "mlp", Batch: 1, Warm: 10, Runs: 200},
-			{Net: "mlp", Batch: 64, Warm: 10, Runs: 200},
+			{Net: "mlp", Batch: 1, Warm: 10, Runs: 10_000},
+			{Net: "mlp", Batch: 64, Warm: 10, Runs: 10_000},
 			{Net: "dit", Batch: 1, Warm: 3, Runs: 10},
 		}},
 		&Coupling{Cases: []CouplingCase{
