@@ -5,9 +5,9 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/langevin-go/langevin/internal/gradcheck"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/cpu"
+	"github.com/langevin-go/langevin/tensor/gradcheck"
 	"github.com/langevin-go/langevin/tensor/rng"
 )
 

@@ -3,8 +3,8 @@ package tensor_test
 import (
 	"testing"
 
-	gc "github.com/langevin-go/langevin/internal/gradcheck"
 	. "github.com/langevin-go/langevin/tensor"
+	gc "github.com/langevin-go/langevin/tensor/gradcheck"
 	"github.com/langevin-go/langevin/tensor/rng"
 )
 

@@ -24,6 +24,12 @@ var (
 	lessOp   = binary("less", Expr.Less)
 	lessEqOp = binary("less or equal", Expr.LessEq)
 	eqOp     = binary("equal", Expr.Eq)
+
+	greaterOp   = binary("greater", Expr.Greater)
+	greaterEqOp = binary("greater or equal", Expr.GreaterEq)
+	notEqOp     = binary("not equal", Expr.NotEq)
+	powTensorOp = binary("pow of tensors", Expr.Pow)
+
 	mulAddOp = NewPointwise("muladd", 3, 0, func(in, _ []Expr) Expr { return in[0].MulAdd(in[1], in[2]) })
 	selectOp = NewPointwise("where", 3, 0, func(in, _ []Expr) Expr { return in[0].Select(in[1], in[2]) })
 
@@ -56,6 +62,17 @@ var (
 	softplusOp = unary("softplus", Expr.Softplus)
 	roundOp    = unary("round", Expr.Round)
 	floorOp    = unary("floor", Expr.Floor)
+	ceilOp     = unary("ceil", func(x Expr) Expr { return x.Neg().Floor().Neg() })
+
+	// ln σ(x) = −softplus(−x), without overflow.
+	logSigmoidOp = unary("log sigmoid", func(x Expr) Expr { return x.Neg().Softplus().Neg() })
+	leakyReLUOp  = withScalar("leaky relu", func(x, slope Expr) Expr {
+		return x.LessEq(x.Const(0)).Select(x.Mul(slope), x)
+	})
+	eluOp = withScalar("elu", func(x, alpha Expr) Expr {
+		low := x.LessEq(x.Const(0))
+		return low.Select(notAbove(low, x).Expm1().Mul(alpha), x)
+	})
 
 	siluOp = unary("silu", func(x Expr) Expr { return x.Mul(x.Sigmoid()) })
 	reluOp = unary("relu", func(x Expr) Expr {
@@ -64,7 +81,8 @@ var (
 	})
 	seluOp = unary("selu", func(x Expr) Expr {
 		const alpha, scale = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
-		return x.LessEq(x.Const(0)).Select(x.Expm1().Scale(alpha*scale), x.Scale(scale))
+		low := x.LessEq(x.Const(0))
+		return low.Select(notAbove(low, x).Expm1().Scale(alpha*scale), x.Scale(scale))
 	})
 	mishOp     = unary("mish", func(x Expr) Expr { return x.Mul(x.Softplus().Tanh()) })
 	geluOp     = unary("gelu", func(x Expr) Expr { return x.Scale(0.5).Mul(x.Scale(math.Sqrt2 / 2).Erf().AddConst(1)) })
@@ -74,6 +92,10 @@ var (
 		return x.Scale(0.5).Mul(u.Tanh().AddConst(1))
 	})
 )
+
+// notAbove is x where low, else 0: where a branch that is not taken would
+// overflow, the gradient through it would be 0·∞.
+func notAbove(low, x Expr) Expr { return low.Select(x, x.Const(0)) }
 
 // Add is t+o. Operands of all binary operations are broadcast against each other.
 func (t *Tensor) Add(o Operand) *Tensor { return addOp.Apply(nil, t, o.in(t.s)) }
@@ -87,16 +109,22 @@ func (t *Tensor) Mul(o Operand) *Tensor { return mulOp.Apply(nil, t, o.in(t.s)) 
 // Div is t/o.
 func (t *Tensor) Div(o Operand) *Tensor { return divOp.Apply(nil, t, o.in(t.s)) }
 
-// Min is the smaller of t and o; where they are equal, each gets half of the gradient.
-func (t *Tensor) Min(o Operand) *Tensor { return minOp.Apply(nil, t, o.in(t.s)) }
+// Minimum is the smaller of t and o; where they are equal, each gets half of the
+// gradient. (Min is a reduction.)
+func (t *Tensor) Minimum(o Operand) *Tensor { return minOp.Apply(nil, t, o.in(t.s)) }
 
-// Max is the larger of t and o; where they are equal, each gets half of the gradient.
-func (t *Tensor) Max(o Operand) *Tensor { return maxOp.Apply(nil, t, o.in(t.s)) }
+// Maximum is the larger of t and o; where they are equal, each gets half of the
+// gradient. (Max is a reduction.)
+func (t *Tensor) Maximum(o Operand) *Tensor { return maxOp.Apply(nil, t, o.in(t.s)) }
 
-// Less is 1 where t<o, else 0. LessEq and Eq are alike. No gradient flows through them.
-func (t *Tensor) Less(o Operand) *Tensor   { return lessOp.Apply(nil, t, o.in(t.s)) }
-func (t *Tensor) LessEq(o Operand) *Tensor { return lessEqOp.Apply(nil, t, o.in(t.s)) }
-func (t *Tensor) Eq(o Operand) *Tensor     { return eqOp.Apply(nil, t, o.in(t.s)) }
+// Less is 1 where t<o, else 0; LessEq, Greater, GreaterEq, Eq and NotEq are alike.
+// As in IEEE 754, all but NotEq are 0 beside a NaN. No gradient flows through them.
+func (t *Tensor) Less(o Operand) *Tensor      { return lessOp.Apply(nil, t, o.in(t.s)) }
+func (t *Tensor) LessEq(o Operand) *Tensor    { return lessEqOp.Apply(nil, t, o.in(t.s)) }
+func (t *Tensor) Greater(o Operand) *Tensor   { return greaterOp.Apply(nil, t, o.in(t.s)) }
+func (t *Tensor) GreaterEq(o Operand) *Tensor { return greaterEqOp.Apply(nil, t, o.in(t.s)) }
+func (t *Tensor) Eq(o Operand) *Tensor        { return eqOp.Apply(nil, t, o.in(t.s)) }
+func (t *Tensor) NotEq(o Operand) *Tensor     { return notEqOp.Apply(nil, t, o.in(t.s)) }
 
 // Where is a where t is not 0, b elsewhere.
 func (t *Tensor) Where(a, b Operand) *Tensor {
@@ -132,6 +160,10 @@ func (t *Tensor) Pow(c float64) *Tensor {
 	return powOp.Apply(sc[:], t)
 }
 
+// PowTensor is t to the power o, elementwise. For t<0 it is NaN unless o is whole;
+// at t=0 no gradient flows to o.
+func (t *Tensor) PowTensor(o Operand) *Tensor { return powTensorOp.Apply(nil, t, o.in(t.s)) }
+
 // Clamp is t limited to [lo, hi]; the gradient is 1 within, bounds included, and 0 outside.
 func (t *Tensor) Clamp(lo, hi float64) *Tensor {
 	sc := [2]float64{lo, hi}
@@ -156,15 +188,31 @@ func (t *Tensor) Sigmoid() *Tensor  { return sigmoidOp.Apply(nil, t) }
 func (t *Tensor) Erf() *Tensor      { return erfOp.Apply(nil, t) }
 func (t *Tensor) Softplus() *Tensor { return softplusOp.Apply(nil, t) }
 
-// Round and Floor have no gradient.
+// LogSigmoid is ln sigmoid(t), accurate in both tails.
+func (t *Tensor) LogSigmoid() *Tensor { return logSigmoidOp.Apply(nil, t) }
+
+// Round (ties to even), Floor and Ceil have no gradient.
 func (t *Tensor) Round() *Tensor { return roundOp.Apply(nil, t) }
 func (t *Tensor) Floor() *Tensor { return floorOp.Apply(nil, t) }
+func (t *Tensor) Ceil() *Tensor  { return ceilOp.Apply(nil, t) }
 
 // SiLU is t·sigmoid(t) (Elfwing et al. 2017).
 func (t *Tensor) SiLU() *Tensor { return siluOp.Apply(nil, t) }
 
 // ReLU is max(t, 0).
 func (t *Tensor) ReLU() *Tensor { return reluOp.Apply(nil, t) }
+
+// LeakyReLU is t for t>0, slope·t elsewhere (Maas et al. 2013).
+func (t *Tensor) LeakyReLU(slope float64) *Tensor {
+	sc := [1]float64{slope}
+	return leakyReLUOp.Apply(sc[:], t)
+}
+
+// ELU is t for t>0, alpha·(exp(t)−1) elsewhere (Clevert et al. 2015).
+func (t *Tensor) ELU(alpha float64) *Tensor {
+	sc := [1]float64{alpha}
+	return eluOp.Apply(sc[:], t)
+}
 
 // SELU is the self-normalising unit of Klambauer et al. 2017.
 func (t *Tensor) SELU() *Tensor { return seluOp.Apply(nil, t) }

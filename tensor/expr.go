@@ -136,6 +136,10 @@ func (x Expr) Less(y Expr) Expr   { return x.bin(backend.OpLess, y) }
 func (x Expr) LessEq(y Expr) Expr { return x.bin(backend.OpLessEq, y) }
 func (x Expr) Eq(y Expr) Expr     { return x.bin(backend.OpEq, y) }
 
+func (x Expr) Greater(y Expr) Expr   { return y.Less(x) }
+func (x Expr) GreaterEq(y Expr) Expr { return y.LessEq(x) }
+func (x Expr) NotEq(y Expr) Expr     { return x.Eq(y).RSubConst(1) } // 1 beside a NaN
+
 // Select is y where x is not 0, z elsewhere.
 func (x Expr) Select(y, z Expr) Expr {
 	return Expr{x.g, x.g.emit(backend.OpSelect, x.id, y.id, z.id, 0)}

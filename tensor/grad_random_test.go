@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"testing"
 
-	gc "github.com/langevin-go/langevin/internal/gradcheck"
 	. "github.com/langevin-go/langevin/tensor"
+	gc "github.com/langevin-go/langevin/tensor/gradcheck"
 	"github.com/langevin-go/langevin/tensor/rng"
 )
 
@@ -55,7 +55,7 @@ func TestGradientsOfRandomBroadcasts(t *testing.T) {
 	ops := []struct {
 		name string
 		f    func(*Tensor, Operand) *Tensor
-	}{{"add", (*Tensor).Add}, {"sub", (*Tensor).Sub}, {"mul", (*Tensor).Mul}, {"div", (*Tensor).Div}, {"max", (*Tensor).Max}, {"min", (*Tensor).Min}}
+	}{{"add", (*Tensor).Add}, {"sub", (*Tensor).Sub}, {"mul", (*Tensor).Mul}, {"div", (*Tensor).Div}, {"max", (*Tensor).Maximum}, {"min", (*Tensor).Minimum}}
 	many(t, 40, func(d *dice) (string, gc.Func, []gc.Input) {
 		s := d.shape(d.upTo(5))
 		a, b := d.broadcastable(s), d.broadcastable(s)

@@ -3,8 +3,8 @@ package tensor_test
 import (
 	"testing"
 
-	gc "github.com/langevin-go/langevin/internal/gradcheck"
 	. "github.com/langevin-go/langevin/tensor"
+	gc "github.com/langevin-go/langevin/tensor/gradcheck"
 )
 
 func in(i ...gc.Input) []gc.Input { return i }
@@ -21,7 +21,7 @@ func TestElementwiseGradients(t *testing.T) {
 	s, p := gc.Shape(3, 5), gc.Positive(3, 5)
 	gc.Run(t, []gc.Named{
 		bin("add", (*Tensor).Add, s, s), bin("sub", (*Tensor).Sub, s, s), bin("mul", (*Tensor).Mul, s, s), bin("div", (*Tensor).Div, s, p),
-		bin("min", (*Tensor).Min, s, s), bin("max", (*Tensor).Max, s, s),
+		bin("minimum", (*Tensor).Minimum, s, s), bin("maximum", (*Tensor).Maximum, s, s),
 		bin("add broadcast", (*Tensor).Add, gc.Shape(2, 1, 4), gc.Shape(3, 1)), bin("mul broadcast", (*Tensor).Mul, gc.Shape(2, 1, 4), gc.Shape(3, 1)),
 		bin("div broadcast", (*Tensor).Div, gc.Shape(1, 4), gc.Positive(3, 1)), bin("sub scalar", (*Tensor).Sub, gc.Shape(2, 3), gc.Shape()),
 		un("neg", (*Tensor).Neg, s), un("abs", (*Tensor).Abs, s), un("sqrt", (*Tensor).Sqrt, p), un("rsqrt", (*Tensor).Rsqrt, p),
@@ -38,11 +38,11 @@ func TestElementwiseGradients(t *testing.T) {
 		{Name: "same operand twice", F: func(s *Scope, in []*Tensor) *Tensor {
 			return in[0].Mul(in[0]).Add(in[0]).Div(in[0].Square().AddScalar(1))
 		}, Inputs: in(s)},
-		{Name: "pow of two tensors", F: func(s *Scope, in []*Tensor) *Tensor { return powTensors.Apply(nil, in[0], in[1]) }, Inputs: in(p, s)},
+		bin("pow of two tensors", (*Tensor).PowTensor, p, gc.Shape(2, 1, 5)), un("log sigmoid", (*Tensor).LogSigmoid, s),
+		un("leaky relu", func(x *Tensor) *Tensor { return x.LeakyReLU(0.2) }, s), un("elu", func(x *Tensor) *Tensor { return x.ELU(1.3) }, s),
+		un("floor", (*Tensor).Floor, s), un("ceil", (*Tensor).Ceil, s), un("round", (*Tensor).Round, s),
 	})
 }
-
-var powTensors = NewPointwise("pow2", 2, 0, func(in, _ []Expr) Expr { return in[0].Pow(in[1]) })
 
 func TestShapeGradients(t *testing.T) {
 	s := gc.Shape(2, 3, 4)

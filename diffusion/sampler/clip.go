@@ -64,7 +64,7 @@ func (c *Clip) dynamic(x *tensor.Tensor) *tensor.Tensor {
 	}
 	shape[0] = n
 	limit := x.Scope().Tensor(s, shape[:x.Rank()]...)
-	return x.Min(limit).Max(limit.Neg()).Div(limit)
+	return x.Minimum(limit).Maximum(limit.Neg()).Div(limit)
 }
 
 // quantile interpolates linearly between order statistics. It sorts v.

@@ -1,4 +1,12 @@
-// Package gradcheck compares gradients with central finite differences in float64.
+// Package gradcheck tests derivatives against central finite differences in
+// float64: those of package tensor, and those of operations that its users
+// write (see tensor.NewCustom).
+//
+//	func TestSnake(t *testing.T) {
+//		gradcheck.Check(t, "snake", func(s *tensor.Scope, in []*tensor.Tensor) *tensor.Tensor {
+//			return snake.Apply(in[0], in[1])
+//		}, gradcheck.Shape(2, 3), gradcheck.Positive(3))
+//	}
 package gradcheck
 
 import (
@@ -42,7 +50,9 @@ func size(d []int) int {
 	return n
 }
 
-// Func is what is checked: in holds the inputs as leaves of s.
+// Func is what is checked: in holds the inputs as leaves of s, a float64 scope. It must be
+// smooth within some 1e-5 of the inputs' values, and depend on nothing else
+// that changes from call to call.
 type Func func(s *tensor.Scope, in []*tensor.Tensor) *tensor.Tensor
 
 // h is the step of the central differences. Their error is h²·f‴/6 ≈ 2e-11·f‴ by
@@ -53,9 +63,7 @@ const h = 1e-5
 // for third derivatives and sums in the hundreds.
 const tolerance = 2e-8
 
-// Check compares the gradient of ⟨f(in), g⟩, for a random upstream gradient g,
-// with finite differences, for every element of every input; then the gradient
-// of ⟨gradient, r⟩, r random, recorded as a graph, likewise.
+// Check runs First, Second and Forward.
 func Check(t testing.TB, name string, f Func, inputs ...Input) {
 	t.Helper()
 	First(t, name, f, inputs...)
@@ -63,22 +71,49 @@ func Check(t testing.TB, name string, f Func, inputs ...Input) {
 	Forward(t, name, f, inputs...)
 }
 
+// First compares the gradient of ⟨f(in), r⟩, for a random upstream gradient r,
+// with finite differences, for every element of every input.
+func First(t testing.TB, name string, f Func, inputs ...Input) {
+	t.Helper()
+	dot := func(s *tensor.Scope, in []*tensor.Tensor) *tensor.Tensor {
+		return against(f(s, in), 11)
+	}
+	compare(t, name, dot, inputs, fill(inputs))
+}
+
+// Second does so for ⟨gradient, r⟩, where the gradient has been recorded as a graph: for
+// gradients of gradients.
+func Second(t testing.TB, name string, f Func, inputs ...Input) {
+	t.Helper()
+	dot := func(s *tensor.Scope, in []*tensor.Tensor) *tensor.Tensor {
+		y := against(f(s, in), 11)
+		if !y.NeedsGrad() {
+			return s.Zeros()
+		}
+		total := s.Zeros()
+		for i, g := range s.GradOf(y, tensor.GradOptions{CreateGraph: true}, leaves(in, inputs)...) {
+			total = total.Add(against(g, 23+uint64(i)))
+		}
+		return total
+	}
+	compare(t, name+" (second order)", dot, inputs, fill(inputs))
+}
+
 // Forward checks the derivative along random tangents (of a random part of the
 // inputs) with finite differences; its gradient, and its derivative along other
 // tangents in turn (nested forward mode), likewise.
 func Forward(t testing.TB, name string, f Func, inputs ...Input) {
 	t.Helper()
-	values := fill(inputs)
 	along := func(seed uint64, f Func) Func {
 		return func(s *tensor.Scope, in []*tensor.Tensor) *tensor.Tensor {
 			tangents := make([]*tensor.Tensor, len(in))
 			for i, x := range in {
-				if inputs[i].Const || len(in) > 1 && rng.Intn(rng.Key{Seed: seed}, uint64(len(in)), i, 4) == 0 {
+				if !moves(seed, i, inputs) {
 					continue
 				}
 				v := make([]float64, x.Elems())
 				for j := range v {
-					v[j] = 2*rng.Float64(rng.Key{Seed: seed}, uint64(i+1), j) - 1
+					v[j] = direction(seed, i, j)
 				}
 				tangents[i] = s.Tensor(v, x.Shape()...)
 			}
@@ -86,31 +121,40 @@ func Forward(t testing.TB, name string, f Func, inputs ...Input) {
 			return dy
 		}
 	}
-	// The derivative of h ↦ ⟨f(x+h·v), r⟩, as the gradient for a scalar h, is what
-	// compare can check: x+h·v for every input.
 	s := tensor.NewScopeOf(cpu.Default(), tensor.Recording, tensor.Float64)
 	defer s.Close()
 	for seed := uint64(41); seed < 43; seed++ {
-		directional(t, name+" (forward)", s, f, along(seed, f), seed, inputs, values)
-		directional(t, name+" (forward over forward)", s, along(seed, f), along(seed+7, along(seed, f)), seed+7, inputs, values)
+		directional(t, name+" (forward)", s, f, along(seed, f), seed, inputs)
+		directional(t, name+" (forward over forward)", s, along(seed, f), along(seed+7, along(seed, f)), seed+7, inputs)
 	}
 	compare(t, name+" (reverse over forward)", func(s *tensor.Scope, in []*tensor.Tensor) *tensor.Tensor {
 		return against(along(41, f)(s, in), 11)
-	}, inputs, values)
+	}, inputs, fill(inputs))
+}
+
+// moves reports whether input i has a tangent: all but a random quarter.
+func moves(seed uint64, i int, inputs []Input) bool {
+	return !inputs[i].Const && (len(inputs) == 1 || rng.Intn(rng.Key{Seed: seed}, uint64(len(inputs)), i, 4) != 0)
+}
+
+// direction is element j of input i's tangent, in [−1, 1).
+func direction(seed uint64, i, j int) float64 {
+	return 2*rng.Float64(rng.Key{Seed: seed}, uint64(i+1), j) - 1
 }
 
 // directional compares jvp, the derivative of f along the tangents of seed, with
 // a central difference of f.
-func directional(t testing.TB, name string, s *tensor.Scope, f, jvp Func, seed uint64, inputs []Input, values [][]float64) {
+func directional(t testing.TB, name string, s *tensor.Scope, f, jvp Func, seed uint64, inputs []Input) {
 	t.Helper()
+	values := fill(inputs)
 	at := func(g Func, shift float64) []float64 {
 		s.Reset()
 		in := make([]*tensor.Tensor, len(inputs))
 		for i := range in {
 			v := append([]float64(nil), values[i]...)
-			if !inputs[i].Const && !(len(in) > 1 && rng.Intn(rng.Key{Seed: seed}, uint64(len(in)), i, 4) == 0) {
+			if moves(seed, i, inputs) {
 				for j := range v {
-					v[j] += shift * (2*rng.Float64(rng.Key{Seed: seed}, uint64(i+1), j) - 1)
+					v[j] += shift * direction(seed, i, j)
 				}
 			}
 			in[i] = s.Variable(v, inputs[i].Shape...)
@@ -118,6 +162,10 @@ func directional(t testing.TB, name string, s *tensor.Scope, f, jvp Func, seed u
 		return g(s, in).Float64s()
 	}
 	got, up, down := at(jvp, 0), at(f, h), at(f, -h)
+	if len(got) != len(up) {
+		t.Errorf("%s: derivative of %d elements, value of %d", name, len(got), len(up))
+		return
+	}
 	for i := range up {
 		want := (up[i] - down[i]) / (2 * h)
 		if have := got[i]; !(math.Abs(have-want) <= tolerance*(1+math.Abs(want)+math.Abs(up[i]))) {
@@ -125,44 +173,6 @@ func directional(t testing.TB, name string, s *tensor.Scope, f, jvp Func, seed u
 			return
 		}
 	}
-}
-
-// First checks first derivatives only.
-func First(t testing.TB, name string, f Func, inputs ...Input) {
-	t.Helper()
-	values := fill(inputs)
-	dot := func(s *tensor.Scope, in []*tensor.Tensor) *tensor.Tensor {
-		return against(f(s, in), 11)
-	}
-	compare(t, name, dot, inputs, values)
-}
-
-// Second checks gradients of gradients only.
-func Second(t testing.TB, name string, f Func, inputs ...Input) {
-	t.Helper()
-	values := fill(inputs)
-	dot := func(s *tensor.Scope, in []*tensor.Tensor) *tensor.Tensor {
-		y := against(f(s, in), 11)
-		if !y.NeedsGrad() {
-			return nil
-		}
-		var leaves []*tensor.Tensor
-		for i, x := range in {
-			if !inputs[i].Const {
-				leaves = append(leaves, x)
-			}
-		}
-		var total *tensor.Tensor
-		for i, g := range s.GradOf(y, tensor.GradOptions{CreateGraph: true}, leaves...) {
-			if part := against(g, 23+uint64(i)); total == nil {
-				total = part
-			} else {
-				total = total.Add(part)
-			}
-		}
-		return total
-	}
-	compare(t, name+" (second order)", dot, inputs, values)
 }
 
 // against is ⟨y, r⟩ for a fixed random r.
@@ -177,17 +187,32 @@ func against(y *tensor.Tensor, seed uint64) *tensor.Tensor {
 func fill(inputs []Input) [][]float64 {
 	values := make([][]float64, len(inputs))
 	for i, in := range inputs {
-		if values[i] = in.Values; values[i] == nil {
-			x := make([]float32, size(in.Shape))
-			rng.Normal(x, rng.Key{Seed: 5}, uint64(i))
-			for _, v := range x {
-				values[i] = append(values[i], float64(v))
-			}
+		if in.Values != nil {
+			values[i] = append([]float64(nil), in.Values...)
+			continue
+		}
+		x := make([]float32, size(in.Shape))
+		rng.Normal(x, rng.Key{Seed: 5}, uint64(i))
+		for _, v := range x {
+			values[i] = append(values[i], float64(v))
 		}
 	}
 	return values
 }
 
+// leaves are the inputs that gradients are asked for.
+func leaves(in []*tensor.Tensor, inputs []Input) []*tensor.Tensor {
+	var l []*tensor.Tensor
+	for i, x := range in {
+		if !inputs[i].Const {
+			l = append(l, x)
+		}
+	}
+	return l
+}
+
+// compare holds the gradient of f, a scalar, to finite differences. Where f is
+// not recorded at all, its gradient counts as zero: so must they.
 func compare(t testing.TB, name string, f Func, inputs []Input, values [][]float64) {
 	t.Helper()
 	s := tensor.NewScopeOf(cpu.Default(), tensor.Recording, tensor.Float64)
@@ -206,27 +231,23 @@ func compare(t testing.TB, name string, f Func, inputs []Input, values [][]float
 	}
 	in := load()
 	y := f(s, in)
-	if y == nil || !y.NeedsGrad() {
-		return // linear: its gradient is constant
-	}
 	base := y.Item()
 	if math.IsNaN(base) || math.IsInf(base, 0) {
 		t.Errorf("%s: value is %g", name, base)
 		return
 	}
 	grads := make([][]float64, len(in))
-	var leaves []*tensor.Tensor
-	for i, x := range in {
-		if !inputs[i].Const {
-			leaves = append(leaves, x)
-		}
+	var gs []*tensor.Tensor
+	if y.NeedsGrad() {
+		gs = s.GradOf(y, tensor.GradOptions{}, leaves(in, inputs)...)
 	}
-	k := 0
-	gs := s.GradOf(y, tensor.GradOptions{}, leaves...)
 	for i := range in {
-		if !inputs[i].Const {
-			grads[i] = gs[k].Float64s()
-			k++
+		switch {
+		case inputs[i].Const:
+		case gs == nil:
+			grads[i] = make([]float64, len(values[i]))
+		default:
+			grads[i], gs = gs[0].Float64s(), gs[1:]
 		}
 	}
 	for i, v := range values {
