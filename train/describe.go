@@ -65,6 +65,11 @@ func (t *Trained) Facts() [][2]string {
 		}
 		add("classes", "%d, %s", t.Classes, null)
 	}
+	if c := t.Net.Conditions(); t.Number {
+		add("condition", "a number, embedded like a time (class_embed_type timestep)")
+	} else if c.Vector > 0 && !c.Null {
+		add("condition", "a vector of %d numbers (class_embed_type identity)", c.Vector)
+	}
 	add("noise", "%s", describePath(t.Model.Path()))
 	add("predicts", "%v", t.Model.Kind())
 	add("sampling", "%s", t.DescribeSampling())

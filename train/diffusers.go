@@ -37,6 +37,7 @@ func openDiffusers(path string) (*Trained, error) {
 	cond := t.Net.Conditions()
 	t.Classes = cond.Classes
 	t.Null = nullLabel(t.Net)
+	t.Number = cond.Vector > 0 && cond.VectorEmbed == "time"
 	h, w := f.Config.Height, f.Config.Width
 	if h == 0 || w == 0 {
 		return nil, fmt.Errorf("%s: config.json has no sample_size, so that it is not known how large samples are", f.ModelDir)
@@ -81,6 +82,8 @@ func (c *diffusersModelConfig) open(a ModelArg) (*interop.Folder, error) {
 		return nil, invalid.Field("path", "has a network for images of %d channels; the data have shape %v", in, a.Shape)
 	case out != a.OutChannels:
 		return nil, invalid.Field("path", "has a network with %d output channels; the objective wants %d", out, a.OutChannels)
+	case f.Config.UNet != nil && f.Config.UNet.Vector > 0:
+		return nil, invalid.Field("path", "has a network whose class_embed_type makes it want a vector of every sample; data give classes only")
 	case a.Classes > classes:
 		return nil, invalid.Field("path", "has a network for %d classes; the data have %d", classes, a.Classes)
 	}

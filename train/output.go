@@ -38,8 +38,7 @@ func CheckOutput(path string, shape []int) error {
 
 // WriteSamples writes samples (N,shape…), row-major: a PNG of all of them in a
 // grid, each row columns long; an .npy array, channels last; or a safetensors
-// file with the tensor "samples", raw and unclamped, images as (N,C,H,W), and
-// the tensor "labels", (N), if there are any. [ReadSamples] reads the last.
+// file with the tensor "samples", raw and unclamped, images as (N,C,H,W).
 func WriteSamples(path string, x []float32, shape []int, labels []int32, columns int) error {
 	n := len(x) / volume(shape)
 	switch strings.ToLower(filepath.Ext(path)) {
@@ -54,11 +53,8 @@ func WriteSamples(path string, x []float32, shape []int, labels []int32, columns
 	if len(shape) == 3 {
 		x = channelsFirst(x, n, shape)
 	}
-	entries := []safetensors.Entry{safetensors.Float32("samples", append([]int{n}, channelsFirstShape(shape)...), x)}
-	if labels != nil {
-		entries = append(entries, safetensors.Int32("labels", []int{n}, labels))
-	}
-	return safetensors.WriteFile(path, entries, nil)
+	dims := append([]int{n}, channelsFirstShape(shape)...)
+	return safetensors.WriteFile(path, []safetensors.Entry{safetensors.Float32("samples", dims, x)}, nil)
 }
 
 // channelsFirst reorders (N,H,W,C) to (N,C,H,W).

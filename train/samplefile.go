@@ -13,9 +13,9 @@ type SampleFile struct {
 	Labels []int32   // the class asked for of each; nil: not in the file
 }
 
-// ReadSamples reads what [WriteSamples] puts into a safetensors file: the
-// tensor "samples", (N,C,H,W) for images and (N,shape…) else, and perhaps
-// "labels", (N), from 0 to classes−1.
+// ReadSamples reads a safetensors file with the tensor "samples", (N,C,H,W) for
+// images and (N,shape…) else, as [WriteSamples] writes it, and perhaps "labels",
+// (N), from 0 to classes−1.
 func ReadSamples(path string, shape []int, classes int) (*SampleFile, error) {
 	f, err := safetensors.Open(path)
 	if err != nil {

@@ -88,6 +88,7 @@ type Drawer struct {
 	Shape   []int // of a sample
 	Classes int   // that the model is conditioned on
 	Null    int   // the label of no class; −1: the model has none
+	Number  bool  // the condition is a number, embedded like a time: labels give it
 	How     Sampling
 
 	Sampler   sampler.Sampler // nil: what How says
@@ -151,18 +152,8 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 			Key:   rng.Key{Seed: q.Seed, Stream: streamSampler},
 			First: uint64(from),
 		}
-		if d.Classes > 0 && q.Labels == nil && d.Null < 0 {
-			return nil, fmt.Errorf("the model has no null class: it needs a class for every sample")
-		}
-		if d.Classes > 0 {
-			labels := make([]int32, n)
-			for i := range labels {
-				labels[i] = int32(d.Null)
-				if q.Labels != nil {
-					labels[i] = q.Labels[from+i]
-				}
-			}
-			o.Cond = func(s *tensor.Scope) diffusion.Cond { return diffusion.Cond{Labels: s.Ints(labels, n)} }
+		if o.Cond, err = d.condition(q, from, n); err != nil {
+			return nil, err
 		}
 		shape := append([]int{n}, d.Shape...)
 		var noiseErr error
@@ -192,6 +183,32 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 		x.CopyTo(out[from*size : (from+n)*size])
 	}
 	return out, nil
+}
+
+// condition is what samples from to from+n are to be like.
+func (d *Drawer) condition(q Request, from, n int) (func(s *tensor.Scope) diffusion.Cond, error) {
+	switch {
+	case d.Number && q.Labels == nil:
+		return nil, fmt.Errorf("the model is conditioned on a number: it needs one for every sample")
+	case d.Number:
+		v := make([]float32, n)
+		for i, l := range q.Labels[from : from+n] {
+			v[i] = float32(l)
+		}
+		return func(s *tensor.Scope) diffusion.Cond { return diffusion.Cond{Vector: s.Tensor(v, n, 1)} }, nil
+	case d.Classes == 0:
+		return nil, nil
+	case q.Labels == nil && d.Null < 0:
+		return nil, fmt.Errorf("the model has no null class: it needs a class for every sample")
+	}
+	labels := make([]int32, n)
+	for i := range labels {
+		labels[i] = int32(d.Null)
+		if q.Labels != nil {
+			labels[i] = q.Labels[from+i]
+		}
+	}
+	return func(s *tensor.Scope) diffusion.Cond { return diffusion.Cond{Labels: s.Ints(labels, n)} }, nil
 }
 
 // start is the state that sampling starts from.

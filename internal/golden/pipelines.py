@@ -34,6 +34,7 @@ PIPELINES = {
         scheduler=("DDIMScheduler", dict(prediction_type="v_prediction", timestep_spacing="trailing", rescale_betas_zero_snr=True, clip_sample=False)),
         steps=5, options=dict(eta=0.5),
     ),
+    "unet-number": dict(network=("unet", dict(_UNET, class_embed_type="timestep")), scheduler=("DDIMScheduler", dict()), steps=4, labels=[0, 37]),
     "unet-ddpm": dict(network=("unet", _UNET), scheduler=("DDPMScheduler", dict(beta_schedule="squaredcos_cap_v2", variance_type="fixed_large")), steps=8),
     "dit-ddim": dict(network=("transformer", _DIT), scheduler=("DDIMScheduler", dict(clip_sample=False)), steps=10, labels=[3, 10]),
     "dit-ddpm-learned": dict(

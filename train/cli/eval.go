@@ -29,8 +29,8 @@ median distance to the nearest training image, which shows memorising.
 Points: Wasserstein, energy and maximum-mean-discrepancy distances.
 
 With --samples, samples from a file are measured instead, with the same classifier
-and the same data: another program's, or a run's own. It holds what sample writes to
-a .safetensors file: the tensor samples, (N,C,H,W) for images, and perhaps labels, (N).`,
+and the same data, such as another program's: the tensor samples, (N,C,H,W) for images, as
+sample writes it, and perhaps labels, (N), the classes asked for.`,
 		Example: fmt.Sprintf("  %[1]s eval runs/digits\n  %[1]s eval runs/digits --n 2000 --guidance 1.5 --json\n  %[1]s eval runs/digits --samples theirs.safetensors", a.Name),
 		Args:    first("a run or a checkpoint"),
 		RunE: func(c *cobra.Command, args []string) error {

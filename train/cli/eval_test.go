@@ -65,12 +65,15 @@ func TestEvalImages(t *testing.T) {
 }
 
 // Samples that went through a file are measured like those that eval draws itself;
-// without labels nothing is said of classes.
+// without labels nothing is said of classes. Samples are of all classes in turn.
 func TestEvalOfAFile(t *testing.T) {
 	dir := workplace(t)
 	for run, n := range map[string]string{"runs/digits": "40", "runs/tiny": "60"} {
 		drawn := succeeds(t, dir, "eval", run, "--n", n, "--json")
 		succeeds(t, dir, "sample", run, "--n", n, "--out", "s.safetensors")
+		if run == "runs/digits" {
+			label(t, filepath.Join(dir, "s.safetensors"), func(i int) int32 { return int32(i % 10) })
+		}
 		if read := succeeds(t, dir, "eval", run, "--samples", "s.safetensors", "--json"); read.stdout != drawn.stdout {
 			t.Errorf("%s: drawn\n%s, read\n%s", run, drawn.stdout, read.stdout)
 		}
@@ -87,27 +90,27 @@ func TestEvalOfAFile(t *testing.T) {
 	fails(t, 1, dir, []string{"eval", "runs/tiny", "--samples", "s.safetensors"}, "s.safetensors", "samples", "[20 1 8 8]", "(N, 2)")
 	fails(t, 1, dir, []string{"eval", "runs/tiny", "--samples", "none.safetensors"}, "none.safetensors")
 	fails(t, 2, dir, []string{"eval", "runs/tiny", "--samples", "s.safetensors", "--n", "30"}, "--samples", "--n")
-	write(t, filepath.Join(dir, "labels.safetensors"), bad(t, 20, 10))
-	fails(t, 1, dir, []string{"eval", "runs/digits", "--samples", "labels.safetensors"}, "labels", "sample 3", "class 10", "0 to 9")
+	label(t, filepath.Join(dir, "s.safetensors"), func(i int) int32 { return int32(7 + i) })
+	fails(t, 1, dir, []string{"eval", "runs/digits", "--samples", "s.safetensors"}, "labels", "sample 3", "class 10", "0 to 9")
 }
 
-// bad is a file of n empty digits, the fourth labelled class.
-func bad(t *testing.T, n int, class int32) string {
+// label adds labels to a file of samples.
+func label(t *testing.T, path string, class func(i int) int32) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "f")
-	labels := make([]int32, n)
-	labels[3] = class
+	x, shape := samplesOf(t, path)
+	values, labels := make([]float32, len(x)), make([]int32, shape[0])
+	for i, v := range x {
+		values[i] = float32(v)
+	}
+	for i := range labels {
+		labels[i] = class(i)
+	}
 	err := safetensors.WriteFile(path, []safetensors.Entry{
-		safetensors.Float32("samples", []int{n, 1, 8, 8}, make([]float32, n*64)), safetensors.Int32("labels", []int{n}, labels),
+		safetensors.Float32("samples", shape, values), safetensors.Int32("labels", shape[:1], labels),
 	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
 }
 
 func TestEvalPoints(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/langevin-go/langevin/internal/safetensors"
+
 	"github.com/langevin-go/langevin/train/cli"
 )
 
@@ -82,6 +84,10 @@ func TestExamplesRun(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "model_index.json")); err != nil {
 		t.Fatal(err)
 	}
+	theirs := safetensors.Float32("samples", []int{12, 1, 8, 8}, make([]float32, 12*64))
+	if err := safetensors.WriteFile(filepath.Join(dir, "theirs.safetensors"), []safetensors.Entry{theirs}, nil); err != nil {
+		t.Fatal(err)
+	}
 	var lines []string
 	for _, c := range commands {
 		lines = append(lines, examplesOf(t, c)...)
@@ -97,7 +103,7 @@ func TestExamplesRun(t *testing.T) {
 		// What the text says to make long is made short.
 		line = regexp.MustCompile(`steps=\d{3,}`).ReplaceAllString(line, "steps=12")
 		line = strings.Replace(line, "--n 2000", "--n 40", 1)
-		if strings.Contains(line, " eval ") && !strings.Contains(line, "--n") {
+		if strings.Contains(line, " eval ") && !strings.Contains(line, "--n") && !strings.Contains(line, "--samples") {
 			line += " --n 40"
 		}
 		c := exec.Command(sh, "-c", line)

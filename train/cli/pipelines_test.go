@@ -211,6 +211,56 @@ func pure(t *testing.T, dir string, args []string) {
 	}
 }
 
+// A network that is conditioned on a number wants one; one that wants vectors can be looked at, not sampled; neither can be trained on classes.
+func TestOtherConditions(t *testing.T) {
+	dir := t.TempDir()
+	copyPipeline(t, "unet-number", filepath.Join(dir, "p"))
+	if o := succeeds(t, dir, "inspect", "p"); !strings.Contains(o.stdout, "a number") {
+		t.Errorf("the condition is not named in\n%s", o.stdout)
+	}
+	for _, class := range []string{"", "none", "all", "-1", "2.5"} {
+		fails(t, 1, dir, []string{"sample", "p", "--class=" + class, "--out", "x.png"}, "--class", "class_embed_type timestep", "a number")
+	}
+	fails(t, 1, dir, []string{"sample", "p", "--class", "1", "--guidance", "2", "--out", "x.png"}, "guidance 2", "no classes")
+	write(t, filepath.Join(dir, "a.yaml"), strings.Replace(tinyDigitsYAML, "{kind: dit, patch: 4, width: 16, depth: 1, heads: 2}", "{kind: diffusers, path: p}", 1))
+	fails(t, 1, dir, []string{"train", "a.yaml", "--run", "r"}, "a.yaml", "path", "class_embed_type")
+	const config = "p/unet/config.json"
+	number := string(read(t, filepath.Join(dir, config)))
+	write(t, filepath.Join(dir, config), strings.Replace(number, `"class_embed_type": "timestep"`, `"class_embed_type": "identity"`, 1))
+	without(t, filepath.Join(dir, "p/unet/diffusion_pytorch_model.safetensors"), "class_embedding.")
+	if o := succeeds(t, dir, "inspect", "p"); !strings.Contains(o.stdout, "a vector of 16 numbers") {
+		t.Errorf("the condition is not named in\n%s", o.stdout)
+	}
+	fails(t, 1, dir, []string{"sample", "p", "--out", "x.png"}, "p: ", "16 numbers", "class_embed_type identity")
+}
+
+// without removes the tensors whose names begin with prefix from a file.
+func without(t *testing.T, path, prefix string) {
+	t.Helper()
+	f, err := safetensors.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rest []safetensors.Entry
+	for _, name := range f.Names() {
+		x, err := f.Tensor(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := x.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(name, prefix) {
+			rest = append(rest, safetensors.Bytes(name, x.DType, x.Shape, b))
+		}
+	}
+	f.Close()
+	if err := safetensors.WriteFile(path, rest, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A model alone is sampled from as DDPMScheduler's defaults have it, which are unet-legacy's.
 func TestSingleModel(t *testing.T) {
 	dir := t.TempDir()

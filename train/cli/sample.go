@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -149,6 +150,16 @@ func (a *app) runSample(ctx context.Context, path string, choice train.Choice, f
 
 // labelsFor reads --class.
 func labelsFor(t *train.Trained, class string, n int) ([]int32, error) {
+	if c := t.Net.Conditions(); c.Vector > 0 && !c.Null && !t.Number {
+		return nil, fmt.Errorf("%s: the network wants a vector of %d numbers with every sample (class_embed_type identity), which sample cannot give: use the package nn from a program of your own", t.Path, c.Vector)
+	}
+	if t.Number {
+		k, err := strconv.ParseInt(class, 10, 32)
+		if err != nil || k < 0 {
+			return nil, fmt.Errorf("--class %q: the model is conditioned on a number (class_embed_type timestep): want one from 0 on", class)
+		}
+		return slices.Repeat([]int32{int32(k)}, n), nil
+	}
 	if t.Classes == 0 {
 		if class != "" && class != "none" {
 			return nil, fmt.Errorf("--class %s: the model has no classes", class)
