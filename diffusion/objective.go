@@ -23,8 +23,9 @@ type Draw struct {
 	N        int
 	Shape    []int
 	X        []float32 // data (N,Shape…)
-	Noise    []float32 // ε, likewise; nil: N(0,1) of sample i is row i under NoiseKey
+	Noise    []float32 // ε, likewise; nil: N(0,1) of sample i is row First+i under NoiseKey
 	NoiseKey rng.Key
+	First    uint64    // the row under NoiseKey of sample 0: its place in the whole batch
 	T        []float64 // path times (N)
 	Labels   []int32   // after condition dropout; nil: none
 	Vector   []float32 // (N,D); nil: none
@@ -65,7 +66,7 @@ func (d *Draw) Eps(s *tensor.Scope) *tensor.Tensor {
 	if d.Noise != nil {
 		return s.Tensor(d.Noise, d.full()...)
 	}
-	return s.Normal(d.NoiseKey, 0, d.full()...)
+	return s.Normal(d.NoiseKey, d.First, d.full()...)
 }
 
 // Cond is the condition on the device.
@@ -83,6 +84,27 @@ func (d *Draw) Cond(s *tensor.Scope) Cond {
 	return c
 }
 
+// Part makes p the samples of d from one up to another, each with the randomness
+// that it has in d, in d's memory. Of a loss that is a mean over samples, the loss
+// of d is the mean of its parts' losses, weighed by their numbers of samples.
+func (d *Draw) Part(p *Draw, from, to int) {
+	size := len(d.X) / max(d.N, 1)
+	p.N, p.Shape, p.X = to-from, d.Shape, d.X[from*size:to*size]
+	p.Noise, p.NoiseKey, p.First = slice(d.Noise, from, to, size), d.NoiseKey, d.First+uint64(from)
+	p.T = d.T[from:to]
+	p.Labels = slice(d.Labels, from, to, 1)
+	p.Vector = slice(d.Vector, from, to, len(d.Vector)/max(d.N, 1))
+	p.Drop = slice(d.Drop, from, to, 1)
+}
+
+// slice is rows from up to to of a host array that may be absent.
+func slice[T any](x []T, from, to, size int) []T {
+	if x == nil {
+		return nil
+	}
+	return x[from*size : to*size]
+}
+
 // HostNoise brings Noise to the host, in storage of d's own, so that a coupling
 // may rearrange it: the values that are there, such as samples of another
 // distribution than the normal one, or those that Eps would draw.
@@ -93,7 +115,7 @@ func (d *Draw) HostNoise() []float32 {
 		copy(d.noise, d.Noise)
 	} else {
 		for i := range d.N {
-			rng.Normal(d.noise[i*size:(i+1)*size], d.NoiseKey, uint64(i))
+			rng.Normal(d.noise[i*size:(i+1)*size], d.NoiseKey, d.First+uint64(i))
 		}
 	}
 	d.Noise = d.noise

@@ -74,7 +74,7 @@ func (c Dropout) draw(k rng.Key, b *Batch, d *Draw) {
 func (r *Regression) Draw(k rng.Key, b *Batch, d *Draw) {
 	b.check()
 	d.N, d.Shape, d.X, d.Noise = b.N, b.Shape, b.X, nil
-	d.NoiseKey = k.WithStream(StreamNoise)
+	d.NoiseKey, d.First = k.WithStream(StreamNoise), 0
 	d.T = resize(d.T, b.N)
 	times := r.Times
 	if times == nil {

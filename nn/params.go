@@ -49,7 +49,8 @@ type walker struct {
 	found []Named
 	seen  map[*tensor.Param]bool
 	names map[string]bool
-	path  []uintptr // structs that are being walked, against cycles
+	path  []uintptr                   // structs that are being walked, against cycles
+	visit func(pointer reflect.Value) // if set, called with every pointer to a layer
 }
 
 var paramType = reflect.TypeFor[*tensor.Param]()
@@ -74,6 +75,9 @@ func (w *walker) walk(v reflect.Value, name string) {
 			}
 		}
 		w.path = append(w.path, v.Pointer())
+		if w.visit != nil {
+			w.visit(v)
+		}
 		w.walk(v.Elem(), name)
 		w.path = w.path[:len(w.path)-1]
 	case reflect.Struct:

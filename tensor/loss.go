@@ -103,7 +103,7 @@ func (t *Tensor) Dropout(p float64) *Tensor {
 	key := s.dropoutKey
 	key.Stream += s.draws
 	s.draws++
-	u := s.Uniform(key, 0, t.Shape()...)
+	u := s.Uniform(key, s.firstRow, t.Shape()...)
 	sc := [2]float64{p, 1 / (1 - p)}
 	return dropoutOp.Apply(sc[:], t, u)
 }

@@ -38,6 +38,7 @@ type Scope struct {
 
 	dropout    bool
 	dropoutKey rng.Key
+	firstRow   uint64 // of the dropout masks: the place of sample 0 in the whole batch
 	draws      uint32 // dropout masks drawn since SetDropout
 
 	// Operands of the device call in progress. They live here, not on the
@@ -116,9 +117,17 @@ func (s *Scope) NoGrad(f func()) {
 }
 
 // SetDropout turns dropout on: masks come from key (stream and up, a stream a
-// call). The same key gives the same masks again. NoDropout turns it off.
-func (s *Scope) SetDropout(key rng.Key) { s.dropout, s.dropoutKey, s.draws = true, key, 0 }
-func (s *Scope) NoDropout()             { s.dropout = false }
+// call). The same key gives the same masks again.
+func (s *Scope) SetDropout(key rng.Key) { s.SetDropoutFrom(key, 0) }
+
+// SetDropoutFrom is SetDropout for the part of a batch whose first sample is the
+// batch's sample first: it gets the masks that it has in the whole batch.
+func (s *Scope) SetDropoutFrom(key rng.Key, first uint64) {
+	s.dropout, s.dropoutKey, s.firstRow, s.draws = true, key, first, 0
+}
+
+// NoDropout turns dropout off.
+func (s *Scope) NoDropout() { s.dropout = false }
 
 // header makes a tensor without memory.
 func (s *Scope) header() *Tensor {

@@ -72,6 +72,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type group struct {
 	prefix string
 	params []*tensor.Param
+	spare  func(name string) bool // tells arrays that a checkpoint may have beside them; nil: none
 }
 
 // saveCheckpoint writes a checkpoint to path.
@@ -225,7 +226,7 @@ func (c *checkpoint) load(groups ...group) error {
 	}
 	for _, name := range c.file.Names() {
 		for _, g := range groups {
-			if strings.HasPrefix(name, g.prefix) && !wanted[name] {
+			if strings.HasPrefix(name, g.prefix) && !wanted[name] && (g.spare == nil || !g.spare(name)) {
 				return fmt.Errorf("%s: tensor %s has no place in this model", c.path, name)
 			}
 		}

@@ -57,6 +57,15 @@ func (t *Trained) Facts() [][2]string {
 		add("scheduler", "%s", t.SchedulerClass)
 	}
 	add("parameters", "%d in %d arrays", countElems(t.Params), len(t.Params))
+	if t.Exp != nil && len(t.Exp.Optim.Groups) > 0 {
+		groups, err := t.Exp.Optim.describeGroups(t.Params)
+		if err != nil { // the patterns were checked before the first step
+			groups = []string{err.Error()}
+		}
+		for _, g := range groups {
+			add("group", "%s", g)
+		}
+	}
 	add("samples", "shape %s", strings.ReplaceAll(fmt.Sprint(t.Shape), " ", "×"))
 	if t.Classes > 0 {
 		null := "with a null class"

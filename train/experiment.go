@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/langevin-go/langevin/internal/invalid"
 	"github.com/langevin-go/langevin/optim"
 	"github.com/langevin-go/langevin/tensor/backend"
 	"github.com/langevin-go/langevin/tensor/cpu"
@@ -28,6 +29,7 @@ type Experiment struct {
 	Device      string                             `yaml:"device" doc:"where tensors live; auto takes the best there is" oneof:"auto cpu"`
 	Steps       int64                              `yaml:"steps" doc:"training steps" range:"[1,inf)"`
 	Batch       int                                `yaml:"batch" doc:"samples a step" range:"[1,inf)"`
+	Accumulate  int                                `yaml:"accumulate" doc:"parts that a step's batch is computed in, one after another: less memory, and the same gradient but for rounding" range:"[1,inf)"`
 	Data        config.Variant[DataArg, *Dataset]  `yaml:"data,required" doc:"training data"`
 	Flip        bool                               `yaml:"flip" doc:"mirror each picture left to right with probability one half"`
 	Conditional bool                               `yaml:"conditional" doc:"condition the network on the data's classes, if they have any"`
@@ -46,10 +48,18 @@ type Experiment struct {
 func (e *Experiment) SetDefaults() {
 	e.Device = "auto"
 	e.Steps, e.Batch, e.LogEvery, e.MaxSkips = 5000, 128, 50, 10
-	e.Conditional = true
+	e.Accumulate, e.Conditional = 1, true
 	e.EMA = new(optim.EMAConfig)
 	e.EMA.SetDefaults()
 	e.Objective = Objectives.Default("flow")
+}
+
+// Validate checks what belongs together.
+func (e *Experiment) Validate() error {
+	if e.Accumulate > e.Batch {
+		return invalid.Field("accumulate", "is %d; a batch of %d samples has no more parts than samples", e.Accumulate, e.Batch)
+	}
+	return nil
 }
 
 // Optim are the settings of optimisation.
@@ -58,10 +68,12 @@ type Optim struct {
 	Rule     config.Variant[OptimArg, optim.Optimizer]   `yaml:"rule" doc:"update rule"`
 	Schedule config.Variant[ScheduleArg, optim.Schedule] `yaml:"schedule" doc:"learning rate over time"`
 	Clip     float64                                     `yaml:"clip" doc:"largest global norm of the gradient; 0: no clipping" range:"[0,inf)"`
+	Decay    string                                      `yaml:"decay" doc:"what weight decay acts on: all parameters, or weights only, which are matrices and kernels, not biases, norms and embedding tables" oneof:"all weights"`
+	Groups   []ParamGroup                                `yaml:"groups" doc:"settings for parts of the network; a parameter belongs to the first group that matches its name (see inspect --params), and the others have the settings above"`
 }
 
 func (o *Optim) SetDefaults() {
-	o.LR, o.Clip = 1e-3, 1
+	o.LR, o.Clip, o.Decay = 1e-3, 1, "all"
 	o.Rule = Optimizers.Default("adamw")
 	o.Schedule = Schedules.Default("cosine")
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/langevin-go/langevin/internal/atomicfile"
 	"github.com/langevin-go/langevin/train/record"
@@ -92,11 +93,21 @@ func (t *Trainer) pictureMissing() bool {
 
 // groups is everything that a checkpoint holds.
 func (t *Trainer) groups() []group {
-	g := []group{{modelPrefix, t.params}, {optimPrefix, t.opt.State()}}
-	if t.ema != nil {
-		g = append(g, group{emaPrefix, t.ema.State()})
+	g := []group{{prefix: modelPrefix, params: t.params}, {prefix: optimPrefix, params: t.opt.State(), spare: t.ofFrozen}}
+	if t.average != nil {
+		g = append(g, group{prefix: emaPrefix, params: t.average})
 	}
 	return g
+}
+
+// ofFrozen tells the optimiser's arrays of parameters that are not trained any more.
+func (t *Trainer) ofFrozen(name string) bool {
+	for _, p := range t.params {
+		if p.Frozen && strings.HasSuffix(name, "."+p.Name) {
+			return true
+		}
+	}
+	return false
 }
 
 // restore takes up the newest checkpoint. Without any, the run starts again from
@@ -119,6 +130,11 @@ func (t *Trainer) restore() error {
 	}
 	if err := c.load(t.groups()...); err != nil {
 		return fmt.Errorf("cannot go on with these settings: %w", err)
+	}
+	if t.average != nil {
+		if err := t.averageFrozen(); err != nil {
+			return err
+		}
 	}
 	t.step, t.skipped = c.state.Step, c.state.Skipped
 	t.inARow = c.state.InARow

@@ -97,7 +97,7 @@ func openTrained(path string, c *checkpoint) (*Trained, error) {
 	if exp.EMA != nil {
 		prefix, t.EMA = emaPrefix, true
 	}
-	if err := c.load(group{prefix, t.Params}); err != nil {
+	if err := c.load(group{prefix: prefix, params: t.Params}); err != nil {
 		return nil, err
 	}
 	t.Model = job.Model(t.Net)
@@ -130,5 +130,5 @@ func loadInitial(path string, net Network, params []*tensor.Param, warn func(for
 			break
 		}
 	}
-	return c.load(group{prefix, params})
+	return c.load(group{prefix: prefix, params: params})
 }

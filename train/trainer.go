@@ -26,21 +26,25 @@ type Trainer struct {
 	dev  backend.Device
 	data *Dataset
 
-	loader *data.Loader
-	net    Network
-	params []*tensor.Param
-	model  diffusion.Model // of net
-	avg    Network         // the moving average of net; net itself without one
-	avgMod diffusion.Model // of avg
-	job    *Job
-	opt    optim.Optimizer
-	sched  optim.Schedule
-	ema    *optim.EMA
+	loader  *data.Loader
+	net     Network
+	params  []*tensor.Param
+	trained []*tensor.Param // those that are not frozen
+	model   diffusion.Model // of net
+	avg     Network         // the moving average of net; net itself without one
+	avgMod  diffusion.Model // of avg
+	average []*tensor.Param // of avg, in the order of params; nil without one
+	job     *Job
+	opt     optim.Optimizer
+	sched   optim.Schedule
+	ema     *optim.EMA
 
 	scope  *tensor.Scope
 	batch  diffusion.Batch
 	labels []int32 // of the batch, also where the network is not conditioned on them
 	draw   diffusion.Draw
+	part   diffusion.Draw     // of draw
+	parts  *optim.Accumulator // nil: a batch is computed whole
 
 	step    int64 // steps done
 	skipped int64 // of them, without an update
@@ -175,16 +179,43 @@ func (t *Trainer) buildModels() error {
 			return t.exp.at(t.initKey, err)
 		}
 	}
-	if t.exp.EMA == nil {
-		return nil
+	if t.trained, err = t.exp.freeze(t.params); err != nil || t.exp.EMA == nil {
+		return err
 	}
 	_, avg, average, err := t.exp.build(t.dev, shape, classes)
 	if err != nil {
 		return err
 	}
-	t.avg, t.avgMod = avg, job.Model(avg)
-	t.ema, err = optim.NewEMA(t.params, average, *t.exp.EMA)
+	t.avg, t.avgMod, t.average = avg, job.Model(avg), average
+	return t.buildAverage()
+}
+
+// buildAverage starts the moving average at the weights. That of a parameter which
+// is not trained is the parameter itself.
+func (t *Trainer) buildAverage() (err error) {
+	if err := t.averageFrozen(); err != nil {
+		return err
+	}
+	var moving []*tensor.Param
+	for i, p := range t.params {
+		if !p.Frozen {
+			moving = append(moving, t.average[i])
+		}
+	}
+	t.ema, err = optim.NewEMA(t.trained, moving, *t.exp.EMA)
 	return err
+}
+
+// averageFrozen sets the averages of parameters that are not trained.
+func (t *Trainer) averageFrozen() error {
+	for i, p := range t.params {
+		if p.Frozen {
+			if err := t.average[i].Set(p.Float32s()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // build makes the objective and the network of an experiment. The network's
@@ -210,8 +241,11 @@ func (l *Loaded) build(dev backend.Device, shape []int, classes int) (*Job, Netw
 }
 
 func (t *Trainer) buildOptimizer() (err error) {
-	if t.opt, err = t.exp.Optim.Rule.Build(OptimArg{Params: t.params}); err != nil {
-		return t.exp.at("optim.rule", err)
+	if t.opt, err = t.exp.optimizer(t.net, t.trained); err != nil {
+		return err
+	}
+	if t.exp.Accumulate > 1 {
+		t.parts = optim.NewAccumulator(t.trained)
 	}
 	t.sched, err = t.exp.Optim.Schedule.Build(ScheduleArg{})
 	return t.exp.at("optim.schedule", err)
@@ -269,7 +303,9 @@ func (t *Trainer) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return t.leave(ctx)
 		}
-		if err := t.Train(); err != nil {
+		if err := t.train(ctx); err != nil && errors.Is(err, ctx.Err()) {
+			return t.leave(ctx)
+		} else if err != nil {
 			return err
 		}
 		last := t.step == t.exp.Steps
@@ -305,19 +341,20 @@ func (t *Trainer) leave(ctx context.Context) error {
 }
 
 // Train makes one step: draw, loss, gradient, clipping, update, average.
-func (t *Trainer) Train() error {
+func (t *Trainer) Train() error { return t.train(context.Background()) }
+
+// train is Train; when ctx is cancelled it may return ctx's error, and nothing has changed.
+func (t *Trainer) train(ctx context.Context) error {
 	if err := t.loader.Batch(uint64(t.step)*uint64(t.exp.Batch), t.batch.X, t.labels); err != nil {
 		return err
 	}
 	s := t.scope
-	s.Reset()
-	key := rng.Key{Seed: t.exp.Seed, Step: uint64(t.step)}
-	t.job.Objective.Draw(key, &t.batch, &t.draw)
-	s.SetDropout(key.WithStream(streamDropout))
-	loss := t.job.Objective.Loss(s, t.model, &t.draw)
-	grads := s.Grad(loss, t.params)
+	t.job.Objective.Draw(t.key(), &t.batch, &t.draw)
+	value, grads, err := t.gradient(ctx)
+	if err != nil {
+		return err
+	}
 	norm := optim.GlobalNorm(s, grads)
-	value := loss.Item()
 	if finite(value) && finite(norm) {
 		lr := t.exp.Optim.LR * t.sched.Rate(int(t.step), int(t.exp.Steps))
 		t.opt.Step(s, grads, lr, optim.ClipScale(norm, t.exp.Optim.Clip))

@@ -1,0 +1,44 @@
+package train
+
+import (
+	"context"
+
+	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/tensor"
+	"github.com/langevin-go/langevin/tensor/rng"
+)
+
+// key numbers the randomness of the step in hand.
+func (t *Trainer) key() rng.Key { return rng.Key{Seed: t.exp.Seed, Step: uint64(t.step)} }
+
+// gradient is the loss of the step's draw, and its gradient for the parameters that
+// are trained. A batch that is computed in parts has been drawn whole: times,
+// noise, couplings, dropped conditions and units are the same in any number of parts.
+// Between parts, when ctx is cancelled, it gives up.
+func (t *Trainer) gradient(ctx context.Context) (loss float64, grads []*tensor.Tensor, err error) {
+	if t.parts == nil {
+		l := t.lossOf(t.scope, &t.draw)
+		grads = t.scope.Grad(l, t.trained)
+		return l.Item(), grads, nil
+	}
+	n, k := t.draw.N, t.exp.Accumulate
+	for i := range k {
+		if err := ctx.Err(); err != nil {
+			return 0, nil, err
+		}
+		from, to := n*i/k, n*(i+1)/k
+		t.draw.Part(&t.part, from, to)
+		l := t.lossOf(t.scope, &t.part)
+		share := float64(to-from) / float64(n)
+		t.parts.Add(t.scope, t.scope.Grad(l, t.trained), share)
+		loss += share * l.Item()
+	}
+	return loss, t.parts.Sum(t.scope), nil
+}
+
+// lossOf is the loss of a draw in the empty scope s.
+func (t *Trainer) lossOf(s *tensor.Scope, d *diffusion.Draw) *tensor.Tensor {
+	s.Reset()
+	s.SetDropoutFrom(t.key().WithStream(streamDropout), d.First)
+	return t.job.Objective.Loss(s, t.model, d)
+}
