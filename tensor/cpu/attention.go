@@ -21,6 +21,9 @@ func (d *Device) attention(call *attentionCall, scale float64) {
 	switch {
 	case call.q.DType == backend.Float64:
 		attentionRef[float64](d, &attentionRefs64, call, scale)
+	case d.bf16 && (d.pairs == nil || !d.attentionPairs(call, scale)):
+		d.attentionRounded(call, scale)
+	case d.bf16:
 	case d.level == Go || !d.attentionFast(call, scale):
 		attentionRef[float32](d, &attentionRefs32, call, scale)
 	}
@@ -30,6 +33,7 @@ func (d *Device) attention(call *attentionCall, scale float64) {
 type attentionCall struct {
 	o, lse, q, k, v, mask *backend.View
 	dq, dk, dv, do        *backend.View
+	bf16                  bool // probabilities and gradients of scores are rounded as they enter products
 }
 
 var (
@@ -96,7 +100,7 @@ func (t *attentionRefTask[T]) forward(n, h, i int, p []T) {
 	o.zero()
 	for j, w := range p {
 		if sum > 0 || sum != sum {
-			o.add(w/sum, headRow[T](t.v, n, j, h))
+			o.add(t.round(w)/sum, headRow[T](t.v, n, j, h))
 		}
 	}
 }
@@ -128,10 +132,19 @@ func (t *attentionRefTask[T]) backward(n, h, i int, p []T) {
 	for j := range p {
 		p[j] = T(math.Exp(float64(p[j] - lse)))
 		ds := t.scale * p[j] * (do.dot(headRow[T](t.v, n, j, h)) - mean)
-		headRow[T](t.dv, n, j, h).add(p[j], do)
+		ds = t.round(ds)
+		headRow[T](t.dv, n, j, h).add(t.round(p[j]), do)
 		dq.add(ds, headRow[T](t.k, n, j, h))
 		headRow[T](t.dk, n, j, h).add(ds, q)
 	}
+}
+
+// round is x as it enters a product.
+func (t *attentionRefTask[T]) round(x T) T {
+	if t.bf16 {
+		return T(roundBF16(float32(x)))
+	}
+	return x
 }
 
 // rowOffset is where row (n,h,i) of an (N,H,T…) view begins.

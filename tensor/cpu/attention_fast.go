@@ -151,6 +151,9 @@ func (t *attentionTask) forward(w *attentionWorker, n, h, start, rows int) {
 			t.product(w, w.p, t.width, t.q, n, h, start+i, m, w.kt, keys, t.scale)
 			vectors := t.finishScores(w.p, n, h, start+i, m, s0, keys)
 			t.u.softmaxRows(&w.p[0], 4*t.width, m, vectors, &w.top[i], &w.sum[i], &w.factor[i])
+			if t.bf16 {
+				roundRows(w.p[:m*t.width])
+			}
 			o, at := headBlock(t.o, n, h, start+i)
 			if b > 0 {
 				for j := range m {
@@ -269,6 +272,10 @@ func (t *attentionTask) softmaxGrad(w *attentionWorker, n, h, first, m, s0, keys
 			clear(w.p[i*t.width:][:t.width])
 			clear(w.dp[i*t.width:][:t.width])
 		}
+	}
+	if t.bf16 {
+		roundRows(w.p[:m*t.width])
+		roundRows(w.dp[:m*t.width])
 	}
 }
 

@@ -93,6 +93,9 @@ func (d *Device) conv(kind convKind, result *backend.View, p *backend.Conv, y, x
 	case result.Elems() == 0:
 	case y.DType == backend.Float64:
 		convRef[float64](d, &convRefs64, kind, p, y, x, w, bias)
+	case d.bf16 && (d.pairs == nil || !d.convPairs(kind, p, y, x, w, bias)):
+		d.convRounded(kind, result, p, y, x, w, bias)
+	case d.bf16:
 	case d.level == Go || !d.convFast(kind, p, y, x, w, bias):
 		convRef[float32](d, &convRefs32, kind, p, y, x, w, bias)
 	}

@@ -42,6 +42,11 @@ func Best() Level {
 type Device struct {
 	level Level
 	pool  *pool
+
+	bf16  bool        // what enters a product is rounded
+	pairs *pairKernel // with these kernels; nil: see bf16.go
+	lower *Device     // the device that does so
+	full  *Device     // of such a device, the one that does not
 }
 
 // Options choose how a Device works. The zero value takes the best level
@@ -71,7 +76,9 @@ func New(o Options) (*Device, error) {
 	if o.Threads <= 0 {
 		o.Threads = runtime.GOMAXPROCS(0)
 	}
-	return &Device{level: level, pool: newPool(o.Threads)}, nil
+	d := &Device{level: level, pool: newPool(o.Threads)}
+	d.addLower(level.pairs())
+	return d, nil
 }
 
 // ParseLevel reads a level's name.
@@ -102,7 +109,13 @@ func (d *Device) Level() Level { return d.level }
 // Threads is the number of threads that share a kernel's work.
 func (d *Device) Threads() int { return d.pool.threads }
 
-func (d *Device) Name() string { return fmt.Sprintf("cpu (%v, %d threads)", d.level, d.pool.threads) }
+func (d *Device) Name() string {
+	how := d.level.String()
+	if d.bf16 {
+		how += ", bf16"
+	}
+	return fmt.Sprintf("cpu (%s, %d threads)", how, d.pool.threads)
+}
 
 // align is the alignment of allocations: a cache line, which is an AVX-512 register too.
 const align = 64

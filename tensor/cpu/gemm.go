@@ -48,6 +48,8 @@ func (d *Device) Gemm(c, a, b, bias *backend.View, alpha, beta float64) {
 	switch {
 	case c.DType == backend.Float64:
 		gemmRef[float64](d, &gemmRefs64, c, a, b, bias, alpha, beta)
+	case d.bf16 && (d.pairs == nil || a.Shape[a.Rank-1] == 0):
+		d.gemmRounded(c, a, b, bias, alpha, beta)
 	case d.level != Go && a.Shape[a.Rank-1] > 0:
 		d.gemmFast(c, a, b, bias, alpha, beta)
 	default:

@@ -79,6 +79,10 @@ func (d *Device) gemmFast(c, a, b, bias *backend.View, alpha, beta float64) {
 		}
 		return
 	}
+	if d.bf16 {
+		d.gemmPairs(c, a, b, bias, float32(alpha), float32(beta))
+		return
+	}
 	t := gemmTasks.Get().(*gemmTask)
 	t.set(d, c, a, b, bias, float32(alpha), float32(beta))
 	t.multiply(d)

@@ -9,6 +9,7 @@ import (
 
 // attentionCase is random attention with its truth.
 type attentionCase struct {
+	*bench
 	n, t, s, h, d int
 	scale         float64
 	q, k, v       *operand
@@ -16,14 +17,14 @@ type attentionCase struct {
 }
 
 func (b *bench) attention() *attentionCase {
-	a := &attentionCase{n: b.pick(4), t: b.positive(70), s: b.positive(70), h: 1 + b.pick(4)}
+	a := &attentionCase{bench: b, n: b.pick(4), t: b.positive(70), s: b.positive(70), h: 1 + b.pick(4)}
 	a.d = []int{1, 3, 8, 16, 24, 32, 40, 64, 72, 80, 128, 160}[b.pick(12)]
 	if b.flip() { // self-attention
 		a.s = a.t
 	}
 	a.scale = 1 / math.Sqrt(float64(a.d))
 	size := 1 + 2*float64(b.pick(2))
-	a.q, a.k, a.v = b.normal(size, a.n, a.t, a.h, a.d), b.normal(size, a.n, a.s, a.h, a.d), b.normal(1, a.n, a.s, a.h, a.d)
+	a.q, a.k, a.v = b.factor(b.normal(size, a.n, a.t, a.h, a.d)), b.factor(b.normal(size, a.n, a.s, a.h, a.d)), b.factor(b.normal(1, a.n, a.s, a.h, a.d))
 	if b.flip() {
 		full := []int{a.n, a.h, a.t, a.s}
 		m := newArray(b.thin(full)...)
@@ -81,7 +82,7 @@ func (a *attentionCase) row(n, h, i int, dt backend.DType) *row {
 			score[j] += x
 			mag += math.Abs(x)
 		}
-		r.rel[j] = dotBound(a.d, mag, dt)
+		r.rel[j] = a.dotBound(a.d, mag)
 		if a.mask != nil {
 			score[j] += a.mask.get(n, h, i, j)
 		}
@@ -115,9 +116,9 @@ func (a *attentionCase) output(r *row, n, h, i int, o, bound *array, dt backend.
 		for j, p := range r.p {
 			x := p * a.v.get(n, j, h, d)
 			o.v[at] += x
-			bound.v[at] += math.Abs(x) * (r.rel[j] + float64(a.s+6)*unit(dt))
+			bound.v[at] += math.Abs(x) * (r.rel[j] + float64(a.s+6)*unit(dt) + a.within())
 		}
-		bound.v[at] += 4 * tiny(dt)
+		bound.v[at] += a.dotBound(a.s, 0)
 	}
 }
 
@@ -153,7 +154,7 @@ func attentionGrad(c *choices, d backend.Device, dt backend.DType) error {
 	b := &bench{choices: c, d: d, dt: dt}
 	a := b.attention()
 	o, lse := b.output(a.n, a.t, a.h, a.d), b.output(a.n, a.h, a.t)
-	do := b.normal(1, a.n, a.t, a.h, a.d)
+	do := b.factor(b.normal(1, a.n, a.t, a.h, a.d))
 	dq, dk, dv := b.output(a.q.shape...), b.output(a.k.shape...), b.output(a.v.shape...)
 	d.Attention(o.view, lse.view, a.q.view, a.k.view, a.v.view, a.maskView(), a.scale)
 	d.AttentionGrad(dq.view, dk.view, dv.view, do.view, o.view, lse.view, a.q.view, a.k.view, a.v.view, a.maskView(), a.scale)
@@ -163,7 +164,7 @@ func attentionGrad(c *choices, d backend.Device, dt backend.DType) error {
 	for i, g := range []*operand{dq, dk, dv} {
 		truth[i], bound[i] = newArray(g.shape...), newArray(g.shape...)
 		for j := range bound[i].v {
-			bound[i].v[j] = 4 * tiny(dt)
+			bound[i].v[j] = b.dotBound(a.s+a.t, 0)
 		}
 	}
 	add := func(g, at int, x, err float64) { truth[g].v[at] += x; bound[g].v[at] += err }
@@ -188,14 +189,14 @@ func attentionGrad(c *choices, d backend.Device, dt backend.DType) error {
 				x := g * a.v.get(n, j, h, e)
 				dp += x
 				dpErr += float64(a.d+6) * u * math.Abs(x)
-				add(2, truth[2].at(n, j, h, e), p*g, p*math.Abs(g)*(rel+float64(a.t+6)*u))
+				add(2, truth[2].at(n, j, h, e), p*g, p*math.Abs(g)*(rel+float64(a.t+6)*u+b.within()))
 			}
 			ds := a.scale * p * (dp - delta)
 			dsErr := a.scale * p * (dpErr + deltaErr + (rel+6*u)*math.Abs(dp-delta))
 			for e := range a.d {
 				k, q := a.k.get(n, j, h, e), a.q.get(n, i, h, e)
-				add(0, truth[0].at(n, i, h, e), ds*k, math.Abs(k)*(dsErr+float64(a.s+6)*u*math.Abs(ds)))
-				add(1, truth[1].at(n, j, h, e), ds*q, math.Abs(q)*(dsErr+float64(a.t+6)*u*math.Abs(ds)))
+				add(0, truth[0].at(n, i, h, e), ds*k, math.Abs(k)*(dsErr+(float64(a.s+6)*u+b.within())*math.Abs(ds)))
+				add(1, truth[1].at(n, j, h, e), ds*q, math.Abs(q)*(dsErr+(float64(a.t+6)*u+b.within())*math.Abs(ds)))
 			}
 		}
 	})

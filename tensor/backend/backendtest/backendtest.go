@@ -14,32 +14,33 @@ import (
 
 // check runs one random case and reports the first disagreement.
 type check struct {
-	name string
-	runs int // cases of a full test
-	f    func(c *choices, d backend.Device, dt backend.DType) error
+	name     string
+	runs     int // cases of a full test
+	f        func(c *choices, d backend.Device, dt backend.DType) error
+	products bool // what it tests multiplies and adds up operands
 }
 
 var checks = []check{
-	{"Elementwise", 320, elementwise},
-	{"Copy", 80, copies},
-	{"InPlace", 40, inPlace},
-	{"Reduce", 320, reduce},
-	{"ReduceLarge", 24, reduceLarge},
-	{"Gather", 60, gather},
-	{"ScatterAdd", 60, scatterAdd},
-	{"Random", 40, random},
-	{"Gemm", 150, gemm},
-	{"GemmRows", 30, gemmRows},
-	{"ConvForward", 100, convForward},
-	{"ConvInputGrad", 100, convInputGrad},
-	{"ConvWeightGrad", 100, convWeightGrad},
-	{"Attention", 100, attention},
-	{"AttentionGrad", 60, attentionGrad},
-	{"NormForward", 120, normForward},
-	{"NormGrad", 120, normGrad},
-	{"SoftmaxForward", 80, softmaxForward},
-	{"SoftmaxGrad", 80, softmaxGrad},
-	{"Batch", 60, batch},
+	{"Elementwise", 320, elementwise, false},
+	{"Copy", 80, copies, false},
+	{"InPlace", 40, inPlace, false},
+	{"Reduce", 320, reduce, false},
+	{"ReduceLarge", 24, reduceLarge, false},
+	{"Gather", 60, gather, false},
+	{"ScatterAdd", 60, scatterAdd, false},
+	{"Random", 40, random, false},
+	{"Gemm", 150, gemm, true},
+	{"GemmRows", 30, gemmRows, true},
+	{"ConvForward", 100, convForward, true},
+	{"ConvInputGrad", 100, convInputGrad, true},
+	{"ConvWeightGrad", 100, convWeightGrad, true},
+	{"Attention", 100, attention, true},
+	{"AttentionGrad", 60, attentionGrad, true},
+	{"NormForward", 120, normForward, false},
+	{"NormGrad", 120, normGrad, false},
+	{"SoftmaxForward", 80, softmaxForward, false},
+	{"SoftmaxGrad", 80, softmaxGrad, false},
+	{"Batch", 60, batch, true},
 }
 
 // Run tests d in the given dtypes (none: float32 and float64). Cases are the
@@ -57,22 +58,41 @@ func RunEvery(t *testing.T, d backend.Device, n int, dtypes ...backend.DType) {
 	for _, dt := range dtypes {
 		t.Run(dt.String(), func(t *testing.T) {
 			t.Run("Specials", func(t *testing.T) { testSpecials(t, d, dt) })
-			for i, k := range checks {
-				t.Run(k.name, func(t *testing.T) {
-					failures := 0
-					for j := 0; j < k.runs; j += n {
-						seed := binary.LittleEndian.AppendUint32(nil, uint32(i)<<16|uint32(j))
-						if err := k.f(newChoices(nil).reseed(seed), d, dt); err != nil {
-							t.Errorf("case %d: %v", j, err)
-							if failures++; failures == 3 {
-								t.Fatal("giving up on this method")
-							}
-						}
-					}
-				})
+			for i := range checks {
+				runCheck(t, i, d, dt, n)
 			}
 		})
 	}
+}
+
+// RunProducts is RunEvery in float32 of what multiplies and adds up operands,
+// for a device that differs from one that has passed in nothing else.
+func RunProducts(t *testing.T, d backend.Device, n int) {
+	if testing.Short() {
+		n *= 4
+	}
+	for i, k := range checks {
+		if k.products {
+			runCheck(t, i, d, backend.Float32, n)
+		}
+	}
+}
+
+// runCheck runs every n-th case of check i.
+func runCheck(t *testing.T, i int, d backend.Device, dt backend.DType, n int) {
+	k := checks[i]
+	t.Run(k.name, func(t *testing.T) {
+		failures := 0
+		for j := 0; j < k.runs; j += n {
+			seed := binary.LittleEndian.AppendUint32(nil, uint32(i)<<16|uint32(j))
+			if err := k.f(newChoices(nil).reseed(seed), d, dt); err != nil {
+				t.Errorf("case %d: %v", j, err)
+				if failures++; failures == 3 {
+					t.Fatal("giving up on this method")
+				}
+			}
+		}
+	})
 }
 
 // Fuzz feeds the named check ("Elementwise", "Gemm", ...) with the fuzzer's bytes.

@@ -85,12 +85,13 @@ func (s *sums) add(i int, x float64) {
 	s.n[i]++
 }
 
-func (s *sums) bound(dt backend.DType) []float64 {
-	b := make([]float64, len(s.v))
-	for i := range b {
-		b[i] = dotBound(s.n[i], s.mag[i], dt)
+// bounds are the bounds of the sums' errors.
+func (b *bench) bounds(s *sums) []float64 {
+	bound := make([]float64, len(s.v))
+	for i := range bound {
+		bound[i] = b.dotBound(s.n[i], s.mag[i])
 	}
-	return b
+	return bound
 }
 
 func (k *convCase) String() string {
@@ -100,7 +101,7 @@ func (k *convCase) String() string {
 func convForward(c *choices, d backend.Device, dt backend.DType) error {
 	b := &bench{choices: c, d: d, dt: dt}
 	k := c.conv()
-	x, w, y := b.normal(1, k.x...), b.normal(1, k.w...), b.output(k.y...)
+	x, w, y := b.factor(b.normal(1, k.x...)), b.factor(b.normal(1, k.w...)), b.output(k.y...)
 	cout := k.y[len(k.y)-1]
 	var bias *operand
 	var biasView *backend.View
@@ -116,28 +117,28 @@ func convForward(c *choices, d backend.Device, dt backend.DType) error {
 			s.add(i, bias.v[i%cout])
 		}
 	}
-	b.check("convolution "+k.String(), y, s.v, s.bound(dt))
+	b.check("convolution "+k.String(), y, s.v, b.bounds(s))
 	return b.finish()
 }
 
 func convInputGrad(c *choices, d backend.Device, dt backend.DType) error {
 	b := &bench{choices: c, d: d, dt: dt}
 	k := c.conv()
-	dx, w, dy := b.output(k.x...), b.normal(1, k.w...), b.normal(1, k.y...)
+	dx, w, dy := b.output(k.x...), b.factor(b.normal(1, k.w...)), b.factor(b.normal(1, k.y...))
 	d.ConvInputGrad(&k.p, dx.view, dy.view, w.view)
 	s := newSums(len(dx.v))
 	k.terms(func(yi, xi, wi int) { s.add(xi, dy.v[yi]*w.v[wi]) })
-	b.check("input gradient of "+k.String(), dx, s.v, s.bound(dt))
+	b.check("input gradient of "+k.String(), dx, s.v, b.bounds(s))
 	return b.finish()
 }
 
 func convWeightGrad(c *choices, d backend.Device, dt backend.DType) error {
 	b := &bench{choices: c, d: d, dt: dt}
 	k := c.conv()
-	x, dw, dy := b.normal(1, k.x...), b.output(k.w...), b.normal(1, k.y...)
+	x, dw, dy := b.factor(b.normal(1, k.x...)), b.output(k.w...), b.factor(b.normal(1, k.y...))
 	d.ConvWeightGrad(&k.p, dw.view, x.view, dy.view)
 	s := newSums(len(dw.v))
 	k.terms(func(yi, xi, wi int) { s.add(wi, x.v[xi]*dy.v[yi]) })
-	b.check("weight gradient of "+k.String(), dw, s.v, s.bound(dt))
+	b.check("weight gradient of "+k.String(), dw, s.v, b.bounds(s))
 	return b.finish()
 }

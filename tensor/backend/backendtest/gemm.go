@@ -42,7 +42,7 @@ func gemm(c *choices, d backend.Device, dt backend.DType) error {
 	}
 	aa, ba := newArray(join(as, m, k)...), newArray(join(bs, k, n)...)
 	aa.v, ba.v = c.normals(len(aa.v), 1), c.normals(len(ba.v), 1)
-	av, bv := b.input(aa, join(full, m, k)...), b.input(ba, join(full, k, n)...)
+	av, bv := b.factor(b.input(aa, join(full, m, k)...)), b.factor(b.input(ba, join(full, k, n)...))
 	var biasView *backend.View
 	bias := newArray(n)
 	if c.flip() {
@@ -79,7 +79,7 @@ func gemm(c *choices, d backend.Device, dt backend.DType) error {
 		}
 		add := bias.get(i[r+1])
 		truth[at] = alpha*sum + beta*old + add
-		bound[at] = dotBound(k, math.Abs(alpha)*mag+math.Abs(beta*old)+math.Abs(add), dt)
+		bound[at] = b.dotBound(k, math.Abs(alpha)*mag+math.Abs(beta*old)+math.Abs(add))
 	})
 	b.check(fmt.Sprintf("gemm %v m %d n %d k %d alpha %v beta %v bias %v, a %s, b %s", full, m, n, k,
 		alpha, beta, biasView != nil, describe(av.view), describe(bv.view)), out, truth, bound)

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/mmcloughlin/avo/attr"
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/ir"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// The kernels of bfloat16 products: bf16_amd64.s. A word is a pair of bfloat16
+// numbers that lie next to each other along the summed axis, the first in the
+// low half. In words, a product of pairs is what a product of floats is in
+// floats, so the tiles are those of float32 with another multiply-add.
+
+// bf16Kernels generates them.
+func bf16Kernels() (all []kernel) {
+	for rows := 1; rows <= maxRows512; rows++ {
+		for vecs := 1; vecs <= 2; vecs++ {
+			all = append(all, tile{avx512, rows, vecs, true}.generate())
+		}
+	}
+	return append(all, pairRows(1), pairRows(2), convertRows())
+}
+
+// pairOpcodes are AVX512_BF16's instructions of form zmm, zmm, zmm, which
+// neither avo nor Go's assembler knows: the second byte of EVEX (mandatory
+// prefix F3 or F2) and the opcode, in map 0F38, W0.
+var pairOpcodes = map[string]struct{ prefix, opcode uint8 }{
+	"VDPBF16PS":      {0b10, 0x52}, // acc += a.low·b.low + a.high·b.high
+	"VCVTNE2PS2BF16": {0b11, 0x72}, // to = bfloat16 of low, in the lower half, and of high
+}
+
+// dotPairs is acc += a·b of words.
+func dotPairs(b, a, acc VecVirtual) {
+	Instruction(&ir.Instruction{Opcode: "VDPBF16PS", Operands: []Op{b, a, acc}, Inputs: []Op{b, a, acc}, Outputs: []Op{acc}, ISA: []string{"AVX512_BF16"}})
+}
+
+// roundPair rounds two vectors to bfloat16, to nearest even, into one.
+func roundPair(low, high, to VecVirtual) {
+	Instruction(&ir.Instruction{Opcode: "VCVTNE2PS2BF16", Operands: []Op{low, high, to}, Inputs: []Op{low, high}, Outputs: []Op{to}, ISA: []string{"AVX512_BF16"}})
+}
+
+var pairInstruction = regexp.MustCompile(`(?m)^\t(VDPBF16PS|VCVTNE2PS2BF16) +Z(\d+), Z(\d+), Z(\d+)$`)
+
+// encode rewrites those instructions in a generated file as the bytes that they are.
+func encode(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	out := pairInstruction.ReplaceAllStringFunc(string(text), func(line string) string {
+		m := pairInstruction.FindStringSubmatch(line)
+		op := pairOpcodes[m[1]]
+		var r [3]uint8 // ModRM.rm, EVEX.vvvv, ModRM.reg
+		for i := range r {
+			n, _ := strconv.Atoi(m[2+i]) // the pattern has digits only
+			r[i] = uint8(n)
+		}
+		not := func(x, bit uint8) uint8 { return ^x >> bit & 1 }
+		p0 := not(r[2], 3)<<7 | not(r[0], 4)<<6 | not(r[0], 3)<<5 | not(r[2], 4)<<4 | 0b010
+		p1 := (^r[1]&15)<<3 | 1<<2 | op.prefix
+		p2 := 0b10<<5 | not(r[1], 4)<<3
+		modrm := 0b11<<6 | (r[2]&7)<<3 | r[0]&7
+		return fmt.Sprintf("\tLONG $0x%02x%02x%02x62; WORD $0x%02x%02x // %s", p2, p1, p0, modrm, op.opcode, strings.Join(strings.Fields(line), " "))
+	})
+	return os.WriteFile(path, []byte(out), 0o644)
+}
+
+// interleaved is, of a vector that roundPair made, the words.
+func interleaved(v, order VecVirtual) { VPERMW(v, order, v) }
+
+var orderTable *Mem
+
+// loadOrder loads interleaved's order, halves i and 16+i to word i, from one
+// table for all kernels.
+func loadOrder() VecVirtual {
+	if orderTable == nil {
+		m := GLOBL("wordOrder", attr.RODATA|attr.NOPTR)
+		for i := range 16 {
+			DATA(4*i, U32(i|(16+i)<<16))
+		}
+		orderTable = &m
+	}
+	v := ZMM()
+	VMOVUPS(*orderTable, v)
+	return v
+}
+
+// pairRows generates the conversion that makes a word of numbers of two rows.
+func pairRows(vecs int) kernel {
+	k := kernel{fmt.Sprintf("pairRows512x%d", vecs),
+		"func(to, from *float32, toStride, fromStride, second, rows, toLine, fromLine, lines int, toMask, firstMask, secondMask uint32)",
+		fmt.Sprintf("makes lines of rows of %d words, to[j] = (from[j], from[second+j]), of which what is outside firstMask and secondMask is zero and what is outside toMask is left alone; strides in bytes", 16*vecs)}
+	TEXT(k.name, NOSPLIT, k.signature)
+	p := params("toStride", "fromStride", "second", "lines")
+	toLine, fromLine := Load(Param("to"), GP64()), Load(Param("from"), GP64())
+	toMasks, firstMasks, secondMasks := vectorMasks("toMask", vecs), vectorMasks("firstMask", vecs), vectorMasks("secondMask", vecs)
+	order := loadOrder()
+	to, from, rows := GP64(), GP64(), GP64()
+	Label(k.name + "line")
+	MOVQ(toLine, to)
+	MOVQ(fromLine, from)
+	Load(Param("rows"), rows)
+	Label(k.name + "row")
+	for j := range vecs {
+		a, b := ZMM(), ZMM()
+		VMOVUPS_Z(Mem{Base: from, Disp: 64 * j}, firstMasks[j], a)
+		VMOVUPS_Z(Mem{Base: from, Index: p["second"], Scale: 1, Disp: 64 * j}, secondMasks[j], b)
+		roundPair(a, b, a)
+		interleaved(a, order)
+		VMOVUPS(a, toMasks[j], Mem{Base: to, Disp: 64 * j})
+	}
+	ADDQ(p["fromStride"], from)
+	ADDQ(p["toStride"], to)
+	DECQ(rows)
+	JNZ(LabelRef(k.name + "row"))
+	addParam("toLine", toLine)
+	addParam("fromLine", fromLine)
+	DECQ(p["lines"])
+	JNZ(LabelRef(k.name + "line"))
+	VZEROUPPER()
+	RET()
+	return k
+}
+
+// addParam adds a parameter, in memory, to a register.
+func addParam(name string, r Register) {
+	a, err := Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	ADDQ(a.Addr, r)
+}
+
+// convertRows generates the conversion that makes words of neighbours.
+func convertRows() kernel {
+	k := kernel{"convertRows512",
+		"func(to, from *float32, toStride, fromStride, rows, toLine, fromLine, lines, blocks int, tail, tailWords uint32)",
+		"makes words of neighbours: lines of rows, each of blocks of 32 floats and then those of tail, which fill tailWords; strides in bytes"}
+	TEXT(k.name, NOSPLIT, k.signature)
+	p := params("toStride", "fromStride", "lines")
+	toLine, fromLine := Load(Param("to"), GP64()), Load(Param("from"), GP64())
+	tail, tailWords := vectorMasks("tail", 2), vectorMasks("tailWords", 1)
+	to, from, rows := GP64(), GP64(), GP64()
+	t, f, n := GP64(), GP64(), GP64()
+	a, b := ZMM(), ZMM()
+	Label(k.name + "line")
+	MOVQ(toLine, to)
+	MOVQ(fromLine, from)
+	Load(Param("rows"), rows)
+	Label(k.name + "row")
+	MOVQ(to, t)
+	MOVQ(from, f)
+	Load(Param("blocks"), n)
+	TESTQ(n, n)
+	JZ(LabelRef(k.name + "tail"))
+	Label(k.name + "block")
+	VMOVUPS(Mem{Base: f}, a)
+	VMOVUPS(Mem{Base: f, Disp: 64}, b)
+	roundPair(a, b, a)
+	VMOVUPS(a, Mem{Base: t})
+	ADDQ(U8(64), t)
+	ADDQ(U32(128), f)
+	DECQ(n)
+	JNZ(LabelRef(k.name + "block"))
+	Label(k.name + "tail")
+	KORTESTW(tailWords[0], tailWords[0])
+	JZ(LabelRef(k.name + "next"))
+	VMOVUPS_Z(Mem{Base: f}, tail[0], a)
+	VMOVUPS_Z(Mem{Base: f, Disp: 64}, tail[1], b)
+	roundPair(a, b, a)
+	VMOVUPS(a, tailWords[0], Mem{Base: t})
+	Label(k.name + "next")
+	ADDQ(p["fromStride"], from)
+	ADDQ(p["toStride"], to)
+	DECQ(rows)
+	JNZ(LabelRef(k.name + "row"))
+	addParam("toLine", toLine)
+	addParam("fromLine", fromLine)
+	DECQ(p["lines"])
+	JNZ(LabelRef(k.name + "line"))
+	VZEROUPPER()
+	RET()
+	return k
+}

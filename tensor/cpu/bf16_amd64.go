@@ -1,0 +1,30 @@
+package cpu
+
+import "golang.org/x/sys/cpu"
+
+var pairKernels = pairKernel{
+	microKernel: microKernel{rows: 12, lanes: 16, cols: 32, masked: true, tile: &tilesBF16, transpose: transpose512,
+		softmaxRows: softmaxRows512, softmaxGradRows: softmaxGradRows512, rowDot: rowDot512, rowScale: rowScale512, rowAdd: rowAdd512},
+	pairRows: pairWords, neighbours: neighbourWords,
+}
+
+// pairs is the level's family of kernels on words, nil for none.
+func (l Level) pairs() *pairKernel {
+	if l == AVX512 && cpu.X86.HasAVX512BF16 {
+		return &pairKernels
+	}
+	return nil
+}
+
+func pairWords(to, from *float32, toStride, fromStride, second, rows, toLine, fromLine, lines, n int, first, last uint32) {
+	f := pairRows512x2
+	if n <= 16 {
+		f = pairRows512x1
+	}
+	f(to, from, 4*toStride, 4*fromStride, 4*second, rows, 4*toLine, 4*fromLine, lines, uint32(1<<n-1), first, last)
+}
+
+func neighbourWords(to, from *float32, toStride, fromStride, rows, toLine, fromLine, lines, n int) {
+	tail := n % 32
+	convertRows512(to, from, 4*toStride, 4*fromStride, rows, 4*toLine, 4*fromLine, lines, n/32, uint32(1<<tail-1), uint32(1<<words(tail)-1))
+}
