@@ -257,7 +257,7 @@ func (s *Scope) Param(p *Param) *Tensor {
 	if t, ok := s.params[p]; ok {
 		return t
 	}
-	if p.dev != s.dev {
+	if !backend.SameMemory(p.dev, s.dev) {
 		usagePanic("Param", "parameter %s is on %s, the scope on %s", p.Name, p.dev.Name(), s.dev.Name())
 	}
 	if p.v.DType != s.dtype && p.v.DType != Int32 {

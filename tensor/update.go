@@ -60,7 +60,7 @@ func (u *Update) Apply(s *Scope, scalars []float64, states []*Param, in ...*Tens
 	prog := u.program()
 	space := &states[0].v
 	for i, p := range states {
-		if p.dev != s.dev || p.v.DType != space.DType || p.v.Rank != space.Rank || p.v.Shape != space.Shape {
+		if !backend.SameMemory(p.dev, s.dev) || p.v.DType != space.DType || p.v.Rank != space.Rank || p.v.Shape != space.Shape {
 			usagePanic(u.label, "state %d (%s %v %v) is not like the first (%s %v %v)", i, p.Name, p.v.DType, p.Shape(), states[0].Name, space.DType, states[0].Shape())
 		}
 		s.outPtr[i] = &p.v
