@@ -77,3 +77,10 @@ func TestPowerZero(t *testing.T) {
 	zero := s.Zeros(2)
 	equal(t, "tensor exponent", s.GradOf(x.PowTensor(zero).Sum(), GradOptions{}, x)[0], 0, 0)
 }
+
+// The gradient of a clamp is 1 on its bounds too; torch's was 1 and is 0 there now, so no golden case says it.
+func TestClampBounds(t *testing.T) {
+	s := scope(t, Recording)
+	x := s.Variable([]float32{-2, -1, 0, 0.5, 3}, 5)
+	equal(t, "gradient", s.GradOf(x.Clamp(-1, 0.5).Sum(), GradOptions{}, x)[0], 0, 1, 1, 1, 0)
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -13,24 +14,32 @@ import (
 	"github.com/langevin-go/langevin/tensor/cpu"
 )
 
-// goldenOps holds PyTorch's operations in float64 with their vector-Jacobian
-// products: see internal/golden/README.md.
-const goldenOps = "../internal/golden/testdata/ops/ops.safetensors"
+// goldenFiles hold PyTorch's operations in float64 with their vector-Jacobian
+// and Jacobian-vector products: see internal/golden/README.md.
+const goldenFiles = "../internal/golden/testdata/ops/*.safetensors"
 
-// goldenCase is one entry of the file's "cases".
+// goldenCase is one entry of a file's "cases".
 type goldenCase struct {
 	Op         string
-	Inputs     []string
+	Inputs     []string // that derivatives are taken for
+	Constants  []string // masks, conditions, indices
 	Attributes goldenAttributes
 }
 
-// goldenAttributes are the keyword arguments of torch.nn.functional. The pairs
-// hold a single number where torch was given one.
+// goldenAttributes are the keyword arguments of torch's function.
 type goldenAttributes struct {
-	Padding, Stride, Dilation pair
+	Axes, Shape                           []int
+	Axis, Start, End, Step, Before, After int
+	A, B, C, Lo, Hi                       float64
+	K, Correction                         int
+
+	Padding, Stride, Dilation triple
+	OutputPadding             triple `json:"output_padding"`
 	Groups                    int
 	NumGroups                 int `json:"num_groups"`
 	Eps                       float64
+	AddOne                    bool `json:"add_one"`
+	SiLU                      bool
 	IsCausal                  bool `json:"is_causal"`
 	Scale                     float64
 	Dim                       int
@@ -39,14 +48,18 @@ type goldenAttributes struct {
 	ScaleFactor               float64 `json:"scale_factor"`
 }
 
-type pair [2]int
+// triple holds a number for each spatial axis; torch may be given a single one for all.
+type triple [3]int
 
-func (p *pair) UnmarshalJSON(b []byte) error {
+func (p *triple) UnmarshalJSON(b []byte) error {
 	if b[0] == '[' {
-		return json.Unmarshal(b, (*[2]int)(p))
+		var some []int
+		err := json.Unmarshal(b, &some)
+		copy(p[:], some)
+		return err
 	}
 	err := json.Unmarshal(b, &p[0])
-	p[1] = p[0]
+	p[1], p[2] = p[0], p[0]
 	return err
 }
 
@@ -55,129 +68,14 @@ func (p *pair) UnmarshalJSON(b []byte) error {
 // the length of the longest sum in it, forward or backward.
 type golden func(in map[string]*Tensor, a goldenAttributes) (out *Tensor, fold int)
 
-func pointwiseGolden(f func(*Tensor) *Tensor) golden {
-	return func(in map[string]*Tensor, _ goldenAttributes) (*Tensor, int) { return f(in["x"]), 1 }
-}
-
-var goldenFuncs = map[string]golden{
-	"conv2d": func(in map[string]*Tensor, a goldenAttributes) (*Tensor, int) {
-		x, w := in["x"].Permute(0, 2, 3, 1), in["weight"].Permute(2, 3, 1, 0)
-		c := Conv{Groups: a.Groups}
-		copy(c.Stride[:], a.Stride[:])
-		copy(c.Dilation[:], a.Dilation[:])
-		copy(c.PadLo[:], a.Padding[:])
-		copy(c.PadHi[:], a.Padding[:])
-		y := x.Conv(operandOf(w), operandOf(in["bias"]), c)
-		return y.Permute(0, 3, 1, 2), convFold(w, y)
-	},
-	"conv1d": func(in map[string]*Tensor, a goldenAttributes) (*Tensor, int) {
-		x, w := in["x"].Permute(0, 2, 1), in["weight"].Permute(2, 1, 0)
-		c := Conv{Stride: [3]int{a.Stride[0]}, PadLo: [3]int{a.Padding[0]}, PadHi: [3]int{a.Padding[0]}}
-		y := x.Conv(operandOf(w), operandOf(in["bias"]), c)
-		return y.Permute(0, 2, 1), convFold(w, y)
-	},
-	"linear": func(in map[string]*Tensor, _ goldenAttributes) (*Tensor, int) {
-		w := in["weight"].T()
-		y := in["x"].Linear(w, operandOf(in["bias"]))
-		return y, max(w.Dim(0), w.Dim(1), y.Elems()/y.Dim(-1))
-	},
-	"group_norm": func(in map[string]*Tensor, a goldenAttributes) (*Tensor, int) {
-		to, back := []int{0, 2, 1}, []int{0, 2, 1}
-		if in["x"].Rank() == 4 {
-			to, back = []int{0, 2, 3, 1}, []int{0, 3, 1, 2}
-		}
-		x := in["x"].Permute(to...)
-		y := x.GroupNorm(a.NumGroups, operandOf(in["weight"]), operandOf(in["bias"]), Norm{Eps: a.Eps})
-		return y.Permute(back...), x.Elems() // a shift's gradient is a sum over samples and positions
-	},
-	"layer_norm": func(in map[string]*Tensor, a goldenAttributes) (*Tensor, int) {
-		return in["x"].LayerNorm(operandOf(in["weight"]), operandOf(in["bias"]), Norm{Eps: a.Eps}), in["x"].Elems()
-	},
-	"rms_norm": func(in map[string]*Tensor, a goldenAttributes) (*Tensor, int) {
-		return in["x"].RMSNorm(operandOf(in["weight"]), Norm{Eps: a.Eps}), in["x"].Elems()
-	},
-	"attention": func(in map[string]*Tensor, a goldenAttributes) (*Tensor, int) {
-		q, k, v := in["q"].Permute(0, 2, 1, 3), in["k"].Permute(0, 2, 1, 3), in["v"].Permute(0, 2, 1, 3)
-		t, s, d := q.Dim(1), k.Dim(1), q.Dim(3)
-		scale := a.Scale
-		if scale == 0 {
-			scale = 1 / math.Sqrt(float64(d))
-		}
-		if wide := v.Dim(3) - d; wide > 0 {
-			// Values wider than the keys: zeros behind these change no score.
-			q, k = q.Pad(3, 0, wide), k.Pad(3, 0, wide)
-		}
-		var mask *Tensor
-		if a.IsCausal {
-			m := make([]float64, t*s)
-			for i := range m {
-				if i%s > i/s {
-					m[i] = math.Inf(-1)
-				}
-			}
-			mask = q.Scope().Tensor(m, t, s)
-		}
-		return Attention(q, k, v, mask, scale).Permute(0, 2, 1, 3), 2 * max(t, s) * d // a sum over keys of sums over d
-	},
-	"softmax": func(in map[string]*Tensor, a goldenAttributes) (*Tensor, int) {
-		x := in["x"]
-		if a.Dim == 1 {
-			return x.T().Softmax().T(), x.Dim(1)
-		}
-		return x.Softmax(), x.Dim(-1)
-	},
-	"log_softmax": func(in map[string]*Tensor, a goldenAttributes) (*Tensor, int) {
-		return in["x"].LogSoftmax(), in["x"].Dim(-1)
-	},
-	"avg_pool2d": func(in map[string]*Tensor, a goldenAttributes) (*Tensor, int) {
-		x, k := in["x"], a.KernelSize
-		n, c, h, w := x.Dim(0), x.Dim(1), x.Dim(2)/k, x.Dim(3)/k
-		x = x.Slice(2, 0, h*k).Slice(3, 0, w*k).Reshape(n, c, h, k, w, k)
-		return x.Mean(3, 5), k * k
-	},
-	"upsample_nearest2d": func(in map[string]*Tensor, a goldenAttributes) (*Tensor, int) {
-		x, f := in["x"], int(a.ScaleFactor)
-		n, c, h, w := x.Dim(0), x.Dim(1), x.Dim(2), x.Dim(3)
-		return x.Reshape(n, c, h, 1, w, 1).Expand(n, c, h, f, w, f).Reshape(n, c, h*f, w*f), f * f
-	},
-	"gelu": func(in map[string]*Tensor, a goldenAttributes) (*Tensor, int) {
-		if a.Approximate == "tanh" {
-			return in["x"].GELUTanh(), 1
-		}
-		return in["x"].GELU(), 1
-	},
-	"silu":     pointwiseGolden((*Tensor).SiLU),
-	"mish":     pointwiseGolden((*Tensor).Mish),
-	"relu":     pointwiseGolden((*Tensor).ReLU),
-	"sigmoid":  pointwiseGolden((*Tensor).Sigmoid),
-	"tanh":     pointwiseGolden((*Tensor).Tanh),
-	"softplus": pointwiseGolden((*Tensor).Softplus),
-	"erf":      pointwiseGolden((*Tensor).Erf),
-}
-
-// operandOf is t, or no operand.
-func operandOf(t *Tensor) Operand {
-	if t == nil {
-		return nil
-	}
-	return t
-}
-
-// convFold is the longest sum of a convolution with weights w (kernel…, Cin/groups, Cout) and result y (N, o…, Cout):
-// over taps and channels forward and for the input, over samples and positions for the weights.
-func convFold(w, y *Tensor) int {
-	r := w.Rank()
-	taps := w.Elems() / (w.Dim(r-1) * w.Dim(r-2))
-	return max(taps*w.Dim(r-2), taps*w.Dim(r-1), y.Elems()/y.Dim(-1))
-}
-
 // goldenTolerance bounds the largest deviation relative to the largest element.
 // A sum of K products rounds K times, each by at most u·Σ|terms|; these are
 // independent enough for √K·u·Σ|terms| to hold with room (Higham and Mary 2019),
 // and Σ|terms| is about √K times what the terms leave behind after cancelling. So
 // K·u, here with a factor of 4 for the unlucky and 32 for what comes before the
 // sum: elementary functions of a few units each, and derivatives such as 1−tanh²
-// times their inner factors (up to 9 in GELU's tanh form).
+// times their inner factors (up to 9 in GELU's tanh form). A derivative along
+// tangents is such a sum too, longer by the number of inputs.
 func goldenTolerance(d DType, fold int) float64 {
 	u := math.Ldexp(1, -53)
 	if d == Float32 {
@@ -186,74 +84,150 @@ func goldenTolerance(d DType, fold int) float64 {
 	return (32 + 4*float64(fold)) * u
 }
 
-func TestGoldenOps(t *testing.T) {
-	f, err := safetensors.Open(goldenOps)
-	if err != nil {
-		t.Fatal(err)
+// openGolden reads all files' cases; each names its file.
+func openGolden(t *testing.T) (cases map[string]goldenCase, files map[string]*safetensors.File) {
+	t.Helper()
+	paths, err := filepath.Glob(goldenFiles)
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no files %s (%v)", goldenFiles, err)
 	}
-	defer f.Close()
-	var cases map[string]goldenCase
-	if err := json.Unmarshal([]byte(f.Metadata()["cases"]), &cases); err != nil {
-		t.Fatal(err)
+	cases, files = map[string]goldenCase{}, map[string]*safetensors.File{}
+	for _, path := range paths {
+		f, err := safetensors.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		var here map[string]goldenCase
+		if err := json.Unmarshal([]byte(f.Metadata()["cases"]), &here); err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		for name, c := range here {
+			if files[name] != nil {
+				t.Fatalf("case %s is in two files", name)
+			}
+			cases[name], files[name] = c, f
+		}
+	}
+	return cases, files
+}
+
+// TestGoldenOps holds values, vector-Jacobian and Jacobian-vector products to
+// PyTorch's: in float64, and in float32 at every level of the processor.
+func TestGoldenOps(t *testing.T) {
+	cases, files := openGolden(t)
+	devices := map[string]*cpu.Device{"float64": cpu.Default()}
+	for l := cpu.Go; l <= cpu.Best(); l++ {
+		d, err := cpu.New(cpu.Options{Level: &l, Threads: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		devices["float32 "+l.String()] = d
 	}
 	covered := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(cases)) {
 		c := cases[name]
-		covered[c.Op] = true
-		for _, dtype := range []DType{Float64, Float32} {
-			for _, dense := range []bool{true, false} {
-				layout := "views"
-				if dense {
-					layout = "dense"
-				}
-				t.Run(fmt.Sprintf("%s/%v/%s", name, dtype, layout), func(t *testing.T) {
-					checkGolden(t, f, name, c, dtype, dense)
+		covered[goldenName(c.Op)] = true
+		for _, kind := range slices.Sorted(maps.Keys(devices)) {
+			dtype := Float32
+			if kind == "float64" {
+				dtype = Float64
+			}
+			for _, layout := range []string{"dense", "views"} {
+				t.Run(fmt.Sprintf("%s/%s/%s", name, kind, layout), func(t *testing.T) {
+					s := NewScopeOf(devices[kind], Recording, dtype)
+					defer s.Close()
+					g := goldenRun{t: t, s: s, f: files[name], name: name, goldenCase: c, dense: layout == "dense"}
+					g.check()
 				})
 			}
 		}
 	}
 	for op := range goldenFuncs {
 		if !covered[op] {
-			t.Errorf("the file has no case of %s", op)
+			t.Errorf("no file has a case of %s", op)
 		}
 	}
 }
 
-// checkGolden runs a case on inputs that are leaves in PyTorch's layout. Where
-// dense is not set they are views with gaps, and the upstream gradient too.
-func checkGolden(t *testing.T, f *safetensors.File, name string, c goldenCase, dtype DType, dense bool) {
-	run, ok := goldenFuncs[c.Op]
+// goldenRun is a case on a device. Where dense is not set, all that is read
+// from the file becomes views with gaps.
+type goldenRun struct {
+	t    *testing.T
+	s    *Scope
+	f    *safetensors.File
+	name string
+	goldenCase
+	dense bool
+}
+
+func (g *goldenRun) check() {
+	run, ok := goldenFuncs[goldenName(g.Op)]
 	if !ok {
-		t.Fatalf("no function for operation %s", c.Op)
+		g.t.Fatalf("no function for operation %s", g.Op)
 	}
-	s := NewScopeOf(cpu.Default(), Recording, dtype)
-	defer s.Close()
-	load := func(part string) *Tensor {
-		values, shape := readGolden(t, f, name+"/"+part)
-		if dense {
-			return s.Tensor(values, shape...)
+	fold := 0
+	f := func(x []*Tensor) (y *Tensor) {
+		in := map[string]*Tensor{}
+		for i, name := range g.Inputs {
+			in[name] = x[i]
 		}
-		return gappy(s, values, shape)
+		for _, name := range g.Constants {
+			in[name] = g.load("in/" + name)
+		}
+		y, fold = run(in, g.Attributes)
+		return y
 	}
-	in := map[string]*Tensor{}
-	var leaves []*Tensor
-	for _, i := range c.Inputs {
-		in[i] = s.Leaf(load("in/" + i))
-		leaves = append(leaves, in[i])
+	var leaves, tangents []*Tensor
+	for _, i := range g.Inputs {
+		leaves = append(leaves, g.s.Leaf(g.load("in/"+i)))
+		tangents = append(tangents, g.load("tangent/"+i))
 	}
-	y, fold := run(in, c.Attributes)
-	tol := goldenTolerance(dtype, fold)
-	compareGolden(t, f, name+"/out", y, tol, 0)
+
+	y, along := g.s.JVP(f, leaves, tangents)
+	tol := goldenTolerance(g.s.DType(), fold+len(leaves))
+	g.compare("out", y, tol, 0)
+	g.compare("jvp", along, tol, g.largest("out"))
+
+	y = f(leaves)
+	tol = goldenTolerance(g.s.DType(), fold)
+	g.compare("out", y, tol, 0)
 	// A gradient that is nothing (of a softmax over one key) is what terms as
 	// large as the other gradients leave behind when they cancel.
 	size := 0.0
-	for _, i := range c.Inputs {
-		want, _ := readGolden(t, f, name+"/grad/"+i)
-		size = max(size, largest(want))
+	for _, i := range g.Inputs {
+		size = max(size, g.largest("grad/"+i))
 	}
-	for i, g := range s.GradOf(y, GradOptions{Upstream: load("grad_out")}, leaves...) {
-		compareGolden(t, f, name+"/grad/"+c.Inputs[i], g, tol, size)
+	if !y.NeedsGrad() {
+		if size != 0 {
+			g.t.Errorf("%s: no gradient flows to any input, in PyTorch up to %g", g.name, size)
+		}
+		return
 	}
+	for i, grad := range g.s.GradOf(y, GradOptions{Upstream: g.load("grad_out")}, leaves...) {
+		g.compare("grad/"+g.Inputs[i], grad, tol, size)
+	}
+}
+
+// load is a part of the case as a tensor.
+func (g *goldenRun) load(part string) *Tensor {
+	x := g.part(part)
+	if x.DType == "I32" {
+		wide, err := x.Int64s()
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		values := make([]int32, len(wide))
+		for i, v := range wide {
+			values[i] = int32(v)
+		}
+		return g.s.Ints(values, x.Shape...)
+	}
+	values, shape := g.values(part)
+	if g.dense {
+		return g.s.Tensor(values, shape...)
+	}
+	return gappy(g.s, values, shape)
 }
 
 // gappy stores values as every second element of a larger array, with NaN between.
@@ -273,20 +247,27 @@ func gappy(s *Scope, values []float64, shape []int) *Tensor {
 	return s.Tensor(spread, wide...).SliceStep(-1, 0, wide[len(wide)-1], 2)
 }
 
-func readGolden(t *testing.T, f *safetensors.File, name string) ([]float64, []int) {
-	t.Helper()
-	x, err := f.Tensor(name)
+func (g *goldenRun) part(part string) *safetensors.Tensor {
+	g.t.Helper()
+	x, err := g.f.Tensor(g.name + "/" + part)
 	if err != nil {
-		t.Fatal(err)
+		g.t.Fatal(err)
 	}
+	return x
+}
+
+func (g *goldenRun) values(part string) ([]float64, []int) {
+	g.t.Helper()
+	x := g.part(part)
 	values, err := x.Float64s()
 	if err != nil {
-		t.Fatal(err)
+		g.t.Fatal(err)
 	}
 	return values, x.Shape
 }
 
-func largest(values []float64) float64 {
+func (g *goldenRun) largest(part string) float64 {
+	values, _ := g.values(part)
 	m := 0.0
 	for _, x := range values {
 		m = max(m, math.Abs(x))
@@ -294,19 +275,19 @@ func largest(values []float64) float64 {
 	return m
 }
 
-// compareGolden compares elements relative to the largest of them, or to size where all are 0.
-func compareGolden(t *testing.T, f *safetensors.File, name string, result *Tensor, tol, size float64) {
-	t.Helper()
-	want, shape := readGolden(t, f, name)
+// compare compares elements relative to the largest of them, or to size where all are 0.
+func (g *goldenRun) compare(part string, result *Tensor, tol, size float64) {
+	g.t.Helper()
+	want, shape := g.values(part)
 	if !slices.Equal(shape, result.Shape()) {
-		t.Fatalf("%s: shape %v, PyTorch's is %v", name, result.Shape(), shape)
+		g.t.Fatalf("%s: shape %v, PyTorch's is %v", part, result.Shape(), shape)
 	}
-	if m := largest(want); m > 0 {
+	if m := g.largest(part); m > 0 {
 		size = m
 	}
 	for i, got := range result.Float64s() {
 		if d := math.Abs(got - want[i]); !(d <= tol*size) {
-			t.Errorf("%s: element %d is %.17g, PyTorch's %.17g: off by %.2g of the largest, %.2g allowed", name, i, got, want[i], d/size, tol)
+			g.t.Errorf("%s: element %d is %.17g, PyTorch's %.17g: off by %.2g of the largest, %.2g allowed", part, i, got, want[i], d/size, tol)
 			return
 		}
 	}

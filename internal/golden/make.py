@@ -29,7 +29,8 @@ def jobs():
         yield f"schedulers/{name}", lambda name=name: schedulers.make(name)
     for name in pipelines.PIPELINES:
         yield f"pipelines/{name}/samples", lambda name=name: pipelines.make(name)
-    yield "ops/ops", ops.make
+    for family in ops.FAMILIES:
+        yield f"ops/{family}", lambda family=family: ops.make(family)
     yield "optimizers/optimizers", optimizers.make
 
 
