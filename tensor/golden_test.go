@@ -30,7 +30,7 @@ type goldenCase struct {
 type goldenAttributes struct {
 	Axes, Shape                           []int
 	Axis, Start, End, Step, Before, After int
-	A, B, C, Lo, Hi                       float64
+	A, B, C, Lo, Hi, Alpha, Slope         float64
 	K, Correction                         int
 
 	Padding, Stride, Dilation triple

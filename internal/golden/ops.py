@@ -16,7 +16,8 @@ from inputs import In
 from precise import normal
 
 FAMILIES = {
-    "elementwise": ops_elementwise.OPS,
+    "binary": ops_elementwise.BINARY,
+    "unary": ops_elementwise.UNARY,
     "activation": ops_elementwise.ACTIVATIONS,
     "shape": ops_shape.SHAPE,
     "reduce": ops_shape.REDUCE,

@@ -35,16 +35,23 @@ def step(function):
     return lambda x, y: function(x, y).to(torch.float64)
 
 
-OPS = {
+BINARY = {
     "add": two(lambda x, y: x + y),
     "sub": two(lambda x, y: x - y),
     "mul": two(lambda x, y: x * y),
     "div": two(lambda x, y: x / y, "positive"),
-    "min": ties(two(lambda x, y: torch.minimum(x, y))),
-    "max": ties(two(lambda x, y: torch.maximum(x, y))),
+    "minimum": ties(two(lambda x, y: torch.minimum(x, y))),
+    "maximum": ties(two(lambda x, y: torch.maximum(x, y))),
     "less": ties(two(step(torch.lt))),
     "less_eq": ties(two(step(torch.le))),
     "eq": ties(two(step(torch.eq))),
+    "greater": ties(two(step(torch.gt))),
+    "greater_eq": ties(two(step(torch.ge))),
+    "not_eq": ties(two(step(torch.ne))),
+    "pow_tensor": (
+        lambda x, y: x**y,
+        [(dict(x=In((3, 7), "positive"), y=(3, 7)), {}), (dict(x=In(COLUMN, "positive"), y=ODD), {})],
+    ),
     "where": (
         lambda condition, x, y: torch.where(condition != 0, x, y),
         [
@@ -60,6 +67,9 @@ OPS = {
         lambda x, y, a, b: a * x + b * y,
         [(dict(x=(3, 7), y=(3, 7)), dict(a=0.75, b=-1.5)), (dict(x=COLUMN, y=ROW), dict(a=-2.0, b=0.25))],
     ),
+}
+
+UNARY = {
     "scale": one(lambda x, c: c * x, "normal", dict(c=-1.75)),
     "add_scalar": one(lambda x, c: x + c, "normal", dict(c=0.625)),
     "pow": (
@@ -81,6 +91,7 @@ OPS = {
     "abs": (lambda x, **a: torch.abs(x, **a), [(dict(x=(3, 13)), {}), (dict(x=In((3, 13), "halves")), {})]),
     "sign": (lambda x, **a: torch.sign(x, **a), [(dict(x=In((3, 13), "halves")), {})]),
     "round": one(lambda x: torch.round(x)),
+    "ceil": one(lambda x: torch.ceil(x)),
     "floor": one(lambda x: torch.floor(x)),
     "sqrt": one(lambda x: torch.sqrt(x), "positive"),
     "rsqrt": one(lambda x: torch.rsqrt(x), "positive"),
@@ -105,6 +116,9 @@ ACTIVATIONS = {
     "mish": (lambda x, **a: F.mish(x, **a), [(dict(x=WIDE), {})]),
     "relu": (lambda x, **a: F.relu(x, **a), [(dict(x=WIDE), {})]),
     "selu": (lambda x, **a: F.selu(x, **a), [(dict(x=WIDE), {})]),
+    "elu": (lambda x, alpha: F.elu(x, alpha), [(dict(x=WIDE), dict(alpha=0.75))]),
+    "leaky_relu": (lambda x, slope: F.leaky_relu(x, slope), [(dict(x=WIDE), dict(slope=0.125))]),
+    "log_sigmoid": (lambda x: F.logsigmoid(x), [(dict(x=WIDE), {})]),
     "sigmoid": (lambda x, **a: torch.sigmoid(x, **a), [(dict(x=WIDE), {})]),
     "tanh": (lambda x, **a: torch.tanh(x, **a), [(dict(x=WIDE), {})]),
     "softplus": (lambda x, **a: F.softplus(x, **a), [(dict(x=WIDE), {})]),
