@@ -122,7 +122,7 @@ func (m *DiT) Forward(x, t *tensor.Tensor, c Cond) *tensor.Tensor {
 	p := m.Mod.Forward(last)
 	out := Modulation{Shift: chunk(p, 0, m.opts.Width), Scale: chunk(p, 1, m.opts.Width)}
 	y := m.Out.Forward(out.LayerNorm(h, ditNormEps).Recompute())
-	return s.Release(mark, unpatchify(y, m.opts.Patch, rows, cols, m.opts.OutChannels))
+	return s.Release(mark, unpatchify(y, m.opts.Patch, rows, cols))
 }
 
 // tokens embeds the patches with their positions: (N, rows·cols, width).
@@ -133,23 +133,21 @@ func (m *DiT) tokens(x *tensor.Tensor, rows, cols int) *tensor.Tensor {
 	return s.Release(mark, m.Patch.Forward(patchify(x, m.opts.Patch, rows, cols)).Add(pos.of(x)))
 }
 
-// patchify cuts (N,H,W,C) into rows·cols patches of p×p: (N, rows·cols, p·p·C), a
-// patch row by row, channels fastest.
+// patchify cuts (N,H,W,C) into rows·cols patches of p×p: (N, rows·cols, p·p·C). What
+// is left over at the right and the bottom is dropped.
 func patchify(x *tensor.Tensor, p, rows, cols int) *tensor.Tensor {
-	n, c := x.Dim(0), x.Dim(3)
 	if x.Dim(1) != rows*p {
 		x = x.Slice(1, 0, rows*p)
 	}
 	if x.Dim(2) != cols*p {
 		x = x.Slice(2, 0, cols*p)
 	}
-	return x.Reshape(n, rows, p, cols, p, c).Permute(0, 1, 3, 2, 4, 5).Reshape(n, rows*cols, p*p*c)
+	return x.Patchify(p, p)
 }
 
 // unpatchify is the inverse of patchify: (N, rows·p, cols·p, c).
-func unpatchify(y *tensor.Tensor, p, rows, cols, c int) *tensor.Tensor {
-	n := y.Dim(0)
-	return y.Reshape(n, rows, cols, p, p, c).Permute(0, 1, 3, 2, 4, 5).Reshape(n, rows*p, cols*p, c)
+func unpatchify(y *tensor.Tensor, p, rows, cols int) *tensor.Tensor {
+	return y.Unpatchify([]int{rows, cols}, p, p)
 }
 
 // positionCache keeps the position embeddings of the grids that were met.

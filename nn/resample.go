@@ -7,14 +7,7 @@ import (
 
 // AvgPool2 is the mean of 2×2 squares of x (N,H,W,C); an odd last row or column is left out.
 func AvgPool2(x *tensor.Tensor) *tensor.Tensor {
-	n, h, w, c := x.Dim(0), x.Dim(1)/2, x.Dim(2)/2, x.Dim(3)
-	if x.Dim(1) != 2*h {
-		x = x.Slice(1, 0, 2*h)
-	}
-	if x.Dim(2) != 2*w {
-		x = x.Slice(2, 0, 2*w)
-	}
-	return x.Reshape(n, h, 2, w, 2, c).Mean(2, 4)
+	return x.AvgPool(tensor.Pool2D(2, 2, 0))
 }
 
 // Nearest2 repeats every pixel of x (N,H,W,C) as a 2×2 square.

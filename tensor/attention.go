@@ -133,3 +133,12 @@ func (t *Tensor) Softmax() *Tensor {
 
 // LogSoftmax is ln softmax(t) along the last axis.
 func (t *Tensor) LogSoftmax() *Tensor { return t.Sub(t.LogSumExpKeep(-1)) }
+
+// SoftmaxAlong is softmax along any axis.
+func (t *Tensor) SoftmaxAlong(axis int) *Tensor {
+	axis = t.axis("SoftmaxAlong", axis)
+	return t.Transpose(axis, -1).Softmax().Transpose(axis, -1)
+}
+
+// LogSoftmaxAlong is ln softmax(t) along any axis.
+func (t *Tensor) LogSoftmaxAlong(axis int) *Tensor { return t.Sub(t.LogSumExpKeep(axis)) }

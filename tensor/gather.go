@@ -24,6 +24,7 @@ func (t *Tensor) Gather(idx *Tensor) *Tensor {
 	if idx.v.DType != Int32 {
 		usagePanic(op, "indices are %v, want int32", idx.v.DType)
 	}
+	idx = idx.Contiguous()
 	out := s.header()
 	out.v.DType, out.v.Rank, out.v.Shape = t.v.DType, idx.v.Rank+1, idx.v.Shape
 	out.v.Shape[idx.v.Rank] = t.v.Shape[1]
@@ -38,7 +39,7 @@ func (t *Tensor) Gather(idx *Tensor) *Tensor {
 	return out
 }
 
-// flatRows shows rows (…,C) as (n,C) in bview[0] and indices as (n) in bview[1].
+// flatRows shows rows (…,C) as (n,C) in bview[0] and indices as (n) in bview[1]; both are dense.
 func (s *Scope) flatRows(rows, idx *Tensor) {
 	r, i := &s.bview[0], &s.bview[1]
 	*r, *i = rows.v, idx.v

@@ -256,21 +256,55 @@ func (t *Tensor) extreme(o *extremeOp, axes []int) *Tensor {
 	return out
 }
 
-// MaxKeep and MinKeep take the extreme over the given axes (none: all); the axes stay, with size 1.
+// MaxKeep and MinKeep take the extreme over the given axes (none: all); the axes
+// stay, with size 1. Elements that attain it share the gradient equally.
 func (t *Tensor) MaxKeep(axes ...int) *Tensor { return t.extreme(&maxReduce, axes) }
 func (t *Tensor) MinKeep(axes ...int) *Tensor { return t.extreme(&minReduce, axes) }
 
+// Max and Min are MaxKeep and MinKeep without the axes: those drop.
+func (t *Tensor) Max(axes ...int) *Tensor {
+	return t.MaxKeep(axes...).squeezed(t.axisSet("Max", axes))
+}
+func (t *Tensor) Min(axes ...int) *Tensor {
+	return t.MinKeep(axes...).squeezed(t.axisSet("Min", axes))
+}
+
+// finiteOrZero is x where it is finite, else 0.
+var finiteOrZero = unary("finite or 0", func(x Expr) Expr {
+	return x.Sub(x).Eq(x.Const(0)).Select(x, x.Const(0))
+})
+
 // LogSumExpKeep is ln Σ exp over the given axes (none: all), shifted by the
-// maximum against overflow; the axes stay, with size 1.
+// maximum against overflow; the axes stay, with size 1. Where all elements are −Inf, so is the result.
 func (t *Tensor) LogSumExpKeep(axes ...int) *Tensor {
-	m := t.MaxKeep(axes...).Detach()
+	m := finiteOrZero.Apply(nil, t.Detach().MaxKeep(axes...))
 	return t.Sub(m).Exp().SumKeep(axes...).Log().Add(m)
 }
 
-// VarKeep is the variance over the given axes, dividing by n−correction; the axes stay, with size 1.
+// LogSumExp is LogSumExpKeep without the axes.
+func (t *Tensor) LogSumExp(axes ...int) *Tensor {
+	return t.LogSumExpKeep(axes...).squeezed(t.axisSet("LogSumExp", axes))
+}
+
+// VarKeep is the variance over the given axes (none: all), dividing by n−correction; the axes stay, with size 1.
 func (t *Tensor) VarKeep(correction int, axes ...int) *Tensor {
 	d := t.Sub(t.MeanKeep(axes...))
 	sum := d.Square().SumKeep(axes...)
-	n := t.Elems() / sum.Elems()
+	n := t.Elems() / max(1, sum.Elems())
 	return sum.Scale(1 / float64(n-correction))
+}
+
+// Var is VarKeep without the axes.
+func (t *Tensor) Var(correction int, axes ...int) *Tensor {
+	return t.VarKeep(correction, axes...).squeezed(t.axisSet("Var", axes))
+}
+
+// StdKeep is the root of VarKeep. No gradient flows where it is 0.
+func (t *Tensor) StdKeep(correction int, axes ...int) *Tensor {
+	return safeSqrt.Apply(nil, t.VarKeep(correction, axes...))
+}
+
+// Std is StdKeep without the axes.
+func (t *Tensor) Std(correction int, axes ...int) *Tensor {
+	return t.StdKeep(correction, axes...).squeezed(t.axisSet("Std", axes))
 }

@@ -49,6 +49,8 @@ type Scope struct {
 	item   [8]byte
 	host   []float64 // values on their way to the device
 	narrow []float32 // the same in float32
+	ints   []int32   // indices read back
+	flat   []int32   // indices of rows, on their way to the device
 	scal   [maxScalars]float64
 	space  backend.View
 	part   backend.View
