@@ -36,6 +36,9 @@ type Scope struct {
 
 	level uint32 // of the innermost JVP
 
+	watch  func(Event) // see Watch; mostly nil
+	sweeps int         // gradient computations in progress
+
 	dropout    bool
 	dropoutKey rng.Key
 	firstRow   uint64 // of the dropout masks: the place of sample 0 in the whole batch

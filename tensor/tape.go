@@ -30,6 +30,9 @@ type node struct {
 // a gradient may flow to one of its inputs. It returns the node to be filled
 // in, or nil.
 func (s *Scope) record(o op, out *Tensor, in ...*Tensor) *node {
+	if s.watch != nil {
+		s.report(o, out, in)
+	}
 	if !s.Recording() {
 		return nil
 	}
@@ -156,6 +159,8 @@ func (s *Scope) backward(what string, y *Tensor, o GradOptions) {
 		shapePanic(what, "an upstream gradient of the tensor's shape", y, g)
 	}
 	retain := o.Retain || o.CreateGraph
+	s.sweeps++
+	defer func() { s.sweeps-- }()
 	if !o.CreateGraph {
 		s.quiet++
 		defer func() { s.quiet-- }()
@@ -219,6 +224,9 @@ func (s *Scope) dropGrad(t *Tensor, o GradOptions) {
 // add adds g to the gradient of n's input i. g has the input's shape. The
 // caller must not change g afterwards.
 func (s *Scope) add(n *node, i int, g *Tensor) {
+	if s.watch != nil {
+		s.reportGrad(n, i, g)
+	}
 	t := n.in[i]
 	if t.grad == nil {
 		s.setGrad(t, g)
@@ -278,6 +286,9 @@ func (s *Scope) ownGrad(t *Tensor) *Tensor {
 // addToSlice adds g to a slice of input i's gradient, in place: for VJPs of
 // slices, outside of gradients of gradients.
 func (s *Scope) addToSlice(n *node, i int, g *Tensor, axis, start, step int) {
+	if s.watch != nil {
+		s.reportGrad(n, i, g)
+	}
 	acc := s.ownGrad(n.in[i])
 	s.part = acc.v
 	sliceView(&s.part, axis, start, step, g.v.Shape[axis])

@@ -12,6 +12,7 @@ import (
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/rng"
+	"github.com/langevin-go/langevin/train/data"
 )
 
 // poison is an objective whose loss is not finite from one step on up to another.
@@ -145,4 +146,141 @@ func TestExplodingLearningRate(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	err := trainIn(context.Background(), experiment(t, moonsYAML, "optim.lr=1e30", "optim.clip=0", "optim.schedule=constant", "max_skips=3"), Options{Dir: dir})
 	wantError(t, err, "training stopped at step", "not finite for 3 steps in a row", "lower optim.lr (1e+30)")
+}
+
+// scaled is an objective whose loss is another's times a number.
+type scaled struct {
+	diffusion.Objective
+	by float64
+}
+
+func (p *scaled) Loss(s *tensor.Scope, m diffusion.Model, d *diffusion.Draw) *tensor.Tensor {
+	return p.Objective.Loss(s, m, d).Scale(p.by)
+}
+
+// cusp is an objective with the value of another and no finite gradient: √(0·loss) is added.
+type cusp struct{ diffusion.Objective }
+
+func (p *cusp) Loss(s *tensor.Scope, m diffusion.Model, d *diffusion.Draw) *tensor.Tensor {
+	l := p.Objective.Loss(s, m, d)
+	return l.Add(l.Scale(0).Sqrt())
+}
+
+// setWeight puts x into the first element of a parameter.
+func setWeight(t *testing.T, tr *Trainer, name string, x float32) {
+	t.Helper()
+	for _, p := range tr.params {
+		if p.Name == name {
+			v := p.Float32s()
+			v[0] = x
+			if err := p.Set(v); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+	}
+	t.Fatalf("no parameter %s", name)
+}
+
+// Whatever goes wrong, the error names what was first: an operation and the weight
+// next to it, with the values that it had.
+func TestDiagnosis(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		spoil func(t *testing.T, tr *Trainer)
+		want  []string
+	}{
+		{"weight", func(t *testing.T, tr *Trainer) { setWeight(t, tr, "hidden.0.weight", float32(math.NaN())) },
+			[]string{"first in weight hidden.0.weight (1 NaN, values in [", "lower optim.lr"}},
+		{"forward", func(t *testing.T, tr *Trainer) {
+			setWeight(t, tr, "in.weight", 1e30)
+			setWeight(t, tr, "hidden.0.weight", 1e30)
+		}, []string{"first in the network's forward pass: matmul with hidden.0.weight gives", "Inf", "e+30]"}},
+		{"backward", func(t *testing.T, tr *Trainer) {
+			tr.job.Objective = &cusp{tr.job.Objective}
+		}, []string{"first in the backward pass: sqrt, before out.weight gives 1 Inf from values in [1, 1]"}},
+		{"loss", func(t *testing.T, tr *Trainer) { tr.job.Objective = &scaled{tr.job.Objective, math.Inf(1)} },
+			[]string{"first in the loss: scale, after out.weight gives 1 Inf from values in ["}},
+		{"norm", func(t *testing.T, tr *Trainer) { tr.job.Objective = &scaled{tr.job.Objective, 1e25} },
+			[]string{"first in the gradient's norm: all its elements are finite, the largest", "the sum of their squares is not"}},
+	} {
+		for _, parts := range []string{"accumulate=1", "accumulate=4"} {
+			tr := bare(t, moonsYAML, "max_skips=2", "optim.clip=0", parts)
+			c.spoil(t, tr)
+			var before [][]float32
+			for _, p := range tr.params {
+				before = append(before, p.Float32s())
+			}
+			if err := tr.Train(); err != nil {
+				t.Fatalf("%s: stopped at the first bad step: %v", c.name, err)
+			}
+			err := tr.Train()
+			wantError(t, err, append(c.want, "training stopped at step 2", "for 2 steps in a row", "set optim.clip", "start again")...)
+			if tr.Skipped() != 2 || tr.opt.Steps() != 0 || tr.ema.Steps() != 0 {
+				t.Errorf("%s: %d skipped, %d updates", c.name, tr.Skipped(), tr.opt.Steps())
+			}
+			for i, p := range tr.params {
+				for j, x := range p.Float32s() {
+					if math.Float32bits(x) != math.Float32bits(before[i][j]) {
+						t.Fatalf("%s: a skipped step changed %s", c.name, p.Name)
+					}
+				}
+			}
+		}
+	}
+}
+
+// spoiled is a source some of whose samples have a NaN.
+type spoiled struct {
+	data.Source
+	bad func(i uint64) bool
+}
+
+func (s spoiled) Sample(i uint64, x []float32) (int, error) {
+	label, err := s.Source.Sample(i, x)
+	if s.bad(i) {
+		x[1] = float32(math.NaN())
+	}
+	return label, err
+}
+
+// Bad data are named by the sample's place in the data, each once, and cost the
+// steps that meet them and no more.
+func TestBadData(t *testing.T) {
+	spoil := func(bad func(uint64) bool, warn func(string, ...any)) (*Trainer, error) {
+		exp := experiment(t, digitsYAML, "steps=400", "max_skips=3", "sample.every=0")
+		tr, err := New(context.Background(), exp, Options{Bare: true, Warn: warn})
+		if err != nil {
+			return nil, err
+		}
+		t.Cleanup(func() { tr.Close() })
+		tr.loader, err = data.NewLoader(spoiled{tr.data.Train, bad}, data.Options{Seed: exp.Seed})
+		return tr, err
+	}
+	var warnings []string
+	tr, err := spoil(func(i uint64) bool { return i == 17 || i == 1000 }, func(f string, a ...any) { warnings = append(warnings, fmt.Sprintf(f, a...)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 360 { // two epochs of 1,437 samples
+		if err := tr.Train(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := strings.Join(warnings, "\n")
+	if len(warnings) != 2 || !strings.Contains(all, "the data: sample 17 has 1 NaN, values in [") || !strings.Contains(all, "sample 1000 has") {
+		t.Errorf("warnings:\n%s", all)
+	}
+	if tr.Skipped() != 4 {
+		t.Errorf("%d steps skipped, want 4", tr.Skipped())
+	}
+	tr, err = spoil(func(i uint64) bool { return true }, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		err = tr.Train()
+	}
+	index, _ := tr.loader.At(2 * 8)
+	wantError(t, err, "training stopped at step 3", fmt.Sprintf("first in the data: sample %d has 1 NaN", index), "mend or remove it and start again")
 }

@@ -49,6 +49,7 @@ type Trainer struct {
 	step    int64 // steps done
 	skipped int64 // of them, without an update
 	inARow  int
+	named   []string // samples that warnings have spoken of
 
 	config   []byte // resolved
 	initKey  string // that names the initial weights
@@ -251,10 +252,12 @@ func (t *Trainer) buildOptimizer() (err error) {
 	return t.exp.at("optim.schedule", err)
 }
 
-// Dir is the run's folder, Step the steps done, Params the number of weights.
+// Dir is the run's folder, Step the steps done, Params the number of weights,
+// Skipped the steps done without an update because a loss or gradient was not finite.
 func (t *Trainer) Dir() RunDir    { return t.dir }
 func (t *Trainer) Step() int64    { return t.step }
 func (t *Trainer) Params() int    { return countElems(t.params) }
+func (t *Trainer) Skipped() int64 { return t.skipped }
 func (t *Trainer) Data() *Dataset { return t.data }
 
 // Describe says in a few words what is trained on.
@@ -355,6 +358,7 @@ func (t *Trainer) train(ctx context.Context) error {
 		return err
 	}
 	norm := optim.GlobalNorm(s, grads)
+	var stop error
 	if finite(value) && finite(norm) {
 		lr := t.exp.Optim.LR * t.sched.Rate(int(t.step), int(t.exp.Steps))
 		t.opt.Step(s, grads, lr, optim.ClipScale(norm, t.exp.Optim.Clip))
@@ -365,6 +369,10 @@ func (t *Trainer) train(ctx context.Context) error {
 	} else {
 		t.skipped++
 		t.inARow++
+		t.warnOfData()
+		if t.inARow >= t.exp.MaxSkips {
+			stop = t.diagnose(value, norm)
+		}
 	}
 	t.step++
 	t.window.loss += value
@@ -372,10 +380,7 @@ func (t *Trainer) train(ctx context.Context) error {
 	t.window.steps++
 	t.shown[0] = record.V("loss", value)
 	t.progress.Update(t.step, t.shown[:]...)
-	if t.inARow >= t.exp.MaxSkips {
-		return t.diagnose(value, norm, grads)
-	}
-	return nil
+	return stop
 }
 
 // log writes a record of the steps since the last one.

@@ -88,6 +88,9 @@ func (a *app) runTrain(ctx context.Context, file string, overrides []string, dir
 		return err
 	}
 	fmt.Fprintf(a.Stdout, "\nTrained %d steps in %s.\n", t.Step(), time.Since(started).Round(time.Second))
+	if n := t.Skipped(); n > 0 {
+		fmt.Fprintf(a.Stdout, "%d of them changed nothing: their loss or gradient was not finite.\n", n)
+	}
 	rows := [][2]string{
 		{"pictures", t.Dir().Samples()},
 		{"checkpoint", t.CheckpointPath()},

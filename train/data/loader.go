@@ -38,6 +38,9 @@ func NewLoader(source Source, opt Options) (*Loader, error) {
 // Source is where the samples come from.
 func (l *Loader) Source() Source { return l.source }
 
+// At gives the sample at a position and the epoch that it falls in.
+func (l *Loader) At(cursor uint64) (index, epoch uint64) { return l.order.At(cursor) }
+
 // Batch writes the len(labels) samples from position cursor on to x, one after
 // another, and their labels. Step k of a run with batches of b samples has
 // cursor k·b. Every sample comes exactly once an epoch; a batch may begin in
