@@ -189,7 +189,7 @@ func randomAttention(r *rand.Rand, dt backend.DType, n, t, s, h, d int) *attenti
 
 func TestAttention(t *testing.T) {
 	for _, dt := range []backend.DType{backend.Float32, backend.Float64} {
-		for _, l := range testLevels() {
+		for _, l := range Levels() {
 			t.Run(fmt.Sprintf("%v/%v", dt, l), func(t *testing.T) {
 				r := rand.New(rand.NewPCG(3, uint64(l)))
 				d := testDevice(t, l, 2)
@@ -231,7 +231,7 @@ func testAttentionOnce(t *testing.T, d *Device, c *attentionCase) {
 
 // TestAttentionBlocks has more keys and more rows than a block holds.
 func TestAttentionBlocks(t *testing.T) {
-	for _, l := range testLevels() {
+	for _, l := range Levels() {
 		r := rand.New(rand.NewPCG(4, uint64(l)))
 		d := testDevice(t, l, 2)
 		testAttentionOnce(t, d, randomAttention(r, backend.Float32, 1, 131, 2*keyBlock+3, 1, 17))
@@ -241,7 +241,7 @@ func TestAttentionBlocks(t *testing.T) {
 
 // TestAttentionExtremes puts scores where exp under- and overflows.
 func TestAttentionExtremes(t *testing.T) {
-	for _, l := range testLevels() {
+	for _, l := range Levels() {
 		d := testDevice(t, l, 1)
 		r := rand.New(rand.NewPCG(5, uint64(l)))
 		c := randomAttention(r, backend.Float32, 1, 4, 40, 1, 8)
@@ -261,7 +261,7 @@ func TestAttentionExtremes(t *testing.T) {
 }
 
 func BenchmarkAttention(b *testing.B) {
-	for _, l := range testLevels() {
+	for _, l := range Levels() {
 		if l == Go {
 			continue
 		}

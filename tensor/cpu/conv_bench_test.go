@@ -10,7 +10,7 @@ import (
 
 func BenchmarkConv(b *testing.B) {
 	type size struct{ n, side, cin, cout, ker, stride int }
-	for _, l := range testLevels() {
+	for _, l := range Levels() {
 		if l == Go {
 			continue
 		}

@@ -73,7 +73,7 @@ func (t *convTask) convolve(d *Device) {
 	case t.small():
 		t.convolveSmall(d, t.bias)
 		return
-	case t.winograd():
+	case t.winograd(d.level.micro()):
 		t.convolveWinograd(d, t.bias)
 		return
 	}

@@ -113,7 +113,7 @@ func randomConv(r *rand.Rand, dt backend.DType, fast bool) *convCase {
 
 func TestConv(t *testing.T) {
 	for _, dt := range []backend.DType{backend.Float32, backend.Float64} {
-		for _, l := range testLevels() {
+		for _, l := range Levels() {
 			t.Run(fmt.Sprintf("%v/%v", dt, l), func(t *testing.T) {
 				r := rand.New(rand.NewPCG(2, uint64(l)))
 				d := testDevice(t, l, 2)
@@ -128,7 +128,7 @@ func TestConv(t *testing.T) {
 // TestConvBlocks has sums too long for a tile, and more columns than a block.
 func TestConvBlocks(t *testing.T) {
 	p := backend.Conv{Spatial: 2, Stride: [3]int{1, 1}, Dilation: [3]int{1, 1}, PadLo: [3]int{1, 1}, PadHi: [3]int{1, 1}, Groups: 1}
-	for _, l := range testLevels() {
+	for _, l := range Levels() {
 		r := rand.New(rand.NewPCG(3, uint64(l)))
 		d := testDevice(t, l, 3)
 		for direction := range 3 {
@@ -192,7 +192,7 @@ func (c *convCase) spatial(shape []int) [3]int {
 
 // TestConvFewChannels has few channels on one side or the other.
 func TestConvFewChannels(t *testing.T) {
-	for _, l := range testLevels() {
+	for _, l := range Levels() {
 		r := rand.New(rand.NewPCG(7, uint64(l)))
 		d := testDevice(t, l, 3)
 		for i := range 200 {
@@ -229,7 +229,7 @@ func TestConvFewChannels(t *testing.T) {
 // all results the same bits for any number of threads.
 func TestConvBits(t *testing.T) {
 	p := &backend.Conv{Spatial: 2, Stride: [3]int{1, 1}, Dilation: [3]int{1, 1}, PadLo: [3]int{1, 1}, PadHi: [3]int{1, 1}, Groups: 1}
-	for _, l := range testLevels() {
+	for _, l := range Levels() {
 		r := rand.New(rand.NewPCG(6, uint64(l)))
 		for _, channels := range [][2]int{{20, 36}, {32, 48}} {
 			testConvBits(t, r, l, p, channels[0], channels[1])

@@ -30,7 +30,9 @@ const (
 )
 
 // winograd reports whether a plan is computed so. Nothing here depends on the batch.
-func (p *convPlan) winograd() bool { return p.winogradShape() && p.tiles() >= winogradSample }
+func (p *convPlan) winograd(u *microKernel) bool {
+	return u.winogradInput != nil && p.winogradShape() && p.tiles() >= winogradSample
+}
 
 // winogradShape reports whether it could be: 3×3 taps side by side, stride 1,
 // many channels, in whole vectors, and w and out contiguous.

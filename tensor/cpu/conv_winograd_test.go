@@ -150,7 +150,7 @@ func (c *convCase) spreadMagnitude(n, y, x, co int) (w [4][4]float64) {
 }
 
 func TestConvWinograd(t *testing.T) {
-	for _, l := range testLevels() {
+	for _, l := range Levels() {
 		if l == Go {
 			continue
 		}

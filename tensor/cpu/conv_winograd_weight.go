@@ -59,7 +59,7 @@ var winogradWeightTasks = sync.Pool{New: func() any { return new(winogradWeightT
 // winogradWeights computes the plan's weight gradient so where that pays; it
 // reports false, having done nothing, if not.
 func (p *convPlan) winogradWeights(d *Device, dw []float32) bool {
-	if !p.winogradShape() || p.wj != 1 || p.n*p.tiles() < winogradSample {
+	if d.level.micro().winogradInput == nil || !p.winogradShape() || p.wj != 1 || p.n*p.tiles() < winogradSample {
 		return false
 	}
 	t := winogradWeightTasks.Get().(*winogradWeightTask)

@@ -6,37 +6,12 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"unsafe"
 
-	"golang.org/x/sys/cpu"
-
 	"github.com/langevin-go/langevin/tensor/backend"
 )
-
-// Level is the instruction set that kernels use.
-type Level uint8
-
-const (
-	Go     Level = iota // plain Go, everywhere
-	AVX2                // AVX2 and FMA
-	AVX512              // AVX-512 F, VL, BW, DQ
-)
-
-func (l Level) String() string { return [...]string{"go", "avx2", "avx512"}[l] }
-
-// Best is the highest level that this machine has.
-func Best() Level {
-	switch {
-	case runtime.GOARCH != "amd64":
-		return Go
-	case cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ:
-		return AVX512
-	case cpu.X86.HasAVX2 && cpu.X86.HasFMA:
-		return AVX2
-	}
-	return Go
-}
 
 // Device is the host processor. It is safe for use by many goroutines at once.
 type Device struct {
@@ -50,7 +25,7 @@ type Device struct {
 }
 
 // Options choose how a Device works. The zero value takes the best level
-// (LANGEVIN_SIMD=go|avx2|avx512 lowers it) and a thread for every processor that Go may use.
+// (LANGEVIN_SIMD=go|neon|avx2|avx512 chooses another) and a thread for every processor that Go may use.
 type Options struct {
 	Level   *Level
 	Threads int
@@ -68,8 +43,8 @@ func New(o Options) (*Device, error) {
 		o.Level = &l
 	}
 	if o.Level != nil {
-		if *o.Level > level {
-			return nil, fmt.Errorf("this machine has no %v, only %v", *o.Level, level)
+		if !slices.Contains(Levels(), *o.Level) {
+			return nil, fmt.Errorf("this machine has no %v, only %v", *o.Level, Levels())
 		}
 		level = *o.Level
 	}
@@ -79,16 +54,6 @@ func New(o Options) (*Device, error) {
 	d := &Device{level: level, pool: newPool(o.Threads)}
 	d.addLower(level.pairs())
 	return d, nil
-}
-
-// ParseLevel reads a level's name.
-func ParseLevel(s string) (Level, error) {
-	for l := Go; l <= AVX512; l++ {
-		if l.String() == s {
-			return l, nil
-		}
-	}
-	return Go, fmt.Errorf("unknown instruction set %q: want go, avx2 or avx512", s)
 }
 
 var defaultDevice = sync.OnceValues(func() (*Device, error) { return New(Options{}) })

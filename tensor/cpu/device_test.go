@@ -23,7 +23,7 @@ func newDevice(t testing.TB, l Level, threads int) *Device {
 // devices are the machine's levels with one and two threads.
 func devices(t testing.TB) []*Device {
 	var all []*Device
-	for l := Go; l <= Best(); l++ {
+	for _, l := range Levels() {
 		all = append(all, newDevice(t, l, 1), newDevice(t, l, 2))
 	}
 	return all
@@ -121,7 +121,7 @@ func calls(d *Device) map[string]func() *backend.View {
 
 // TestThreads checks that results have the same bits for any number of threads.
 func TestThreads(t *testing.T) {
-	for l := Go; l <= Best(); l++ {
+	for _, l := range Levels() {
 		want := map[string][]byte{}
 		for threads := 1; threads <= 4; threads++ { // four share pieces of a sample in group norm
 			for name, call := range calls(newDevice(t, l, threads)) {

@@ -22,7 +22,7 @@ func (s spread) run(worker, chunk int) { s(worker, chunk) }
 // BenchmarkPeak runs nothing but the full register tile, on operands in cache:
 // the rate that matrix products can hope for.
 func BenchmarkPeak(b *testing.B) {
-	for _, l := range testLevels() {
+	for _, l := range Levels() {
 		u := l.micro()
 		if u == nil {
 			continue
@@ -58,7 +58,7 @@ func benchView(r *rand.Rand, shape ...int) *backend.View {
 }
 
 func BenchmarkGemm(b *testing.B) {
-	for _, l := range testLevels() {
+	for _, l := range Levels() {
 		if l == Go {
 			continue
 		}

@@ -33,7 +33,7 @@ func gemmValue(c0, a, b, bias *backend.View, alpha, beta float64, idx []int) val
 
 func TestGemm(t *testing.T) {
 	for _, dt := range []backend.DType{backend.Float32, backend.Float64} {
-		for _, l := range testLevels() {
+		for _, l := range Levels() {
 			t.Run(fmt.Sprintf("%v/%v", dt, l), func(t *testing.T) {
 				r := rand.New(rand.NewPCG(1, uint64(l)))
 				d := testDevice(t, l, 2)
@@ -47,7 +47,7 @@ func TestGemm(t *testing.T) {
 
 // TestGemmBlocks has more columns than a block, and several chunks for many threads.
 func TestGemmBlocks(t *testing.T) {
-	for _, l := range testLevels() {
+	for _, l := range Levels() {
 		r := rand.New(rand.NewPCG(2, uint64(l)))
 		for _, threads := range []int{1, 2, 7} {
 			d := testDevice(t, l, threads)
@@ -108,7 +108,7 @@ func testGemm(t *testing.T, r *rand.Rand, d *Device, dt backend.DType, lead []in
 // TestGemmRowBits wants a row of c to have the same bits in any company: with
 // fewer rows, in another batch, and for any number of threads.
 func TestGemmRowBits(t *testing.T) {
-	for _, l := range testLevels() {
+	for _, l := range Levels() {
 		r := rand.New(rand.NewPCG(3, uint64(l)))
 		for _, s := range [][2]int{{33, 70}, {64, 600}, {300, 1100}, {1, 37}} {
 			n, k := s[0], s[1]
@@ -138,7 +138,7 @@ func TestGemmRowBits(t *testing.T) {
 // TestSteadyStateAllocates calls everything often and wants no memory for it.
 func TestSteadyStateAllocates(t *testing.T) {
 	testenv.NeedsExactAllocs(t)
-	for _, l := range testLevels() {
+	for _, l := range Levels() {
 		d := testDevice(t, l, 2)
 		r := rand.New(rand.NewPCG(4, uint64(l)))
 		x, w, y := benchView(r, 2, 8, 8, 16), benchView(r, 3, 3, 16, 16), benchView(r, 2, 8, 8, 16)

@@ -13,15 +13,6 @@ import (
 // Helpers for the tests of the matrix kernels: views of any layout with guard
 // words around and between their elements, and definitions in float64.
 
-// testLevels are the levels that this machine has.
-func testLevels() []Level {
-	var l []Level
-	for i := Go; i <= Best(); i++ {
-		l = append(l, i)
-	}
-	return l
-}
-
 func testDevice(t testing.TB, l Level, threads int) *Device {
 	t.Helper()
 	d, err := New(Options{Level: &l, Threads: threads})

@@ -32,7 +32,7 @@ func (a *app) runDoctor() error {
 	}
 	row("langevin", "%s, %s, %s/%s", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	row("processors", "%d, Go uses %d", runtime.NumCPU(), runtime.GOMAXPROCS(0))
-	row("best level", "%v (of go, avx2, avx512)", cpu.Best())
+	row("best level", "%v (of %s)", cpu.Best(), strings.Trim(fmt.Sprint(cpu.Levels()), "[]"))
 	if v := os.Getenv("LANGEVIN_SIMD"); v != "" {
 		row("LANGEVIN_SIMD", "%s", v)
 	}
