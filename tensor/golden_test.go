@@ -117,7 +117,7 @@ func openGolden(t *testing.T) (cases map[string]goldenCase, files map[string]*sa
 func TestGoldenOps(t *testing.T) {
 	cases, files := openGolden(t)
 	devices := map[string]*cpu.Device{"float64": cpu.Default()}
-	for l := cpu.Go; l <= cpu.Best(); l++ {
+	for _, l := range cpu.Levels() {
 		d, err := cpu.New(cpu.Options{Level: &l, Threads: 2})
 		if err != nil {
 			t.Fatal(err)

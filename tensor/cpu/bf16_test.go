@@ -15,7 +15,7 @@ import (
 // levels and, last, AVX-512 as on a processor that has no instructions for it.
 func bf16Devices(t testing.TB, threads int) []*Device {
 	var all []*Device
-	for l := Go; l <= Best(); l++ {
+	for _, l := range Levels() {
 		all = append(all, newDevice(t, l, threads).lower)
 	}
 	if all[len(all)-1].pairs != nil {
