@@ -103,8 +103,10 @@ var instances = map[string]func(k rng.Key, n int, cost []float64){
 	},
 }
 
-func TestAssignmentAgainstEveryPermutation(t *testing.T) {
-	var a Assigner
+func TestAssignmentAgainstEveryPermutation(t *testing.T) { atEveryLevel(t, testEveryPermutation) }
+
+func testEveryPermutation(t *testing.T, k *scans) {
+	a := Assigner{scans: k}
 	for name, fill := range instances {
 		for n := 1; n <= 7; n++ {
 			for trial := range 20 {
@@ -123,10 +125,12 @@ func TestAssignmentAgainstEveryPermutation(t *testing.T) {
 
 // TestAssignmentIsOptimal proves it by duality: with column prices v and row
 // prices u_i = min_j c_ij − v_j, Σu+Σv is a lower bound of every assignment's cost.
-func TestAssignmentIsOptimal(t *testing.T) {
-	var a Assigner
+func TestAssignmentIsOptimal(t *testing.T) { atEveryLevel(t, testOptimal) }
+
+func testOptimal(t *testing.T, k *scans) {
+	a := Assigner{scans: k}
 	for name, fill := range instances {
-		for _, n := range []int{33, 128, 301} {
+		for _, n := range []int{31, 33, 128, 301} {
 			cost := make([]float64, n*n)
 			fill(rng.Key{Seed: 9, Step: uint64(n)}, n, cost)
 			match := slices.Clone(a.Solve(cost, n))
@@ -149,14 +153,16 @@ func TestAssignmentIsOptimal(t *testing.T) {
 }
 
 // In one dimension the optimal plan for squared distances keeps the order.
-func TestAssignmentInOneDimensionSorts(t *testing.T) {
-	var a Assigner
+func TestAssignmentInOneDimensionSorts(t *testing.T) { atEveryLevel(t, testSorts) }
+
+func testSorts(t *testing.T, k *scans) {
+	a := Assigner{scans: k}
 	for _, n := range []int{2, 17, 200} {
 		p := make([]float32, 2*n)
 		rng.Normal(p, rng.Key{Seed: 3}, uint64(n))
 		x, y := p[:n], p[n:]
 		cost := make([]float64, n*n)
-		negativeDots(cost, x, y, n, 1)
+		new(products).negative(k, cost, x, y, n, 1)
 		match := a.Solve(cost, n)
 		order := make([]int, n)
 		for i := range order {

@@ -3,9 +3,6 @@
 package flow
 
 import (
-	"runtime"
-	"sync"
-
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/rng"
@@ -33,10 +30,11 @@ type OT struct {
 	// does; otherwise the batch keeps each of its samples once.
 	Replace bool `yaml:"replace" doc:"draw pairs from the plan with replacement, as torchcfm does, instead of all of them once"`
 
-	solver Assigner
-	cost   []float64
-	noise  []float32
-	pick   []int32
+	solver   Assigner
+	products products
+	cost     []float64
+	noise    []float32
+	pick     []int32
 }
 
 // SetDefaults takes every pair once.
@@ -51,7 +49,7 @@ func (o *OT) Couple(k rng.Key, d *diffusion.Draw) {
 	dim := len(d.X) / n
 	noise := d.HostNoise()
 	o.cost = grow(o.cost, n*n)
-	negativeDots(o.cost, d.X, noise, n, dim)
+	o.products.negative(bestScans(), o.cost, d.X, noise, n, dim)
 	match := o.solver.Solve(o.cost, n)
 	o.pick = grow(o.pick, n)
 	for i := range o.pick {
@@ -67,44 +65,6 @@ func (o *OT) Couple(k rng.Key, d *diffusion.Draw) {
 	if o.Replace {
 		d.Select(o.pick)
 	}
-}
-
-// negativeDots is −xᵢ·yⱼ, which for assignments is as good as ½‖xᵢ−yⱼ‖²: they
-// differ by a term of the row and one of the column.
-func negativeDots(cost []float64, x, y []float32, n, dim int) {
-	var wg sync.WaitGroup
-	workers := min(runtime.GOMAXPROCS(0), max(1, n*n*dim/200_000))
-	for w := range workers {
-		wg.Go(func() {
-			row := make([]float64, dim)
-			for i := n * w / workers; i < n*(w+1)/workers; i++ {
-				for k, v := range x[i*dim : (i+1)*dim] {
-					row[k] = float64(v)
-				}
-				for j := range n {
-					cost[i*n+j] = -dot(row, y[j*dim:(j+1)*dim])
-				}
-			}
-		})
-	}
-	wg.Wait()
-}
-
-// dot is a·b in four partial sums, which run side by side.
-func dot(a []float64, b []float32) float64 {
-	b = b[:len(a)]
-	var s0, s1, s2, s3 float64
-	for len(a) >= 4 && len(b) >= 4 {
-		s0 += a[0] * float64(b[0])
-		s1 += a[1] * float64(b[1])
-		s2 += a[2] * float64(b[2])
-		s3 += a[3] * float64(b[3])
-		a, b = a[4:], b[4:]
-	}
-	for k, v := range a {
-		s0 += v * float64(b[k])
-	}
-	return (s0 + s1) + (s2 + s3)
 }
 
 // CFM is conditional flow matching (Lipman et al. 2023; Tong et al. 2024): the
