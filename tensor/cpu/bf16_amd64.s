@@ -4001,3 +4001,33 @@ convertRows512next:
 	JNZ  convertRows512line
 	VZEROUPPER
 	RET
+
+// func roundedDot512(a *float32, b *float32, vectors int) float32
+// Requires: AVX, AVX512F, AVX512_BF16, SSE
+TEXT ·roundedDot512(SB), NOSPLIT, $0-28
+	MOVQ   a+0(FP), AX
+	MOVQ   b+8(FP), CX
+	MOVQ   vectors+16(FP), DX
+	VXORPS X0, X0, X0
+
+roundedDot512loop:
+	VMOVUPS        (AX), Z1
+	LONG $0x4877f262; WORD $0xc972 // VCVTNE2PS2BF16 Z1, Z1, Z1
+	VPMOVZXWD      Y1, Z1
+	VPSLLD         $0x10, Z1, Z1
+	VFMADD231PS    (CX), Z1, Z0
+	ADDQ           $0x40, AX
+	ADDQ           $0x40, CX
+	DECQ           DX
+	JNZ            roundedDot512loop
+	VEXTRACTF64X4  $0x01, Z0, Y1
+	VADDPS         Y1, Y0, Y0
+	VEXTRACTF128   $0x01, Y0, X1
+	VADDPS         X1, X0, X0
+	VPERMILPS      $0x4e, X0, X1
+	VADDPS         X1, X0, X0
+	VPERMILPS      $0xb1, X0, X1
+	VADDPS         X1, X0, X0
+	MOVSS          X0, ret+24(FP)
+	VZEROUPPER
+	RET

@@ -137,6 +137,11 @@ func pairRows512x2(to, from *float32, toStride, fromStride, second, rows, toLine
 //go:noescape
 func convertRows512(to, from *float32, toStride, fromStride, rows, toLine, fromLine, lines, blocks int, tail, tailWords uint32)
 
+// roundedDot512 is the sum of a·b over vectors of 16 floats, those of a rounded to bfloat16.
+//
+//go:noescape
+func roundedDot512(a, b *float32, vectors int) float32
+
 var tilesBF16 = [13][3]func(*tileArgs){
 	1:  {1: pairTile512x1x1, 2: pairTile512x1x2},
 	2:  {1: pairTile512x2x1, 2: pairTile512x2x2},

@@ -26,7 +26,7 @@ func bf16Kernels() (all []kernel) {
 			all = append(all, tile{avx512, rows, vecs, true}.generate())
 		}
 	}
-	return append(all, pairRows(1), pairRows(2), convertRows())
+	return append(all, pairRows(1), pairRows(2), convertRows(), roundedDot())
 }
 
 // pairOpcodes are AVX512_BF16's instructions of form zmm, zmm, zmm, which
@@ -186,6 +186,31 @@ func convertRows() kernel {
 	addParam("fromLine", fromLine)
 	DECQ(p["lines"])
 	JNZ(LabelRef(k.name + "line"))
+	VZEROUPPER()
+	RET()
+	return k
+}
+
+// roundedDot generates the product of a vector as it enters products and another.
+func roundedDot() kernel {
+	k := kernel{"roundedDot512", "func(a, b *float32, vectors int) float32",
+		"is the sum of a·b over vectors of 16 floats, those of a rounded to bfloat16"}
+	TEXT(k.name, NOSPLIT, k.signature)
+	a, b, n := Load(Param("a"), GP64()), Load(Param("b"), GP64()), Load(Param("vectors"), GP64())
+	sum, x := ZMM(), ZMM()
+	VXORPS(sum.AsX(), sum.AsX(), sum.AsX())
+	Label(k.name + "loop")
+	VMOVUPS(Mem{Base: a}, x)
+	roundPair(x, x, x)
+	VPMOVZXWD(x.AsY(), x)
+	VPSLLD(U8(16), x, x)
+	VFMADD231PS(Mem{Base: b}, x, sum)
+	ADDQ(U8(64), a)
+	ADDQ(U8(64), b)
+	DECQ(n)
+	JNZ(LabelRef(k.name + "loop"))
+	horizontal(avx512, sum, func(a, b, to Op) { VADDPS(a, b, to) })
+	Store(sum.AsX(), ReturnIndex(0))
 	VZEROUPPER()
 	RET()
 	return k
