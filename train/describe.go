@@ -14,6 +14,9 @@ func (t *Trained) DescribeSampling() string {
 		name = t.SchedulerClass
 	}
 	s := fmt.Sprintf("%s, %d steps", name, steps)
+	if dev, err := t.compute(); err == nil && dev != t.Device {
+		s += ", in bf16"
+	}
 	if g := t.How.EffectiveScale(); g != 1 {
 		s += fmt.Sprintf(", guidance %g", g)
 	}

@@ -26,6 +26,7 @@ func openDiffusers(path string) (*Trained, error) {
 		t.scheduler, t.schedulerFile = []byte(defaultScheduler), "DDPMScheduler's defaults"
 		t.Notes = append(t.Notes, fmt.Sprintf("%s has no scheduler: taking DDPMScheduler's defaults (1000 steps, linear betas 1e-4 to 0.02, epsilon prediction)", path))
 	}
+	t.Precision = Float32
 	if t.Device, err = OpenDevice("auto"); err != nil {
 		return nil, err
 	}

@@ -27,6 +27,7 @@ type Experiment struct {
 	Name        string                             `yaml:"name" doc:"names the run's folder, runs/NAME; empty: the file's name"`
 	Seed        uint64                             `yaml:"seed" doc:"of all random numbers: initial weights, order of the data, noise, times"`
 	Device      string                             `yaml:"device" doc:"where tensors live; auto takes the best there is" oneof:"auto cpu"`
+	Precision   string                             `yaml:"precision" doc:"what matrix products, convolutions and attention compute in while training: with bf16, what enters a product is rounded to bfloat16; sums, weights and all else stay float32" oneof:"float32 bf16"`
 	Steps       int64                              `yaml:"steps" doc:"training steps" range:"[1,inf)"`
 	Batch       int                                `yaml:"batch" doc:"samples a step" range:"[1,inf)"`
 	Accumulate  int                                `yaml:"accumulate" doc:"parts that a step's batch is computed in, one after another: less memory, and the same gradient but for rounding" range:"[1,inf)"`
@@ -46,7 +47,7 @@ type Experiment struct {
 
 // SetDefaults sets what most experiments want.
 func (e *Experiment) SetDefaults() {
-	e.Device = "auto"
+	e.Device, e.Precision = "auto", Float32
 	e.Steps, e.Batch, e.LogEvery, e.MaxSkips = 5000, 128, 50, 10
 	e.Accumulate, e.Conditional = 1, true
 	e.EMA = new(optim.EMAConfig)

@@ -35,7 +35,7 @@ func (t *Trainer) picture(ctx context.Context) error {
 
 // Drawer draws samples with the averaged weights as they are at the time.
 func (t *Trainer) Drawer() *Drawer {
-	return &Drawer{Device: t.dev, Model: t.avgMod, Shape: t.data.Train.Shape(), Classes: t.classes(), Null: nullLabel(t.avg), How: t.exp.Sample}
+	return &Drawer{Device: t.dev, Model: t.avgMod, Shape: t.data.Train.Shape(), Classes: t.classes(), Null: nullLabel(t.avg), How: t.exp.Sample, Precision: t.exp.Precision}
 }
 
 // pictureName is the file that picture writes at the present step; "": samples make no picture.
@@ -100,7 +100,11 @@ func velocityPanels(d *Drawer, truth []float32) ([]plot.Panel, error) {
 		return nil, nil
 	}
 	path := d.Model.Path()
-	s := tensor.NewScope(d.Device, tensor.Inference)
+	dev, err := d.compute()
+	if err != nil {
+		return nil, err
+	}
+	s := tensor.NewScope(dev, tensor.Inference)
 	defer s.Close()
 	at := plot.Lattice(truth, 22)
 	n := len(at) / 2

@@ -47,19 +47,21 @@ func init() {
 
 // Sampling says how samples are drawn.
 type Sampling struct {
-	Sampler  config.Variant[SamplerArg, sampler.Sampler] `yaml:"sampler" doc:"how noise is turned into samples"`
-	Steps    int                                         `yaml:"steps" doc:"sampling steps" range:"[1,100000]"`
-	Grid     config.Variant[GridArg, sampler.Grid]       `yaml:"grid" doc:"times of the steps"`
-	Guidance `yaml:",inline"`
-	Clip     sampler.Clip `yaml:"clip" doc:"limits of the estimate of the data"`
-	Every    int64        `yaml:"every" doc:"training steps between pictures; 0: none" range:"[0,inf)"`
-	Rows     int          `yaml:"rows" doc:"samples of each class in a picture; without classes, a picture has rows² samples" range:"[1,100]"`
-	Batch    int          `yaml:"batch" doc:"samples that are drawn at a time; it does not change them" range:"[1,100000]"`
+	Sampler   config.Variant[SamplerArg, sampler.Sampler] `yaml:"sampler" doc:"how noise is turned into samples"`
+	Steps     int                                         `yaml:"steps" doc:"sampling steps" range:"[1,100000]"`
+	Grid      config.Variant[GridArg, sampler.Grid]       `yaml:"grid" doc:"times of the steps"`
+	Guidance  `yaml:",inline"`
+	Clip      sampler.Clip `yaml:"clip" doc:"limits of the estimate of the data"`
+	Precision string       `yaml:"precision" doc:"what the network computes in; train: what it was trained in, so that it is the same function" oneof:"train float32 bf16"`
+	Every     int64        `yaml:"every" doc:"training steps between pictures; 0: none" range:"[0,inf)"`
+	Rows      int          `yaml:"rows" doc:"samples of each class in a picture; without classes, a picture has rows² samples" range:"[1,100]"`
+	Batch     int          `yaml:"batch" doc:"samples that are drawn at a time; it does not change them" range:"[1,100000]"`
 }
 
 func (s *Sampling) SetDefaults() {
 	s.Sampler, s.Grid = Samplers.Default("heun"), Grids.Default("auto")
 	s.Steps, s.Every, s.Rows, s.Batch = 20, 1000, 10, 100
+	s.Precision = AsTrained
 	s.Guidance.SetDefaults()
 	s.Clip.SetDefaults()
 }
@@ -91,6 +93,7 @@ type Drawer struct {
 	Number  bool  // the condition is a number, embedded like a time: labels give it
 	How     Sampling
 
+	Precision string          // float32 or bf16: what the network was trained in
 	Sampler   sampler.Sampler // nil: what How says
 	Times     []float64       // grid; nil: what How says
 	InitScale float64         // standard deviation of the start; 0: the path's
@@ -136,7 +139,11 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := tensor.NewScope(d.Device, tensor.Inference)
+	dev, err := d.compute()
+	if err != nil {
+		return nil, err
+	}
+	s := tensor.NewScope(dev, tensor.Inference)
 	defer s.Close()
 	out := make([]float32, q.N*size)
 	ctx, stop := context.WithCancel(ctx)

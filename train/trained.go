@@ -84,7 +84,7 @@ func openTrained(path string, c *checkpoint) (*Trained, error) {
 	}
 	exp.places = places
 	t := &Trained{Path: path, File: c.path, Step: c.state.Step, Exp: exp}
-	t.Shape, t.Classes, t.How = c.state.Shape, c.state.Classes, exp.Sample
+	t.Shape, t.Classes, t.How, t.Precision = c.state.Shape, c.state.Classes, exp.Sample, exp.Precision
 	if t.Device, err = exp.device(); err != nil {
 		return nil, err
 	}

@@ -124,7 +124,11 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 	if err = t.buildOptimizer(); err != nil {
 		return err
 	}
-	t.scope = tensor.NewScope(t.dev, tensor.Recording)
+	compute, err := AtPrecision(t.dev, exp.Precision)
+	if err != nil {
+		return exp.at("precision", err)
+	}
+	t.scope = tensor.NewScope(compute, tensor.Recording)
 	src := t.data.Train
 	if size := volume(src.Shape()); exp.Batch > maxSamples/size {
 		return exp.places.Errorf("batch", "must be at most %d for samples of shape %v, is %d", maxSamples/size, src.Shape(), exp.Batch)

@@ -6,7 +6,8 @@
 Run from anywhere in the repository, with Go installed, on an otherwise idle machine. Each
 round measures each workload on one side and then on the other, so that both see the same
 weather. A figure is the median over the rounds of a process's median; a ratio, PyTorch's time
-by Langevin's, is the median of the rounds' ratios, with the lowest and the highest.
+by Langevin's, is the median of the rounds' ratios, with the lowest and the highest. Beside
+PyTorch's bf16 (autocast) stands Langevin's; beside its other modes, Langevin's float32.
 """
 import argparse
 import json
@@ -19,6 +20,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 WORKLOADS = ["gemm", "mlp", "unet", "dit", "latency", "otcfm"]
+BF16 = ["gemm", "mlp", "unet", "dit"]  # those with a bf16 mode
 
 
 def case(r):
@@ -49,31 +51,43 @@ def spread(values):
     return f"**{statistics.median(values):.2f}** ({min(values):.2f} to {max(values):.2f})"
 
 
+def mine(mode):
+    """Langevin's side of a mode of PyTorch."""
+    return "langevin bf16" if mode == "bf16" else "langevin"
+
+
+def median(rows, key="median_ms"):
+    values = [r[key] for r in rows if key in r]
+    return number(statistics.median(values)) if values else ""
+
+
 def table(results, modes):
-    """results: {(workload, case): {side: [row of each round]}}; side is langevin or a mode of PyTorch."""
-    head = ["workload", "case", "Langevin ms"]
-    for m in modes:
-        head += [f"PyTorch {m} ms", "ratio"]
+    """results: {(workload, case): {side: [row of each round]}}; side is one of Langevin's or a mode of PyTorch."""
+    sides_of = list(dict.fromkeys(mine(m) for m in modes))
+    head = ["workload", "case"]
+    for ours in sides_of:
+        head.append(ours.replace("langevin", "Langevin") + " ms")
+        for m in modes:
+            if mine(m) == ours:
+                head += [f"PyTorch {m} ms", "ratio"]
     head += ["Langevin MiB", "PyTorch MiB", "GFLOP/s"]
     print("| " + " | ".join(head) + " |")
     print("|" + "---|" * 2 + "---:|" * (len(head) - 2))
     for (workload, name), sides in results.items():
-        ours = sides.get("langevin", [])
-        if not ours:
-            continue
-        cells = [workload, name, number(statistics.median(r["median_ms"] for r in ours))]
-        for m in modes:
-            theirs = sides.get(m, [])
-            if len(theirs) != len(ours):
-                cells += ["", ""]
-                continue
-            cells.append(number(statistics.median(r["median_ms"] for r in theirs)))
-            cells.append(spread([t["median_ms"] / o["median_ms"] for o, t in zip(ours, theirs)]))
-        for rows in (ours, sides.get(modes[0], [])):
-            peaks = [r["peak_mib"] for r in rows if "peak_mib" in r]
-            cells.append(number(statistics.median(peaks)) if peaks else "")
-        rates = [r["gflops"] for r in ours if "gflops" in r]
-        cells.append(number(statistics.median(rates)) if rates else "")
+        cells = [workload, name]
+        for side in sides_of:
+            ours = sides.get(side, [])
+            cells.append(median(ours))
+            for m in modes:
+                if mine(m) != side:
+                    continue
+                theirs = sides.get(m, [])
+                cells.append(median(theirs))
+                pairs = zip(ours, theirs) if len(ours) == len(theirs) else []
+                ratios = [t["median_ms"] / o["median_ms"] for o, t in pairs]
+                cells.append(spread(ratios) if ratios else "")
+        first = sides.get(sides_of[0], [])
+        cells += [median(first, "peak_mib"), median(sides.get(modes[0], []), "peak_mib"), median(first, "gflops")]
         print("| " + " | ".join(cells) + " |")
 
 
@@ -100,8 +114,13 @@ def main():
         results = {}
         for i in range(a.rounds):
             for w in a.workloads or WORKLOADS:
-                sides = [("langevin", [program, "bench", "--json", w])]
-                sides += [(m, [sys.executable, a.peer, "--threads", str(a.threads), "--modes", m, w]) for m in modes]
+                wanted = [m for m in modes if m != "bf16" or w in BF16]
+                sides = []
+                for m in wanted:
+                    precision = ["--precision", "bf16"] if m == "bf16" else []
+                    sides.append((mine(m), [program, "bench", "--json", *precision, w]))
+                sides += [(m, [sys.executable, a.peer, "--threads", str(a.threads), "--modes", m, w]) for m in wanted]
+                sides = list(dict(sides).items())  # Langevin's float32 once
                 for side, command in sides:
                     say(f"round {i + 1} of {a.rounds}: {w}, {side}; load {os.getloadavg()[0]:.1f}")
                     for r in run(command, env):

@@ -25,6 +25,11 @@ func (g *GEMM) Measure(ctx context.Context, e *Env, emit func(Result) error) err
 	if err != nil {
 		return err
 	}
+	if e.Precision != "" {
+		if dev, err = train.AtPrecision(dev, e.Precision); err != nil {
+			return err
+		}
+	}
 	for _, shape := range g.Shapes {
 		r, err := g.product(ctx, e, dev, shape)
 		if err != nil {

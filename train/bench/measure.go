@@ -32,6 +32,9 @@ func timingOf(d []time.Duration) Timing {
 type Env struct {
 	// Progress is told how far a measurement is, between two runs; nil: nobody asks.
 	Progress func(label string, total int64) record.Progress
+	// Precision is what matrix products and training steps compute in, float32
+	// or bf16; empty: float32, and for an experiment what it says.
+	Precision string
 }
 
 // measurement says how a step is timed.
@@ -74,7 +77,7 @@ func (e *Env) measure(ctx context.Context, m measurement, step func() error) (Re
 		}
 		progress.Update(int64(i+1), record.V("ms", took.Seconds()*1e3))
 	}
-	r := Result{Side: side, Mode: mode, Threads: runtime.GOMAXPROCS(0), Timing: timingOf(durations)}
+	r := Result{Side: side, Mode: modeOf(e.Precision), Threads: runtime.GOMAXPROCS(0), Timing: timingOf(durations)}
 	r.PeakMiB, r.MaxRSSMiB = memory.peak()
 	return r, nil
 }

@@ -1,10 +1,12 @@
 package bench
 
+import "github.com/langevin-go/langevin/train"
+
 // Result is one measurement: a line of JSON.
 type Result struct {
 	Side     string `json:"side"` // "langevin"
 	Workload string `json:"workload"`
-	Mode     string `json:"mode"` // arithmetic: "fp32"
+	Mode     string `json:"mode"` // arithmetic: "fp32" or "bf16"
 	Threads  int    `json:"threads"`
 
 	Timing
@@ -30,3 +32,11 @@ const (
 	side = "langevin"
 	mode = "fp32"
 )
+
+// modeOf is the mode of a precision.
+func modeOf(precision string) string {
+	if precision == train.BF16 {
+		return "bf16"
+	}
+	return mode
+}

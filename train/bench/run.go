@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/langevin-go/langevin/train"
 	"github.com/langevin-go/langevin/train/record"
 )
 
@@ -21,6 +22,8 @@ type Options struct {
 	// Args are names of standard workloads, none for all; or a YAML file and
 	// key=value overrides of it.
 	Args []string
+	// Precision is float32 or bf16; empty: float32, and for a file what it says.
+	Precision string
 	// JSON prints a line of JSON a result instead of a table.
 	JSON   bool
 	Stdout io.Writer
@@ -43,8 +46,14 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	if o.Precision != "" {
+		if jobs, err = inPrecision(jobs, o.Precision, len(o.Args) > 0); err != nil {
+			return err
+		}
+		o.Child = append(o.Child[:len(o.Child):len(o.Child)], "--precision", o.Precision)
+	}
 	if len(jobs) == 1 {
-		env := &Env{Progress: func(label string, total int64) record.Progress {
+		env := &Env{Precision: o.Precision, Progress: func(label string, total int64) record.Progress {
 			return record.NewProgress(o.Stderr, label, 0, total)
 		}}
 		return jobs[0].Measure(ctx, env, out)
@@ -83,6 +92,28 @@ func plan(args []string) ([]Workload, error) {
 		jobs = append(jobs, w)
 	}
 	return jobs, nil
+}
+
+// inPrecision are the jobs that can be measured in a precision; it is an error to
+// have named one that cannot.
+func inPrecision(jobs []Workload, precision string, named bool) ([]Workload, error) {
+	if precision != train.Float32 && precision != train.BF16 {
+		return nil, fmt.Errorf("unknown precision %q: want float32 or bf16", precision)
+	}
+	var can []Workload
+	for _, j := range jobs {
+		switch j.(type) {
+		case *GEMM, *Training:
+			can = append(can, j)
+		default:
+			if precision == train.Float32 {
+				can = append(can, j)
+			} else if named {
+				return nil, fmt.Errorf("%s is measured in float32 only", j.Name())
+			}
+		}
+	}
+	return can, nil
 }
 
 // isFile reports whether an argument is meant as a file: workloads have neither

@@ -54,6 +54,9 @@ func (w *Training) Measure(ctx context.Context, e *Env, emit func(Result) error)
 	if err != nil {
 		return err
 	}
+	if e.Precision != "" {
+		exp.Precision = e.Precision
+	}
 	t, err := train.New(ctx, exp, train.Options{Bare: true})
 	if err != nil {
 		return err
@@ -63,6 +66,6 @@ func (w *Training) Measure(ctx context.Context, e *Env, emit func(Result) error)
 	if err != nil {
 		return err
 	}
-	r.Workload, r.Batch, r.Params = w.Label, exp.Batch, t.Params()
+	r.Mode, r.Workload, r.Batch, r.Params = modeOf(exp.Precision), w.Label, exp.Batch, t.Params()
 	return emit(r)
 }

@@ -41,6 +41,11 @@ func (a *app) runDoctor() error {
 		return err
 	}
 	row("device", "%s", dev.Name())
+	if dev.HasBF16() {
+		row("bf16", "has instructions of its own (AVX512_BF16)")
+	} else {
+		row("bf16", "no instructions for it at this level: precision: bf16 works, slower than float32")
+	}
 	row("cuda", "not part of this version: tensors live on the CPU")
 
 	const n = 512
