@@ -40,5 +40,7 @@ func (t *Trainer) gradient(ctx context.Context) (loss float64, grads []*tensor.T
 func (t *Trainer) lossOf(s *tensor.Scope, d *diffusion.Draw) *tensor.Tensor {
 	s.Reset()
 	s.SetDropoutFrom(t.key().WithStream(streamDropout), d.First)
-	return t.job.Objective.Loss(s, t.model, d)
+	l := t.job.Objective.Loss(s, t.model, d)
+	t.saved = s.MemoryInUse()
+	return l
 }

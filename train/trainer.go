@@ -46,6 +46,8 @@ type Trainer struct {
 	part   diffusion.Draw     // of draw
 	parts  *optim.Accumulator // nil: a batch is computed whole
 
+	saved int // bytes that the last forward pass left in scope
+
 	step    int64 // steps done
 	skipped int64 // of them, without an update
 	inARow  int
@@ -72,9 +74,10 @@ type window struct {
 
 // Options say how a run is started.
 type Options struct {
-	Bare     bool   // without a folder: nothing is written, Run must not be called; for benchmarks
-	Dir      string // run folder; "": runs/NAME, with a number if that is taken
-	Resume   bool   // go on from the newest checkpoint in the folder
+	Bare     bool           // without a folder: nothing is written, Run must not be called; for benchmarks
+	Device   backend.Device // nil: what the experiment names; another for measurements, see package trace
+	Dir      string         // run folder; "": runs/NAME, with a number if that is taken
+	Resume   bool           // go on from the newest checkpoint in the folder
 	Progress func(label string, start, total int64) record.Progress
 	Warn     func(format string, args ...any)
 }
@@ -103,8 +106,10 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 			return err
 		}
 	}
-	if t.dev, err = exp.device(); err != nil {
-		return err
+	if t.dev = o.Device; t.dev == nil {
+		if t.dev, err = exp.device(); err != nil {
+			return err
+		}
 	}
 	if t.data, err = exp.openData(ctx); err != nil {
 		return err

@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
-	"unsafe"
+
+	"github.com/langevin-go/langevin/tensor/backend"
 )
 
 // bf16Device is the best level's device, computing in bfloat16 by kernels.
@@ -19,25 +20,11 @@ func bf16Device(b *testing.B) *Device {
 // BenchmarkBF16Peak runs nothing but the full register tile, on operands in cache.
 func BenchmarkBF16Peak(b *testing.B) {
 	d := bf16Device(b)
-	u := &d.pairs.microKernel
-	const k, calls = 128, 1000
-	args := make([]tileArgs, 64*d.pool.threads)
-	for w := range d.pool.threads {
-		buf := make([]float32, u.cols*k+u.rows*k+u.rows*u.cols+64)
-		args[64*w] = tileArgs{a: unsafe.Pointer(&buf[u.cols*k]), b: unsafe.Pointer(&buf[0]), c: unsafe.Pointer(&buf[(u.cols+u.rows)*k]),
-			segs: unsafe.Pointer(noSegment), nsegs: 1, k: k, rs: 4 * k, ks: 4, bs: 4 * u.cols, cs: 4 * u.cols, mask: 1<<u.cols - 1, alpha: 1}
-	}
-	run := spread(func(worker, _ int) {
-		g := args[64*worker]
-		g.fetchNothing()
-		for range calls {
-			u.tile[u.rows][2](&g)
-		}
-	})
+	best := 0.0
 	for b.Loop() {
-		d.pool.do(run, 2*d.pool.threads)
+		best = max(best, d.Peak(backend.BFloat16, d.Threads()))
 	}
-	gflops(b, float64(2*d.pool.threads*calls)*4*float64(u.rows*u.cols)*k)
+	b.ReportMetric(best/1e9, "GFLOP/s")
 }
 
 func BenchmarkBF16Gemm(b *testing.B) {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
-	"unsafe"
 
 	"github.com/langevin-go/langevin/tensor/backend"
 )
@@ -14,41 +13,20 @@ func gflops(b *testing.B, flops float64) {
 	b.ReportMetric(flops*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 }
 
-// spread is a task of n equal chunks, for benchmarks of what a chunk holds.
-type spread func(worker, chunk int)
-
-func (s spread) run(worker, chunk int) { s(worker, chunk) }
-
 // BenchmarkPeak runs nothing but the full register tile, on operands in cache:
 // the rate that matrix products can hope for.
 func BenchmarkPeak(b *testing.B) {
 	for _, l := range Levels() {
-		u := l.micro()
-		if u == nil {
+		if l == Go {
 			continue
 		}
 		b.Run(l.String(), func(b *testing.B) {
 			d := testDevice(b, l, 0)
-			const k = 128
-			const calls = 1000
-			args := make([]tileArgs, 64*d.pool.threads)
-			for w := range d.pool.threads {
-				buf := make([]float32, u.cols*k+u.rows*k+u.rows*u.cols+64)
-				g := &args[64*w]
-				*g = tileArgs{a: unsafe.Pointer(&buf[u.cols*k]), b: unsafe.Pointer(&buf[0]), c: unsafe.Pointer(&buf[(u.cols+u.rows)*k]),
-					segs: unsafe.Pointer(noSegment), nsegs: 1, k: k, rs: 4 * k, ks: 4, bs: 4 * u.cols, cs: 4 * u.cols, mask: 1<<u.cols - 1, alpha: 1}
-			}
-			run := spread(func(worker, _ int) {
-				g := args[64*worker]
-				g.fetchNothing()
-				for range calls {
-					u.tile[u.rows][2](&g)
-				}
-			})
+			best := 0.0
 			for b.Loop() {
-				d.pool.do(run, 2*d.pool.threads)
+				best = max(best, d.Peak(backend.Float32, d.Threads()))
 			}
-			gflops(b, float64(2*d.pool.threads*calls)*2*float64(u.rows*u.cols)*k)
+			b.ReportMetric(best/1e9, "GFLOP/s")
 		})
 	}
 }

@@ -377,7 +377,7 @@ func TestChildrenThatFail(t *testing.T) {
 
 func TestTableIsAligned(t *testing.T) {
 	var out bytes.Buffer
-	tab := table{w: &out}
+	tab := table{page: page{w: &out}}
 	for _, r := range []Result{
 		{Workload: "gemm", Mode: mode, Threads: 2, Timing: Timing{0.0123, 0.01, 0.2, 0.25, 596}, Shape: []int{6272, 1536, 384}, GFLOPS: 412.6},
 		{Workload: "latency", Timing: Timing{371.4, 337, 1244, 1300, 10}, Net: "dit", Batch: 1, Steps: 10, Params: 20044420, PeakMiB: 10.4},

@@ -52,6 +52,10 @@ func (g *GEMM) product(ctx context.Context, e *Env, dev backend.Device, shape [3
 	defer b.Drop()
 	operations := 2 * float64(m) * float64(n) * float64(k)
 	plan := measurement{label: fmt.Sprintf("gemm %d×%d×%d", m, n, k), warm: 3, runs: max(5, int(g.Operations/operations))}
+	var peak float64
+	if p, ok := dev.(peaker); ok {
+		peak = p.Peak(backend.Float32, p.Threads()) / 1e9
+	}
 	r, err := e.measure(ctx, plan, func() error {
 		s.Reset()
 		a.Tensor(s).MatMul(b)
@@ -60,6 +64,7 @@ func (g *GEMM) product(ctx context.Context, e *Env, dev backend.Device, shape [3
 	r.Workload, r.Shape = g.Name(), shape[:]
 	if r.Median > 0 {
 		r.GFLOPS, r.BestGFLOPS = operations/r.Median/1e6, operations/r.Min/1e6
+		r.PeakGFLOPS, r.PeakShare = peak, share(r.GFLOPS, peak)
 	}
 	return r, err
 }

@@ -17,15 +17,22 @@ type Result struct {
 	Shape      []int   `json:"shape,omitempty"` // M, N, K of a matrix product (M,K)·(K,N)
 	GFLOPS     float64 `json:"gflops,omitempty"`
 	BestGFLOPS float64 `json:"best_gflops,omitempty"`
+	// PeakGFLOPS is the rate of the innermost kernel alone, measured in the same
+	// process, and PeakShare gflops by it.
+	PeakGFLOPS float64 `json:"peak_gflops,omitempty"`
+	PeakShare  float64 `json:"peak_share,omitempty"`
 
-	Net      string `json:"net,omitempty"`   // what is sampled from
-	Steps    int    `json:"steps,omitempty"` // of the sampler
+	Net      string `json:"net,omitempty"`     // what is sampled from
+	Sampler  string `json:"sampler,omitempty"` // of an experiment's own
+	Steps    int    `json:"steps,omitempty"`   // of the sampler
 	Coupling string `json:"coupling,omitempty"`
 
 	// PeakMiB is the highest resident memory from the first step on minus that
 	// before it; MaxRSSMiB is the process's highest.
 	PeakMiB   float64 `json:"peak_mib"`
 	MaxRSSMiB float64 `json:"max_rss_mib"`
+
+	Breakdown *Breakdown `json:"breakdown,omitempty"`
 }
 
 const (

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,8 +25,12 @@ type Options struct {
 	Args []string
 	// Precision is float32 or bf16; empty: float32, and for a file what it says.
 	Precision string
-	// JSON prints a line of JSON a result instead of a table.
-	JSON   bool
+	// JSON prints a line of JSON a result instead of a table, Markdown a table of that kind.
+	JSON, Markdown bool
+	// Of training steps: Ops adds a breakdown by operation, which files have anyway,
+	// Detail one by operation and shape; Sample times sampling instead.
+	Ops, Detail, Sample bool
+
 	Stdout io.Writer
 	// Stderr shows progress and is what child processes write to.
 	Stderr *os.File
@@ -37,7 +42,7 @@ type Options struct {
 // Run measures. Each of several workloads runs in a process of its own, because
 // memory figures are a process's and because one workload's heap would be the next one's.
 func Run(ctx context.Context, o Options) error {
-	out := (&table{w: o.Stdout}).add
+	out := (&table{page: page{o.Stdout, o.Markdown}}).add
 	if o.JSON {
 		encoder := json.NewEncoder(o.Stdout)
 		out = func(r Result) error { return encoder.Encode(r) }
@@ -52,6 +57,9 @@ func Run(ctx context.Context, o Options) error {
 		}
 		o.Child = append(o.Child[:len(o.Child):len(o.Child)], "--precision", o.Precision)
 	}
+	if err := o.choose(jobs); err != nil {
+		return err
+	}
 	if len(jobs) == 1 {
 		env := &Env{Precision: o.Precision, Progress: func(label string, total int64) record.Progress {
 			return record.NewProgress(o.Stderr, label, 0, total)
@@ -59,11 +67,39 @@ func Run(ctx context.Context, o Options) error {
 		return jobs[0].Measure(ctx, env, out)
 	}
 	for _, j := range jobs {
-		if err := measureInChild(ctx, o, j.Name(), out); err != nil {
+		if err := measureInChild(ctx, o, j, out); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// choose hands the settings of training steps on to those among jobs.
+func (o *Options) choose(jobs []Workload) error {
+	flags := o.trainingFlags()
+	for _, j := range jobs {
+		if t, ok := j.(*Training); ok {
+			t.Ops = t.Ops || o.Ops || o.Detail
+			t.Detail, t.Sample = o.Detail, o.Sample
+		} else if len(flags) > 0 && len(o.Args) > 0 {
+			return fmt.Errorf("%s: %s is no training step: want mlp, unet, dit, or a YAML file", flags[0], j.Name())
+		}
+	}
+	return nil
+}
+
+// trainingFlags are the flags that only training steps have, as they were given.
+func (o *Options) trainingFlags() (flags []string) {
+	if o.Ops {
+		flags = append(flags, "--ops")
+	}
+	if o.Detail {
+		flags = append(flags, "--detail")
+	}
+	if o.Sample {
+		flags = append(flags, "--sample")
+	}
+	return flags
 }
 
 // plan reads the arguments; all mistakes in them show before anything is measured.
@@ -125,9 +161,16 @@ func isFile(arg string) bool {
 // patience is how long a child process may take to leave after an interrupt.
 const patience = 10 * time.Second
 
+// longestLine is the most that a result may take: a breakdown by shape has many rows.
+const longestLine = 16 << 20
+
 // measureInChild has a process of its own measure a workload, and passes its results on.
-func measureInChild(ctx context.Context, o Options, name string, emit func(Result) error) error {
-	c := exec.CommandContext(ctx, o.Child[0], append(o.Child[1:len(o.Child):len(o.Child)], name)...)
+func measureInChild(ctx context.Context, o Options, job Workload, emit func(Result) error) error {
+	name, args := job.Name(), slices.Clone(o.Child[1:])
+	if _, ok := job.(*Training); ok {
+		args = append(args, o.trainingFlags()...)
+	}
+	c := exec.CommandContext(ctx, o.Child[0], append(args, name)...)
 	c.Stderr = o.Stderr
 	c.WaitDelay = patience
 	c.Cancel = func() error {
@@ -144,13 +187,18 @@ func measureInChild(ctx context.Context, o Options, name string, emit func(Resul
 		return fmt.Errorf("cannot measure %s in a process of its own: %w", name, err)
 	}
 	var failed error
-	for s := bufio.NewScanner(lines); s.Scan(); {
+	s := bufio.NewScanner(lines)
+	s.Buffer(nil, longestLine)
+	for s.Scan() {
 		var r Result
 		if err := json.Unmarshal(s.Bytes(), &r); err != nil && failed == nil {
 			failed = fmt.Errorf("the process that measures %s wrote %q: %w", name, s.Text(), err)
 		} else if failed == nil {
 			failed = emit(r)
 		}
+	}
+	if failed == nil && s.Err() != nil {
+		failed = fmt.Errorf("the process that measures %s wrote what cannot be read: %w", name, s.Err())
 	}
 	err = c.Wait()
 	switch {

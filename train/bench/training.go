@@ -5,6 +5,7 @@ import (
 	"embed"
 	"time"
 
+	"github.com/langevin-go/langevin/tensor/backend/trace"
 	"github.com/langevin-go/langevin/train"
 )
 
@@ -12,13 +13,18 @@ import (
 var workloads embed.FS
 
 // Training times the training step of an experiment: the data's batch, noise
-// and times, forward and backward pass, clipping, update, moving average.
+// and times, forward and backward pass, clipping, update, moving average. Or the
+// drawing of a batch of samples, as the experiment's sample settings say.
 type Training struct {
 	Label  string // names the workload
 	Load   func() (*train.Loaded, error)
 	Warm   int
 	Runs   int
 	Budget time.Duration // no further step is begun after that long, save for a few; 0: none
+
+	Ops    bool // a breakdown by operation besides
+	Detail bool // the breakdown tells shapes apart
+	Sample bool // time sampling, from the weights as they begin
 }
 
 // builtin is an experiment that is part of the program.
@@ -41,7 +47,7 @@ func File(path string, overrides []string) (*Training, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Training{Label: exp.Name, Warm: 3, Runs: 200, Budget: 20 * time.Second,
+	return &Training{Label: exp.Name, Warm: 3, Runs: 200, Budget: 20 * time.Second, Ops: true,
 		Load: func() (*train.Loaded, error) { return exp, nil }}, nil
 }
 
@@ -57,15 +63,62 @@ func (w *Training) Measure(ctx context.Context, e *Env, emit func(Result) error)
 	if e.Precision != "" {
 		exp.Precision = e.Precision
 	}
-	t, err := train.New(ctx, exp, train.Options{Bare: true})
+	var (
+		o       = train.Options{Bare: true}
+		tracer  *trace.Tracer
+		machine Machine
+	)
+	if w.Ops {
+		dev, err := train.OpenDevice(exp.Device)
+		if err != nil {
+			return err
+		}
+		if machine, err = MeasureMachine(dev); err != nil {
+			return err
+		}
+		tracer = trace.New(dev)
+		o.Device = tracer.Device()
+	}
+	t, err := train.New(ctx, exp, o)
 	if err != nil {
 		return err
 	}
 	defer t.Close()
-	r, err := e.measure(ctx, measurement{label: w.Label, warm: w.Warm, runs: w.Runs, budget: w.Budget}, t.Train)
+	plan := measurement{label: w.Label, warm: w.Warm, runs: w.Runs, budget: w.Budget}
+	step, batch := t.Train, exp.Batch
+	if w.Sample {
+		d := t.Drawer()
+		plan.label, plan.warm, batch = w.Label+", samples", 1, exp.Sample.Batch
+		step = func() error { return draw(ctx, d, batch) }
+	}
+	r, err := e.measure(ctx, plan, step)
 	if err != nil {
 		return err
 	}
-	r.Mode, r.Workload, r.Batch, r.Params = modeOf(exp.Precision), w.Label, exp.Batch, t.Params()
+	r.Mode, r.Workload, r.Batch, r.Params = modeOf(exp.Precision), w.Label, batch, t.Params()
+	if w.Sample {
+		r.Sampler, r.Steps = exp.Sample.Sampler.Kind, exp.Sample.Steps
+	}
+	if w.Ops {
+		if r.Breakdown, err = breakdown(ctx, &machine, tracer, w.Detail, step); err != nil {
+			return err
+		}
+		if !w.Sample {
+			r.Breakdown.Memory = memoryOf(t)
+		}
+	}
 	return emit(r)
+}
+
+// draw draws samples of the classes in turn.
+func draw(ctx context.Context, d *train.Drawer, n int) error {
+	q := train.Request{N: n}
+	if d.Classes > 0 {
+		q.Labels = make([]int32, n)
+		for i := range q.Labels {
+			q.Labels[i] = int32(i % d.Classes)
+		}
+	}
+	_, err := d.Draw(ctx, q)
+	return err
 }

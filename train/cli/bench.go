@@ -12,13 +12,15 @@ import (
 )
 
 func (a *app) bench() *cobra.Command {
-	var asJSON bool
-	var precision string
+	var (
+		o       bench.Options
+		isChild bool
+	)
 	c := &cobra.Command{
 		Use:   "bench [WORKLOAD ... | FILE.yaml [key=value ...]]",
 		Short: "Time matrix products, training steps and sampling",
 		Long: `Time standard workloads, all of them unless some are named, each in a process
-of its own; or the training step of an experiment.
+of its own; or the training step of an experiment, operation by operation.
 
   gemm     matrix products
   mlp      a training step of a residual MLP: 0.35 M parameters, batch 256
@@ -34,31 +36,59 @@ Peak MiB is the highest resident memory minus that before the first step.
 With --precision bf16, gemm, mlp, unet and dit compute matrix products,
 convolutions and attention in bfloat16; latency and otcfm are left out.
 
+A breakdown sets every operation beside what the machine does, measured in the same
+run: its share of the rate of the matrix product's innermost kernel, of the
+bandwidth to memory, and of the limit, which is the higher of the two. Operations
+and bytes are those of the definition: Winograd's convolutions, which make
+fewer, and operands in caches can be above 100 %.
+
 GOMAXPROCS sets the number of threads, LANGEVIN_SIMD the instruction set.
 Figures mean something on an otherwise idle machine only.`,
 		Example: fmt.Sprintf(`  %[1]s bench
   %[1]s bench gemm unet --json
   %[1]s bench --precision bf16 dit
-  %[1]s bench examples/digits.yaml batch=256`, a.Name),
+  %[1]s bench unet --ops
+  %[1]s bench examples/digits.yaml batch=256
+  %[1]s bench examples/digits.yaml --detail
+  %[1]s bench examples/digits.yaml --sample sample.batch=1`, a.Name),
 		Args:      cobra.ArbitraryArgs,
 		ValidArgs: bench.Names(),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.runBench(c.Context(), args, precision, asJSON)
+			o.Args = args
+			return a.runBench(c.Context(), o, isChild)
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print a line of JSON for each measurement")
-	c.Flags().StringVar(&precision, "precision", "", "float32 or bf16 (default float32, or what the file says)")
+	c.Flags().BoolVar(&o.JSON, "json", false, "print a line of JSON for each measurement")
+	c.Flags().BoolVar(&o.Markdown, "markdown", false, "print tables in Markdown")
+	c.Flags().BoolVar(&o.Ops, "ops", false, "break training steps down by operation; a file's always is")
+	c.Flags().BoolVar(&o.Detail, "detail", false, "break them down by operation and shape")
+	c.Flags().BoolVar(&o.Sample, "sample", false, "time sampling, as the experiment's sample settings say, instead of training")
+	c.Flags().StringVar(&o.Precision, "precision", "", "float32 or bf16 (default float32, or what the file says)")
+	c.Flags().BoolVar(&isChild, childFlag, false, "measure for another process")
+	if err := c.Flags().MarkHidden(childFlag); err != nil {
+		panic(err) // the flag is there
+	}
 	return c
 }
 
-func (a *app) runBench(ctx context.Context, args []string, precision string, asJSON bool) error {
+// childFlag tells a process that another one talks to the user.
+const childFlag = "child"
+
+func (a *app) runBench(ctx context.Context, o bench.Options, isChild bool) error {
+	if o.JSON && o.Markdown {
+		return usagef("--json and --markdown: want one of them")
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	err = bench.Run(ctx, bench.Options{Args: args, Precision: precision, JSON: asJSON, Stdout: a.Stdout, Stderr: os.Stderr, Child: []string{self, "bench", "--json"}})
+	o.Stdout, o.Stderr = a.Stdout, os.Stderr
+	o.Child = []string{self, "bench", "--json", "--" + childFlag}
+	err = bench.Run(ctx, o)
 	if errors.Is(err, context.Canceled) {
-		fmt.Fprintln(a.Stderr, "Stopped.")
+		if !isChild {
+			fmt.Fprintln(a.Stderr, "Stopped.")
+		}
 		return errInterrupted
 	}
 	return err
