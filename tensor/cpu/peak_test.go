@@ -7,7 +7,7 @@ import (
 )
 
 func TestPeakIsOfKernelsThatAreThere(t *testing.T) {
-	for _, l := range testLevels() {
+	for _, l := range Levels() {
 		d := testDevice(t, l, 2)
 		for threads := 1; threads <= 3; threads++ {
 			if got := d.Peak(backend.Float32, threads); (got > 0) != (l != Go) {

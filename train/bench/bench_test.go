@@ -174,7 +174,7 @@ func TestResultsHaveTheOtherSidesKeys(t *testing.T) {
 	training := []string{"batch", "params"}
 	own := map[string][]string{
 		"mlp": training, "unet": training, "dit": training,
-		"gemm":    {"shape", "gflops", "best_gflops"},
+		"gemm":    {"shape", "gflops", "best_gflops", "peak_gflops", "peak_share"},
 		"latency": {"net", "batch", "steps", "params"},
 		"otcfm":   {"coupling", "batch", "params"},
 	}
@@ -307,7 +307,7 @@ func TestFile(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
 		t.Fatalf("%v: %s", err, &out)
 	}
-	if r.Workload != "points" || r.Batch != 16 || r.Runs < minRuns || r.Params == 0 {
+	if r.Workload != "points" || r.Batch != 16 || r.Runs < minRuns || r.Params == 0 || r.Breakdown == nil {
 		t.Errorf("%s", &out)
 	}
 
@@ -379,7 +379,7 @@ func TestTableIsAligned(t *testing.T) {
 	var out bytes.Buffer
 	tab := table{page: page{w: &out}}
 	for _, r := range []Result{
-		{Workload: "gemm", Mode: mode, Threads: 2, Timing: Timing{0.0123, 0.01, 0.2, 0.25, 596}, Shape: []int{6272, 1536, 384}, GFLOPS: 412.6},
+		{Workload: "gemm", Mode: mode, Threads: 2, Timing: Timing{0.0123, 0.01, 0.2, 0.25, 596}, Shape: []int{6272, 1536, 384}, GFLOPS: 412.6, PeakGFLOPS: 480, PeakShare: 0.8596},
 		{Workload: "latency", Timing: Timing{371.4, 337, 1244, 1300, 10}, Net: "dit", Batch: 1, Steps: 10, Params: 20044420, PeakMiB: 10.4},
 		{Workload: "otcfm", Timing: Timing{12.3, 1.18, 12.34, 12.5, 40}, Coupling: "otcfm", Batch: 1024, Params: 8706},
 		{Workload: "unet", Timing: Timing{1000, 999.6, 1200, 1200, 6}, Batch: 64, Params: 6469889, PeakMiB: 801.25},
@@ -390,11 +390,11 @@ func TestTableIsAligned(t *testing.T) {
 	}
 	const want = `fp32, 2 threads
 
-workload  case                     median ms      min ms      p99 ms      max ms   runs   GFLOP/s   parameters   peak MiB
-gemm      6272×1536×384                0.012       0.010       0.200       0.250    596       413                     0.0
-latency   dit, batch 1, 10 steps         371         337        1244        1300     10               20044420       10.4
-otcfm     otcfm, batch 1024             12.3        1.18        12.3        12.5     40                   8706        0.0
-unet      batch 64                      1000        1000        1200        1200      6                6469889      801.2
+workload  case                     median ms      min ms      p99 ms      max ms   runs   GFLOP/s  of peak   parameters   peak MiB
+gemm      6272×1536×384                0.012       0.010       0.200       0.250    596       413     86 %                     0.0
+latency   dit, batch 1, 10 steps         371         337        1244        1300     10                        20044420       10.4
+otcfm     otcfm, batch 1024             12.3        1.18        12.3        12.5     40                            8706        0.0
+unet      batch 64                      1000        1000        1200        1200      6                         6469889      801.2
 `
 	if got := out.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

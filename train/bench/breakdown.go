@@ -20,7 +20,9 @@ type Breakdown struct {
 	Calls     float64 `json:"calls"`      // of the device
 	GFLOP     float64 `json:"gflop"`      // operations, 10⁹
 
-	PeakGFLOPS float64 `json:"peak_gflops,omitempty"` // of the machine, in this run; see Machine
+	// Of the machine, in this run; see Machine.
+	PeakGFLOPS float64 `json:"peak_gflops,omitempty"`
+	PeakBF16   float64 `json:"peak_bf16_gflops,omitempty"`
 	GBps       float64 `json:"bandwidth_gbps,omitempty"`
 
 	Ops    []OpTime `json:"ops"` // the longest first
@@ -51,7 +53,7 @@ type Rates struct {
 
 func (m *Machine) rates(r *trace.Row, times int) Rates {
 	return Rates{
-		GFLOPS: r.GFLOPS(), PeakShare: share(r.GFLOPS(), m.Peak),
+		GFLOPS: r.GFLOPS(), PeakShare: share(r.GFLOPS(), m.peak(r)),
 		MiB: float64(r.Bytes()) / float64(times) / (1 << 20), GBps: r.GBps(), BandwidthShare: share(r.GBps(), m.Bandwidth),
 		LimitShare: m.limit(r),
 	}
@@ -109,7 +111,7 @@ func breakdown(ctx context.Context, m *Machine, tr *trace.Tracer, detail bool, s
 		Steps: n, StepMs: ms(took), KernelMs: ms(total.Time),
 		OutsideMs: max(0, ms(took-total.Time-time.Duration(total.Calls)*cost)),
 		Calls:     float64(total.Calls) / float64(n), GFLOP: float64(total.FLOPs) / float64(n) / 1e9,
-		PeakGFLOPS: m.Peak, GBps: m.Bandwidth,
+		PeakGFLOPS: m.FP32.All, PeakBF16: m.BF16.All, GBps: m.Bandwidth,
 	}
 	for _, r := range summed(tr.Rows(), detail) {
 		b.Ops = append(b.Ops, OpTime{

@@ -54,7 +54,11 @@ func (g *GEMM) product(ctx context.Context, e *Env, dev backend.Device, shape [3
 	plan := measurement{label: fmt.Sprintf("gemm %d×%d×%d", m, n, k), warm: 3, runs: max(5, int(g.Operations/operations))}
 	var peak float64
 	if p, ok := dev.(peaker); ok {
-		peak = p.Peak(backend.Float32, p.Threads()) / 1e9
+		dtype := backend.Float32
+		if e.Precision == train.BF16 {
+			dtype = backend.BFloat16
+		}
+		peak = p.Peak(dtype, p.Threads()) / 1e9
 	}
 	r, err := e.measure(ctx, plan, func() error {
 		s.Reset()

@@ -13,12 +13,15 @@ import (
 // known it is 0.
 type Machine struct {
 	Threads   int
-	PeakCore  float64 // GFLOP/s of the matrix product's innermost kernel on one thread, float32
-	Peak      float64 // on all threads
+	FP32      Peak
+	BF16      Peak    // of products in bfloat16, where they have kernels of their own
 	Copy      float64 // GB/s of a ← b, far larger than caches: bytes read and written
 	Triad     float64 // of a ← b + x·c
 	Bandwidth float64 // the better of the two
 }
+
+// Peak is the rate of the matrix product's innermost kernel alone, in GFLOP/s.
+type Peak struct{ Core, All float64 }
 
 // peaker is a device that knows its innermost kernel's rate; see cpu.Device.Peak.
 type peaker interface {
@@ -26,16 +29,20 @@ type peaker interface {
 	Threads() int
 }
 
-// MeasureMachine finds out what dev can do, in about half a second.
+// MeasureMachine finds out what dev can do, in about a third of a second.
 func MeasureMachine(dev backend.Device) (Machine, error) {
 	var m Machine
 	if p, ok := dev.(peaker); ok {
 		m.Threads = p.Threads()
-		m.PeakCore = p.Peak(backend.Float32, 1) / 1e9
-		m.Peak = max(m.PeakCore, p.Peak(backend.Float32, m.Threads)/1e9)
+		m.FP32, m.BF16 = peakOf(p, backend.Float32), peakOf(p, backend.BFloat16)
 	}
 	err := m.measureBandwidth(dev)
 	return m, err
+}
+
+func peakOf(p peaker, dtype backend.DType) Peak {
+	one := p.Peak(dtype, 1) / 1e9
+	return Peak{Core: one, All: max(one, p.Peak(dtype, p.Threads())/1e9)}
 }
 
 var (
@@ -95,8 +102,16 @@ func share(x, most float64) float64 {
 	return x / most
 }
 
+// peak is the rate that r's operations can hope for.
+func (m *Machine) peak(r *trace.Row) float64 {
+	if r.BF16 && m.BF16.All > 0 {
+		return m.BF16.All
+	}
+	return m.FP32.All
+}
+
 // limit is the share of the time that work takes which the machine needs for it
-// at least, be it for operations or for bytes (Williams et al. 2009).
+// at least, be it for operations or for bytes (the roofline of Williams et al. 2009).
 func (m *Machine) limit(r *trace.Row) float64 {
-	return max(share(r.GFLOPS(), m.Peak), share(r.GBps(), m.Bandwidth))
+	return max(share(r.GFLOPS(), m.peak(r)), share(r.GBps(), m.Bandwidth))
 }

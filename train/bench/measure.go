@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/langevin-go/langevin/tensor/backend"
 	"github.com/langevin-go/langevin/train/record"
 )
 
@@ -35,6 +36,20 @@ type Env struct {
 	// Precision is what matrix products and training steps compute in, float32
 	// or bf16; empty: float32, and for an experiment what it says.
 	Precision string
+
+	known map[string]Machine // by the device's name
+}
+
+// machine measures what dev can do, once.
+func (e *Env) machine(dev backend.Device) (Machine, error) {
+	if m, ok := e.known[dev.Name()]; ok {
+		return m, nil
+	}
+	m, err := MeasureMachine(dev)
+	if err == nil {
+		e.known = map[string]Machine{dev.Name(): m}
+	}
+	return m, err
 }
 
 // measurement says how a step is timed.

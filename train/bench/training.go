@@ -73,7 +73,7 @@ func (w *Training) Measure(ctx context.Context, e *Env, emit func(Result) error)
 		if err != nil {
 			return err
 		}
-		if machine, err = MeasureMachine(dev); err != nil {
+		if machine, err = e.machine(dev); err != nil {
 			return err
 		}
 		tracer = trace.New(dev)
