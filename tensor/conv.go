@@ -159,12 +159,9 @@ func (convWeightOp) vjp(s *Scope, n *node, grad *Tensor) {
 	}
 }
 
-// convWeight is the gradient of a convolution for its weights.
+// convWeight is the gradient of a convolution for its weights: what only VJPs
+// compute, whose tensors carry no tangents.
 func (s *Scope) convWeight(p *backend.Conv, x, dy *Tensor, shape []int) *Tensor {
-	if l := highest(x, dy); l > 0 {
-		q := *p
-		return bilinearDual(l, x, dy, func(x, dy *Tensor) *Tensor { return s.convWeight(&q, x, dy, shape) })
-	}
 	dw := s.alloc(dy.v.DType, shape...)
 	s.conv = *p
 	if dw.Elems() > 0 {

@@ -173,7 +173,7 @@ var goldenFuncs = map[string]golden{
 	},
 
 	"divergence": func(in map[string]*Tensor, _ goldenAttributes) (*Tensor, int) {
-		f := func(x *Tensor) *Tensor { return x.MatMul(in["w"]).Tanh() }
+		f := func(x *Tensor) *Tensor { return x.Reshape(x.Dim(0), -1).MatMul(in["w"]).Tanh().Reshape(x.Shape()...) }
 		return in["x"].Scope().Divergence(f, in["x"]), 3 * in["w"].Elems() // x·w, its derivative, the trace
 	},
 	"hutchinsondivergence": func(in map[string]*Tensor, _ goldenAttributes) (*Tensor, int) {

@@ -32,8 +32,8 @@ MATMUL = {
 # the divergence of tanh(x·w), row by row
 DIVERGENCE = {
     "divergence": (
-        lambda x, w: torch.func.vmap(lambda row: torch.func.jacrev(lambda r: torch.tanh(r @ w))(row).trace())(x),
-        [(dict(x=(3, 4), w=(4, 4)), {}), (dict(x=(2, 1), w=(1, 1)), {})],
+        lambda x, w: torch.func.vmap(lambda row: torch.func.jacrev(lambda r: torch.tanh(r @ w))(row).trace())(x.flatten(1)),
+        [(dict(x=(3, 4), w=(4, 4)), {}), (dict(x=(2, 1), w=(1, 1)), {}), (dict(x=(1, 3), w=(3, 3)), {}), (dict(x=(2, 2, 3), w=(6, 6)), {})],
     ),
     "hutchinson_divergence": (
         lambda x, w, probe: (torch.func.jvp(lambda x: torch.tanh(x @ w), (x,), (probe,))[1] * probe).sum(1),

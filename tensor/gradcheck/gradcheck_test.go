@@ -33,6 +33,12 @@ func TestWrongDerivativesAreFound(t *testing.T) {
 	}
 	right := func(x *tensor.Tensor) *tensor.Tensor { return x.Scale(2) }
 	wrong := func(x *tensor.Tensor) *tensor.Tensor { return x.Scale(2.0001) }
+	another := func(x *tensor.Tensor) *tensor.Tensor { // a cube's, and that consistently, where it is recorded
+		if x.Scope().Recording() {
+			return x.Square().Scale(3)
+		}
+		return x.Scale(2)
+	}
 	constant := func(x *tensor.Tensor) *tensor.Tensor { return x.Detach().Scale(2) }
 	for _, c := range []struct {
 		name string
@@ -42,6 +48,7 @@ func TestWrongDerivativesAreFound(t *testing.T) {
 		{"right", op(right, right), ""},
 		{"slope", op(wrong, right), "x"},
 		{"slope without history", op(constant, right), "x (second order)"},
+		{"slope of another function when recorded", op(another, right), "x (recorded)"},
 		{"tangent", op(right, wrong), "x (forward), x (forward)"},
 		{"tangent without history", op(right, constant), "x (forward over forward), x (forward over forward), x (reverse over forward)"},
 		{"not recorded", func(s *tensor.Scope, in []*tensor.Tensor) (y *tensor.Tensor) {
