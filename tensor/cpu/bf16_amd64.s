@@ -4031,3 +4031,185 @@ roundedDot512loop:
 	MOVSS          X0, ret+24(FP)
 	VZEROUPPER
 	RET
+
+// func winogradInputPairs512(to *float32, from *float32, toStep int, toTile int, line int, pixel int, tiles int, vectors int)
+// Requires: AVX, AVX512F, AVX512_BF16
+TEXT ·winogradInputPairs512(SB), NOSPLIT, $0-64
+	MOVQ to+0(FP), AX
+	MOVQ from+8(FP), CX
+	MOVQ toStep+16(FP), DX
+	MOVQ line+32(FP), BX
+	MOVQ pixel+40(FP), SI
+	LEAQ (SI)(SI*2), R11
+	MOVQ tiles+48(FP), R14
+
+winogradInputPairs512tile:
+	MOVQ CX, DI
+	MOVQ DI, R8
+	ADDQ BX, R8
+	MOVQ R8, R9
+	ADDQ BX, R9
+	MOVQ R9, R10
+	ADDQ BX, R10
+	MOVQ AX, R12
+	MOVQ vectors+56(FP), R15
+
+winogradInputPairs512channels:
+	MOVQ           R12, R13
+	VMOVUPS        (DI), Z0
+	VSUBPS         (R9), Z0, Z0
+	VMOVUPS        (DI)(SI*1), Z1
+	VSUBPS         (R9)(SI*1), Z1, Z1
+	VMOVUPS        (DI)(SI*2), Z2
+	VSUBPS         (R9)(SI*2), Z2, Z2
+	VMOVUPS        (DI)(R11*1), Z3
+	VSUBPS         (R9)(R11*1), Z3, Z3
+	VMOVUPS        64(DI), Z4
+	VSUBPS         64(R9), Z4, Z4
+	VMOVUPS        64(DI)(SI*1), Z5
+	VSUBPS         64(R9)(SI*1), Z5, Z5
+	VMOVUPS        64(DI)(SI*2), Z6
+	VSUBPS         64(R9)(SI*2), Z6, Z6
+	VMOVUPS        64(DI)(R11*1), Z7
+	VSUBPS         64(R9)(R11*1), Z7, Z7
+	VSUBPS         Z2, Z0, Z0
+	VSUBPS         Z6, Z4, Z4
+	LONG $0x485ff262; WORD $0xc072 // VCVTNE2PS2BF16 Z0, Z4, Z0
+	VMOVUPS        Z0, (R13)
+	ADDQ           DX, R13
+	VADDPS         Z2, Z1, Z0
+	VADDPS         Z6, Z5, Z4
+	LONG $0x485ff262; WORD $0xc072 // VCVTNE2PS2BF16 Z0, Z4, Z0
+	VMOVUPS        Z0, (R13)
+	ADDQ           DX, R13
+	VSUBPS         Z1, Z2, Z0
+	VSUBPS         Z5, Z6, Z2
+	LONG $0x486ff262; WORD $0xc072 // VCVTNE2PS2BF16 Z0, Z2, Z0
+	VMOVUPS        Z0, (R13)
+	ADDQ           DX, R13
+	VSUBPS         Z3, Z1, Z0
+	VSUBPS         Z7, Z5, Z1
+	LONG $0x4877f262; WORD $0xc072 // VCVTNE2PS2BF16 Z0, Z1, Z0
+	VMOVUPS        Z0, (R13)
+	ADDQ           DX, R13
+	VMOVUPS        (R8), Z0
+	VADDPS         (R9), Z0, Z0
+	VMOVUPS        (R8)(SI*1), Z1
+	VADDPS         (R9)(SI*1), Z1, Z1
+	VMOVUPS        (R8)(SI*2), Z2
+	VADDPS         (R9)(SI*2), Z2, Z2
+	VMOVUPS        (R8)(R11*1), Z3
+	VADDPS         (R9)(R11*1), Z3, Z3
+	VMOVUPS        64(R8), Z4
+	VADDPS         64(R9), Z4, Z4
+	VMOVUPS        64(R8)(SI*1), Z5
+	VADDPS         64(R9)(SI*1), Z5, Z5
+	VMOVUPS        64(R8)(SI*2), Z6
+	VADDPS         64(R9)(SI*2), Z6, Z6
+	VMOVUPS        64(R8)(R11*1), Z7
+	VADDPS         64(R9)(R11*1), Z7, Z7
+	VSUBPS         Z2, Z0, Z0
+	VSUBPS         Z6, Z4, Z4
+	LONG $0x485ff262; WORD $0xc072 // VCVTNE2PS2BF16 Z0, Z4, Z0
+	VMOVUPS        Z0, (R13)
+	ADDQ           DX, R13
+	VADDPS         Z2, Z1, Z0
+	VADDPS         Z6, Z5, Z4
+	LONG $0x485ff262; WORD $0xc072 // VCVTNE2PS2BF16 Z0, Z4, Z0
+	VMOVUPS        Z0, (R13)
+	ADDQ           DX, R13
+	VSUBPS         Z1, Z2, Z0
+	VSUBPS         Z5, Z6, Z2
+	LONG $0x486ff262; WORD $0xc072 // VCVTNE2PS2BF16 Z0, Z2, Z0
+	VMOVUPS        Z0, (R13)
+	ADDQ           DX, R13
+	VSUBPS         Z3, Z1, Z0
+	VSUBPS         Z7, Z5, Z1
+	LONG $0x4877f262; WORD $0xc072 // VCVTNE2PS2BF16 Z0, Z1, Z0
+	VMOVUPS        Z0, (R13)
+	ADDQ           DX, R13
+	VMOVUPS        (R9), Z0
+	VSUBPS         (R8), Z0, Z0
+	VMOVUPS        (R9)(SI*1), Z1
+	VSUBPS         (R8)(SI*1), Z1, Z1
+	VMOVUPS        (R9)(SI*2), Z2
+	VSUBPS         (R8)(SI*2), Z2, Z2
+	VMOVUPS        (R9)(R11*1), Z3
+	VSUBPS         (R8)(R11*1), Z3, Z3
+	VMOVUPS        64(R9), Z4
+	VSUBPS         64(R8), Z4, Z4
+	VMOVUPS        64(R9)(SI*1), Z5
+	VSUBPS         64(R8)(SI*1), Z5, Z5
+	VMOVUPS        64(R9)(SI*2), Z6
+	VSUBPS         64(R8)(SI*2), Z6, Z6
+	VMOVUPS        64(R9)(R11*1), Z7
+	VSUBPS         64(R8)(R11*1), Z7, Z7
+	VSUBPS         Z2, Z0, Z0
+	VSUBPS         Z6, Z4, Z4
+	LONG $0x485ff262; WORD $0xc072 // VCVTNE2PS2BF16 Z0, Z4, Z0
+	VMOVUPS        Z0, (R13)
+	ADDQ           DX, R13
+	VADDPS         Z2, Z1, Z0
+	VADDPS         Z6, Z5, Z4
+	LONG $0x485ff262; WORD $0xc072 // VCVTNE2PS2BF16 Z0, Z4, Z0
+	VMOVUPS        Z0, (R13)
+	ADDQ           DX, R13
+	VSUBPS         Z1, Z2, Z0
+	VSUBPS         Z5, Z6, Z2
+	LONG $0x486ff262; WORD $0xc072 // VCVTNE2PS2BF16 Z0, Z2, Z0
+	VMOVUPS        Z0, (R13)
+	ADDQ           DX, R13
+	VSUBPS         Z3, Z1, Z0
+	VSUBPS         Z7, Z5, Z1
+	LONG $0x4877f262; WORD $0xc072 // VCVTNE2PS2BF16 Z0, Z1, Z0
+	VMOVUPS        Z0, (R13)
+	ADDQ           DX, R13
+	VMOVUPS        (R8), Z0
+	VSUBPS         (R10), Z0, Z0
+	VMOVUPS        (R8)(SI*1), Z1
+	VSUBPS         (R10)(SI*1), Z1, Z1
+	VMOVUPS        (R8)(SI*2), Z2
+	VSUBPS         (R10)(SI*2), Z2, Z2
+	VMOVUPS        (R8)(R11*1), Z3
+	VSUBPS         (R10)(R11*1), Z3, Z3
+	VMOVUPS        64(R8), Z4
+	VSUBPS         64(R10), Z4, Z4
+	VMOVUPS        64(R8)(SI*1), Z5
+	VSUBPS         64(R10)(SI*1), Z5, Z5
+	VMOVUPS        64(R8)(SI*2), Z6
+	VSUBPS         64(R10)(SI*2), Z6, Z6
+	VMOVUPS        64(R8)(R11*1), Z7
+	VSUBPS         64(R10)(R11*1), Z7, Z7
+	VSUBPS         Z2, Z0, Z0
+	VSUBPS         Z6, Z4, Z4
+	LONG $0x485ff262; WORD $0xc072 // VCVTNE2PS2BF16 Z0, Z4, Z0
+	VMOVUPS        Z0, (R13)
+	ADDQ           DX, R13
+	VADDPS         Z2, Z1, Z0
+	VADDPS         Z6, Z5, Z4
+	LONG $0x485ff262; WORD $0xc072 // VCVTNE2PS2BF16 Z0, Z4, Z0
+	VMOVUPS        Z0, (R13)
+	ADDQ           DX, R13
+	VSUBPS         Z1, Z2, Z0
+	VSUBPS         Z5, Z6, Z2
+	LONG $0x486ff262; WORD $0xc072 // VCVTNE2PS2BF16 Z0, Z2, Z0
+	VMOVUPS        Z0, (R13)
+	ADDQ           DX, R13
+	VSUBPS         Z3, Z1, Z0
+	VSUBPS         Z7, Z5, Z1
+	LONG $0x4877f262; WORD $0xc072 // VCVTNE2PS2BF16 Z0, Z1, Z0
+	VMOVUPS        Z0, (R13)
+	ADDQ           DX, R13
+	ADDQ           $0x00000080, DI
+	ADDQ           $0x00000080, R8
+	ADDQ           $0x00000080, R9
+	ADDQ           $0x00000080, R10
+	ADDQ           $0x40, R12
+	DECQ           R15
+	JNZ            winogradInputPairs512channels
+	LEAQ           (CX)(SI*2), CX
+	ADDQ           toTile+24(FP), AX
+	DECQ           R14
+	JNZ            winogradInputPairs512tile
+	VZEROUPPER
+	RET

@@ -8,8 +8,7 @@ import (
 )
 
 // Direct convolution in bfloat16: that of float32 (see conv_direct.go) on a slab
-// of words, pairs of channels. Winograd's transforms are not used: rounding what
-// they make would cost accuracy, and rounding before them save nothing.
+// of words, pairs of channels.
 
 // convPairTask runs a plan; of convTask's sizes, those of channels count words.
 type convPairTask struct {
@@ -82,6 +81,10 @@ func (t *convPairTask) release() {
 // convolve runs the plan on the device.
 func (t *convPairTask) convolve(d *Device) {
 	if points(t.out.size) == 0 {
+		return
+	}
+	if t.winograd() {
+		t.convolveWinograd(d, t.bias)
 		return
 	}
 	for len(t.workers) < d.pool.threads {

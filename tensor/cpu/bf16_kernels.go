@@ -13,6 +13,8 @@ type pairKernel struct {
 	pairRows func(to, from *float32, toStride, fromStride, second, rows, toLine, fromLine, lines, n int, first, last uint32)
 	// neighbours makes lines of rows of words of n floats that lie side by side.
 	neighbours func(to, from *float32, toStride, fromStride, rows, toLine, fromLine, lines, n int)
+	// winogradInput is microKernel's to words of neighbouring channels, 32 a vector.
+	winogradInput func(to, from *float32, toStep, toTile, line, pixel, tiles, vectors int)
 	// roundedDot is the sum of a·b over whole vectors, a rounded.
 	roundedDot func(a, b *float32, vectors int) float32
 }

@@ -142,6 +142,11 @@ func convertRows512(to, from *float32, toStride, fromStride, rows, toLine, fromL
 //go:noescape
 func roundedDot512(a, b *float32, vectors int) float32
 
+// winogradInputPairs512 transforms 4×4 patches of input, two positions apart, 32 channels a vector, to words of neighbouring channels; strides in bytes.
+//
+//go:noescape
+func winogradInputPairs512(to, from *float32, toStep, toTile, line, pixel, tiles, vectors int)
+
 var tilesBF16 = [13][3]func(*tileArgs){
 	1:  {1: pairTile512x1x1, 2: pairTile512x1x2},
 	2:  {1: pairTile512x2x1, 2: pairTile512x2x2},

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/langevin-go/langevin/internal/testenv"
 	"github.com/langevin-go/langevin/tensor/backend"
 	"github.com/langevin-go/langevin/tensor/backend/backendtest"
 )
@@ -215,4 +216,98 @@ func TestBF16Specials(t *testing.T) {
 func vectorView(v ...float32) *backend.View {
 	v = append([]float32(nil), v...)
 	return &backend.View{Mem: backend.Memory{Host: unsafe.Pointer(&v[0]), Size: 4 * len(v)}, Rank: 2, Stride: [backend.MaxRank]int{1, 1}}
+}
+
+// TestBF16ConvBlocks has convolutions of more terms, panels and slabs than a
+// block, and holds the kernels against rounded copies: each of the two sums is
+// off by at most its terms' roundings.
+func TestBF16ConvBlocks(t *testing.T) {
+	if Best().pairs() == nil {
+		t.Skip("this machine has no instructions for bfloat16")
+	}
+	r := rand.New(rand.NewPCG(7, 8))
+	d := newDevice(t, Best(), 2).lower
+	for _, c := range []struct{ n, h, w, cin, cout, stride int }{
+		{3, 28, 28, 40, 70, 1}, {2, 5, 6, 2400, 33, 1}, {5, 14, 15, 20, 130, 2}, {9, 7, 7, 64, 40, 1}, {2, 30, 31, 1, 40, 1}, {2, 30, 31, 40, 1, 1},
+	} {
+		p := &backend.Conv{Spatial: 2, Stride: [3]int{c.stride, c.stride}, Dilation: [3]int{1, 1}, PadLo: [3]int{1, 1}, PadHi: [3]int{1, 1}, Groups: 1}
+		oh, ow := p.Out(0, c.h, 3), p.Out(1, c.w, 3)
+		x, w, y := benchView(r, c.n, c.h, c.w, c.cin), benchView(r, 3, 3, c.cin, c.cout), benchView(r, c.n, oh, ow, c.cout)
+		for kind, like := range []*backend.View{y, x, w} {
+			var got, want, mag *backend.View
+			for i, run := range []func(y, x, w *backend.View){
+				func(y, x, w *backend.View) { d.conv(convKind(kind), []*backend.View{y, x, w}[kind], p, y, x, w, nil) },
+				func(y, x, w *backend.View) {
+					d.convRounded(convKind(kind), []*backend.View{y, x, w}[kind], p, y, x, w, nil)
+				},
+				func(y, x, w *backend.View) {
+					d.full.conv(convKind(kind), []*backend.View{y, x, w}[kind], p, y, x, w, nil)
+				},
+			} {
+				operands := [3]*backend.View{y, x, w}
+				if i == 2 { // the sum of magnitudes; rounding adds a little
+					for j, v := range operands {
+						operands[j] = magnitudes(v)
+					}
+				}
+				out := place(r, backend.Float32, dense, like.Shape[:4]...)
+				operands[kind] = out
+				run(operands[0], operands[1], operands[2])
+				switch i {
+				case 0:
+					got = out
+				case 1:
+					want = out
+				default:
+					mag = out
+				}
+			}
+			terms := [3]int{9 * c.cin, 9 * c.cout, c.n * oh * ow}[kind]
+			each(got, func(i []int) {
+				if diff, bound := math.Abs(at(got, i...)-at(want, i...)), 2.1*float64(terms+6)*0x1p-24*at(mag, i...); !(diff <= bound) {
+					t.Fatalf("%+v, direction %d: at %v got %v, want %v ± %.2g", c, kind, i, at(got, i...), at(want, i...), bound)
+				}
+			})
+		}
+	}
+}
+
+// magnitudes is a copy of a dense view with all signs positive.
+func magnitudes(v *backend.View) *backend.View {
+	c := *v
+	c.Mem.Host = cloneMemory(v)
+	all := elements[float32](&c)
+	for i, x := range all {
+		all[i] = float32(math.Abs(float64(x)))
+	}
+	return &c
+}
+
+// TestBF16Allocates calls every product often and wants no memory for it.
+func TestBF16Allocates(t *testing.T) {
+	testenv.NeedsExactAllocs(t)
+	for _, d := range bf16Devices(t, 2) {
+		r := rand.New(rand.NewPCG(4, 4))
+		x, w, y := benchView(r, 2, 8, 8, 16), benchView(r, 3, 3, 16, 16), benchView(r, 2, 8, 8, 16)
+		x3, w3, y3 := benchView(r, 2, 9, 9, 32), benchView(r, 3, 3, 32, 32), benchView(r, 2, 9, 9, 32)
+		a, b, c := benchView(r, 65, 64), benchView(r, 64, 64), benchView(r, 65, 64)
+		bt := transposedView(b)
+		p := &backend.Conv{Spatial: 2, Stride: [3]int{1, 1}, Dilation: [3]int{1, 1}, PadLo: [3]int{1, 1}, PadHi: [3]int{1, 1}, Groups: 1}
+		q := benchView(r, 2, 20, 2, 16)
+		o, dq, dk, dv, lse := benchView(r, 2, 20, 2, 16), benchView(r, 2, 20, 2, 16), benchView(r, 2, 20, 2, 16), benchView(r, 2, 20, 2, 16), benchView(r, 2, 2, 20)
+		for name, f := range map[string]func(){
+			"Gemm":           func() { d.Gemm(c, a, b, nil, 1, 0) },
+			"Gemm, bT":       func() { d.Gemm(c, a, &bt, nil, 1, 0) },
+			"ConvForward":    func() { d.ConvForward(p, y, x, w, nil) },
+			"ConvInputGrad":  func() { d.ConvInputGrad(p, x, y, w) },
+			"ConvWeightGrad": func() { d.ConvWeightGrad(p, w, x, y) },
+			"Winograd":       func() { d.ConvForward(p, y3, x3, w3, nil) },
+			"Attention":      func() { d.Attention(o, lse, q, q, q, nil, 1) },
+			"AttentionGrad":  func() { d.AttentionGrad(dq, dk, dv, o, o, lse, q, q, q, nil, 1) },
+		} {
+			if n := testing.AllocsPerRun(20, f); n >= 1 {
+				t.Errorf("%s: %s allocates %v times a call", describeBF16(d), name, n)
+			}
+		}
+	}
 }

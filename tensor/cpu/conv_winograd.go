@@ -52,7 +52,9 @@ func (p *convPlan) tiles() int {
 type winogradTask struct {
 	convPlan // sizes of out rounded up to whole tiles
 	u        *microKernel
-	outH     int // the true sizes
+	pairs    *pairKernel // of bfloat16 words; nil: floats
+	depth    int         // cin, in words if it is words that are multiplied
+	outH     int         // the true sizes
 	outW     int
 	tilesW   int
 	panels   int
@@ -71,6 +73,7 @@ type winogradWorker struct {
 	v, m    []float32 // 16 matrices, a row a tile: patches and products
 	filters []float32 // a block of transformed weights
 	border  []float32 // a tile of outputs
+	scratch []float32
 	next    fetch
 }
 
@@ -80,7 +83,10 @@ var winogradTasks = sync.Pool{New: func() any { return new(winogradTask) }}
 func (p *convPlan) convolveWinograd(d *Device, bias []float32) {
 	t := winogradTasks.Get().(*winogradTask)
 	t.borrow(p)
-	t.u, t.bias = d.level.micro(), bias
+	t.u, t.pairs, t.depth, t.bias = d.level.micro(), d.pairs, t.cin, bias
+	if t.pairs != nil {
+		t.u, t.depth = &t.pairs.microKernel, words(t.cin)
+	}
 	if bias == nil {
 		t.zeros = grow(t.zeros, p.cout)
 		clear(t.zeros)
@@ -90,7 +96,7 @@ func (p *convPlan) convolveWinograd(d *Device, bias []float32) {
 		t.workers = append(t.workers, winogradWorker{edge: make([]float32, (t.u.rows+1)*t.u.cols)})
 	}
 	t.panels = (t.cout + t.u.cols - 1) / t.u.cols
-	t.packed = grow(t.packed, 16*t.panels*t.cin*t.u.cols)
+	t.packed = grow(t.packed, 16*t.panels*t.depth*t.u.cols)
 	t.packing = true
 	d.pool.do(t, (t.weightRows()+t.u.cols-1)/t.u.cols)
 	t.packing = false
@@ -124,7 +130,7 @@ func (t *winogradTask) release() {
 // tileRows is how many rows of tiles a chunk has: as many as fit the cache, but
 // enough for the weights, which each chunk reads anew, to be worth their way.
 func (t *winogradTask) tileRows(d *Device) int {
-	tiles, chunks := winogradBytes/(16*4*(t.cin+t.cout)), 3*d.pool.threads
+	tiles, chunks := winogradBytes/(16*4*(t.depth+t.cout)), 3*d.pool.threads
 	if tiles < winogradTiles {
 		tiles, chunks = winogradTiles, d.pool.threads
 	}
@@ -147,7 +153,7 @@ func (t *winogradTask) run(worker, chunk int) {
 	r1 := min(t.convPlan.rows(), r0+t.slabRows)
 	w.slab.fill(&t.convPlan, t.u, r0, r1, split{parts: 1, base: t.cin}, 0, 1)
 	tiles := (r1 - r0) / 2 * t.tilesW
-	vStep, mStep := matrixStep(tiles*t.cin), matrixStep(tiles*t.cout)
+	vStep, mStep := matrixStep(tiles*t.depth), matrixStep(tiles*t.cout)
 	w.v, w.m = grow(w.v, 16*vStep), grow(w.m, 16*mStep)
 	t.patches(w, r0, r1, vStep)
 	for i := range 16 {
@@ -166,6 +172,11 @@ func matrixStep(n int) int { return n + 16 }
 func (t *winogradTask) patches(w *winogradWorker, r0, r1, vStep int) {
 	for r := r0; r < r1; r += 2 {
 		from := (*float32)(unsafe.Add(w.slab.base, w.slab.rows[r-r0]))
+		if t.pairs != nil {
+			t.pairs.winogradInput(&w.v[(r-r0)/2*t.tilesW*t.depth], from, 4*vStep, 4*t.depth,
+				w.slab.stride[1], w.slab.stride[2], t.tilesW, t.depth/t.u.lanes)
+			continue
+		}
 		t.u.winogradInput(&w.v[(r-r0)/2*t.tilesW*t.cin], from, 4*vStep, 4*t.cin,
 			w.slab.stride[1], w.slab.stride[2], t.tilesW, t.cin/t.u.lanes)
 	}
@@ -174,19 +185,19 @@ func (t *winogradTask) patches(w *winogradWorker, r0, r1, vStep int) {
 // products multiplies matrix i of the patches by that of the weights.
 func (t *winogradTask) products(w *winogradWorker, v, m []float32, tiles, i int) {
 	u, g := t.u, &w.args
-	g.segs, g.nsegs, g.k, g.rs, g.ks = unsafe.Pointer(noSegment), 1, t.cin, 4*t.cin, 4
+	g.segs, g.nsegs, g.k, g.rs, g.ks = unsafe.Pointer(noSegment), 1, t.depth, 4*t.depth, 4
 	g.bs, g.cs, g.alpha, g.accumulate, g.bias = 4*u.cols, 4*t.cout, 1, 0, nil
 	rows := splitEvenly(tiles, u.rows)
 	for p := range t.panels {
 		j := p * u.cols
-		at := (i*t.panels + p) * t.cin * u.cols
+		at := (i*t.panels + p) * t.depth * u.cols
 		g.b = unsafe.Pointer(&t.packed[at])
 		// The next panel, of this matrix or the next.
-		w.next = soon(unsafe.Pointer(&t.packed[at]), 64*t.cin, 64, u.cols/16)
-		w.next.at += uintptr(4 * t.cin * u.cols)
+		w.next = soon(unsafe.Pointer(&t.packed[at]), 64*t.depth, 64, u.cols/16)
+		w.next.at += uintptr(4 * t.depth * u.cols)
 		for k := range rows.parts {
 			row, n := rows.part(k)
-			g.a, g.c = unsafe.Pointer(&v[row*t.cin]), unsafe.Pointer(&m[row*t.cout+j])
+			g.a, g.c = unsafe.Pointer(&v[row*t.depth]), unsafe.Pointer(&m[row*t.cout+j])
 			g.fetchNext(&w.next)
 			u.run(g, n, min(u.cols, t.cout-j), w.edge)
 		}
@@ -246,7 +257,11 @@ func (t *winogradTask) packWeights(w *winogradWorker, chunk int) {
 			u.winogradFilter(&w.filters[i*n], &t.w[tap[0]+(first+i)*step+at], 4*uStep, 4*(tap[1]-tap[0]), 4*(tap[2]-tap[0]), n/u.lanes)
 		}
 		for i := range 16 {
-			t.packSegment(w.filters[i*uStep:], i, first, rows, at, n)
+			if t.pairs != nil {
+				t.packPairs(w, w.filters[i*uStep:], i, first, rows, at, n)
+			} else {
+				t.packSegment(w.filters[i*uStep:], i, first, rows, at, n)
+			}
 		}
 	}
 }

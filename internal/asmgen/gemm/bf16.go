@@ -26,7 +26,7 @@ func bf16Kernels() (all []kernel) {
 			all = append(all, tile{avx512, rows, vecs, true}.generate())
 		}
 	}
-	return append(all, pairRows(1), pairRows(2), convertRows(), roundedDot())
+	return append(all, pairRows(1), pairRows(2), convertRows(), roundedDot(), winogradInputPairs())
 }
 
 // pairOpcodes are AVX512_BF16's instructions of form zmm, zmm, zmm, which
@@ -213,5 +213,56 @@ func roundedDot() kernel {
 	Store(sum.AsX(), ReturnIndex(0))
 	VZEROUPPER()
 	RET()
+	return k
+}
+
+// winogradInputPairs generates V = Bᵀ·d·B in words for tiles along a line, two
+// positions apart; see winogradInput.
+func winogradInputPairs() kernel {
+	k := kernel{"winogradInputPairs512",
+		"func(to, from *float32, toStep, toTile, line, pixel, tiles, vectors int)",
+		"transforms 4×4 patches of input, two positions apart, 32 channels a vector, to words of neighbouring channels; strides in bytes"}
+	TEXT(k.name, NOSPLIT, k.signature)
+	p := params("to", "from", "toStep", "line", "pixel")
+	d := grid{rows: []Register{GP64(), GP64(), GP64(), GP64()}, pixel: p["pixel"], pixel3: GP64()}
+	LEAQ(Mem{Base: p["pixel"], Index: p["pixel"], Scale: 2}, d.pixel3)
+	out, at := GP64(), GP64()
+	tileLoop(k.name, func() {
+		MOVQ(p["from"], d.rows[0])
+		for i := 1; i < 4; i++ {
+			MOVQ(d.rows[i-1], d.rows[i])
+			ADDQ(p["line"], d.rows[i])
+		}
+		MOVQ(p["to"], out)
+	}, func() {
+		MOVQ(out, at)
+		for _, rows := range [4]struct {
+			a, b  int
+			minus bool
+		}{{0, 2, true}, {1, 2, false}, {2, 1, true}, {1, 3, true}} {
+			var t [2][4]VecVirtual
+			for half := range t {
+				for c := range t[half] {
+					t[half][c] = combine(avx512, d.at(rows.a, c).Offset(64*half), d.at(rows.b, c).Offset(64*half), rows.minus)
+				}
+			}
+			pair := func(f func(t [4]VecVirtual) VecVirtual) {
+				low, high := f(t[0]), f(t[1])
+				roundPair(low, high, low)
+				store(low, at, p["toStep"])
+			}
+			pair(func(t [4]VecVirtual) VecVirtual { return minus(avx512, t[0], t[2]) })
+			pair(func(t [4]VecVirtual) VecVirtual { return plus(avx512, t[1], t[2]) })
+			pair(func(t [4]VecVirtual) VecVirtual { return minus(avx512, t[2], t[1]) })
+			pair(func(t [4]VecVirtual) VecVirtual { return minus(avx512, t[1], t[3]) })
+		}
+		for _, r := range d.rows {
+			ADDQ(U32(128), r)
+		}
+		ADDQ(U8(64), out)
+	}, func() {
+		LEAQ(Mem{Base: p["from"], Index: p["pixel"], Scale: 2}, p["from"])
+		addParam("toTile", p["to"])
+	})
 	return k
 }
