@@ -22,6 +22,7 @@ type Regression struct {
 	Stratified bool        // one time from each of N equal slices of the distribution
 	Weighting  Weighting   // nil: even, in what is predicted
 	Dropout    Dropout
+	Noise      TrainingNoise
 }
 
 // NewDDPM is L_simple on a table: uniform entries, even weights.
@@ -100,8 +101,8 @@ func (r *Regression) eval(s *tensor.Scope, m Model, d *Draw, at Step) evaluation
 	if !samePath(r.Path, m.Path()) {
 		panic(fmt.Sprintf("diffusion: an objective on %T trains a model on another path, %T", r.Path, m.Path()))
 	}
-	e := evaluation{at: at, data: d.Data(s), eps: d.Eps(s)}
-	e.noisy = Noised(e.data, e.eps, r.Path, at)
+	e := evaluation{at: at, data: d.Data(s), eps: r.Noise.offset(s, d)}
+	e.noisy = Noised(e.data, r.Noise.perturbed(s, d, e.eps), r.Path, at)
 	e.pred = m.Eval(e.noisy, at, d.Cond(s))
 	return e
 }

@@ -32,6 +32,14 @@ func describePath(p diffusion.GaussianPath) string {
 		return "quarter circles from data to noise"
 	case *diffusion.Table:
 		return fmt.Sprintf("a table of %.0f levels", p.End())
+	case diffusion.EDM:
+		return fmt.Sprintf("added to the data, up to %g", p.SigmaMax)
+	case diffusion.VE:
+		return fmt.Sprintf("added to the data, growing exponentially from %g to %g", p.SigmaMin, p.SigmaMax)
+	case diffusion.VP:
+		return fmt.Sprintf("at constant variance, at rates from %g to %g", p.Beta0, p.Beta1)
+	case diffusion.SubVP:
+		return fmt.Sprintf("below constant variance, at rates from %g to %g", p.Beta0, p.Beta1)
 	}
 	return fmt.Sprintf("%T", p)
 }

@@ -53,15 +53,18 @@ type weighting = config.Variant[WeightArg, diffusion.Weighting]
 
 // RegressionConfig are the settings that objectives which regress on a prediction share.
 type RegressionConfig struct {
-	Times            timeSampling `yaml:"times" doc:"distribution of training times"`
-	Stratified       bool         `yaml:"stratified" doc:"draw one time from each of as many equal slices of the distribution as the batch has samples"`
-	Weighting        weighting    `yaml:"weighting" doc:"how much errors count at each time"`
-	ConditionDropout float64      `yaml:"condition_dropout" doc:"probability with which a sample's condition is replaced by the null condition, for classifier-free guidance" range:"[0,1]"`
+	Times                   timeSampling `yaml:"times" doc:"distribution of training times"`
+	Shift                   float64      `yaml:"shift" doc:"moves training times towards the noise: t' = kt/(1+(k-1)t) (Esser et al. 2024); 1: not at all. Samplers have a shift of their own" range:"(0,inf)"`
+	Stratified              bool         `yaml:"stratified" doc:"draw one time from each of as many equal slices of the distribution as the batch has samples"`
+	Weighting               weighting    `yaml:"weighting" doc:"how much errors count at each time"`
+	ConditionDropout        float64      `yaml:"condition_dropout" doc:"probability with which a sample's condition is replaced by the null condition, for classifier-free guidance" range:"[0,1]"`
+	diffusion.TrainingNoise `yaml:",inline"`
 }
 
+// SetDefaults is uniform times and even weights.
 func (c *RegressionConfig) SetDefaults() {
 	c.Times, c.Weighting = Times.Default("uniform"), Weightings.Default("even")
-	c.ConditionDropout = 0.1
+	c.ConditionDropout, c.Shift = 0.1, 1
 }
 
 // job makes the objective on a path for a network that predicts kind.
@@ -69,6 +72,9 @@ func (c *RegressionConfig) job(path diffusion.GaussianPath, kind diffusion.Kind,
 	times, err := c.Times.Build(TimeArg{})
 	if err != nil {
 		return nil, err
+	}
+	if c.Shift != 1 {
+		times = diffusion.Shifted{Of: times, Factor: c.Shift}
 	}
 	w, err := c.Weighting.Build(WeightArg{})
 	if err != nil {
@@ -79,7 +85,7 @@ func (c *RegressionConfig) job(path diffusion.GaussianPath, kind diffusion.Kind,
 			return nil, err
 		}
 	}
-	r := &diffusion.Regression{Path: path, Times: times, Stratified: c.Stratified, Weighting: w}
+	r := &diffusion.Regression{Path: path, Times: times, Stratified: c.Stratified, Weighting: w, Noise: c.TrainingNoise}
 	if a.Null >= 0 {
 		r.Dropout = diffusion.Dropout{P: c.ConditionDropout, Classes: a.Null}
 	}
@@ -116,6 +122,7 @@ type ddpmConfig struct {
 	Steps            int                  `yaml:"steps" doc:"entries of the noise schedule" range:"[2,100000]"`
 	BetaStart        float64              `yaml:"beta_start" doc:"first variance" range:"(0,1)"`
 	BetaEnd          float64              `yaml:"beta_end" doc:"last variance" range:"(0,1)"`
+	ZeroSNR          bool                 `yaml:"zero_terminal_snr" doc:"rescale the schedule so that nothing of the data is left in its last entry (Lin et al. 2024); the network must then predict v or x0"`
 	Predict          diffusion.Prediction `yaml:"predict" doc:"what the network's output is"`
 	RegressionConfig `yaml:",inline"`
 }
@@ -127,8 +134,11 @@ func (c *ddpmConfig) SetDefaults() {
 }
 
 func (c *ddpmConfig) Validate() error {
-	if c.BetaEnd < c.BetaStart {
+	switch {
+	case c.BetaEnd < c.BetaStart:
 		return invalid.Field("beta_end", "must not be below beta_start %g, is %g", c.BetaStart, c.BetaEnd)
+	case c.ZeroSNR && c.Predict != diffusion.V && c.Predict != diffusion.X0:
+		return invalid.Field("zero_terminal_snr", "needs predict v or x0: %v says nothing of the data where no signal is left", c.Predict)
 	}
 	return nil
 }
@@ -157,6 +167,9 @@ func init() {
 			if err != nil {
 				return nil, invalid.Field("schedule", "%v", err)
 			}
+			if c.ZeroSNR {
+				betas = diffusion.RescaleZeroSNR(betas)
+			}
 			table, err := diffusion.NewTable(betas, diffusion.InterpolateLinear)
 			if err != nil {
 				return nil, invalid.Field("beta_end", "%v", err)
@@ -170,19 +183,4 @@ func init() {
 	config.Register(Couplings, "independent", "Noise is drawn for each sample on its own.",
 		func(*struct{}, CouplingArg) (flow.Coupling, error) { return flow.Independent{}, nil })
 	config.RegisterOptions(Couplings, "ot", "Exact optimal transport within each batch, for the squared distance (Tong et al. 2024; Pooladian et al. 2023). With classes it biases the noise that each is paired with.", flow.Coupling(new(flow.OT)))
-
-	config.Register(Times, "uniform", "Uniform over a part of the path.",
-		func(c *diffusion.Uniform, _ TimeArg) (diffusion.TimeSampler, error) { return c, nil })
-	config.Register(Times, "logit_normal", "The logit is normal (Esser et al. 2024).",
-		func(c *diffusion.LogitNormal, _ TimeArg) (diffusion.TimeSampler, error) { return c, nil })
-	config.Register(Times, "log_normal", "The logarithm of the noise level σ/α is normal (Karras et al. 2022).",
-		func(c *diffusion.LogNormal, _ TimeArg) (diffusion.TimeSampler, error) { return c, nil })
-
-	type none struct{}
-	config.Register(Weightings, "even", "Every time alike, in what the network predicts.",
-		func(*none, WeightArg) (diffusion.Weighting, error) { return diffusion.Even{}, nil })
-	config.Register(Weightings, "snr", "The squared error of the data by α²/σ²: that of ε alike.",
-		func(*none, WeightArg) (diffusion.Weighting, error) { return diffusion.SNR{}, nil })
-	config.Register(Weightings, "min_snr", "The squared error of the data by min(α²/σ², γ) (Hang et al. 2023).",
-		func(c *diffusion.MinSNR, _ WeightArg) (diffusion.Weighting, error) { return c, nil })
 }

@@ -27,10 +27,17 @@ var Grids = config.NewRegistry[GridArg, sampler.Grid]("time grid", "The times th
 // autoGrid is what fits the path.
 type autoGrid struct{}
 
-// Times gives trailing entries of a discrete table, and equal steps in time elsewhere.
+// Times gives trailing entries of a discrete table, Karras's levels where time is
+// the noise level, and equal steps in time elsewhere.
 func (autoGrid) Times(path diffusion.GaussianPath, n int) ([]float64, error) {
-	if _, ok := path.(*diffusion.Table); ok {
+	switch path.(type) {
+	case *diffusion.Table:
 		return (&sampler.TableGrid{Spacing: sampler.Trailing}).Times(path, n)
+	case diffusion.EDM:
+		g := new(sampler.KarrasGrid)
+		g.SetDefaults()
+		g.SigmaMax = path.End()
+		return g.Times(path, n)
 	}
 	return (&sampler.UniformGrid{Shift: 1}).Times(path, n)
 }
@@ -39,7 +46,7 @@ func init() {
 	for _, e := range sampler.Samplers {
 		config.RegisterOptions(Samplers, e.Name, e.Doc, e.New())
 	}
-	config.RegisterOptions(Grids, "auto", "what fits the path: trailing entries of a discrete table, equal steps in time elsewhere", sampler.Grid(new(autoGrid)))
+	config.RegisterOptions(Grids, "auto", "what fits the path: trailing entries of a discrete table, Karras's levels for edm, equal steps in time elsewhere", sampler.Grid(new(autoGrid)))
 	for _, e := range sampler.Grids {
 		config.RegisterOptions(Grids, e.Name, e.Doc, e.New())
 	}

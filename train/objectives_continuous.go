@@ -1,0 +1,75 @@
+package train
+
+import (
+	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/internal/invalid"
+	"github.com/langevin-go/langevin/train/config"
+)
+
+type edmConfig struct {
+	SigmaData        float64 `yaml:"sigma_data" doc:"standard deviation of the data" range:"(0,inf)"`
+	SigmaMax         float64 `yaml:"sigma_max" doc:"highest noise level, where sampling starts" range:"(0,inf)"`
+	RegressionConfig `yaml:",inline"`
+}
+
+// SetDefaults are the paper's.
+func (c *edmConfig) SetDefaults() {
+	c.RegressionConfig.SetDefaults()
+	c.SigmaData, c.SigmaMax = 0.5, 80
+	c.Times = Times.Default("log_normal")
+}
+
+type dsmConfig struct {
+	SDE              string               `yaml:"sde" doc:"forward process: ve (noise grows), vp (variance 1 is kept), subvp (less noise than vp)" oneof:"ve vp subvp"`
+	BetaMin          float64              `yaml:"beta_min" doc:"rate of noise at the data; of vp and subvp" range:"(0,inf)"`
+	BetaMax          float64              `yaml:"beta_max" doc:"rate of noise at the path's end; of vp and subvp" range:"(0,inf)"`
+	SigmaMin         float64              `yaml:"sigma_min" doc:"lowest noise level; of ve" range:"(0,inf)"`
+	SigmaMax         float64              `yaml:"sigma_max" doc:"highest noise level; of ve" range:"(0,inf)"`
+	Predict          diffusion.Prediction `yaml:"predict" doc:"what the network's output is; eps is the score times −sigma"`
+	RegressionConfig `yaml:",inline"`
+}
+
+// SetDefaults are the paper's, for pictures in [−1,1].
+func (c *dsmConfig) SetDefaults() {
+	c.RegressionConfig.SetDefaults()
+	c.SDE, c.BetaMin, c.BetaMax, c.SigmaMin, c.SigmaMax = "vp", 0.1, 20, 0.01, 50
+	c.Predict = diffusion.Eps
+	c.Weighting = Weightings.Default("snr")
+	times := Times.Default("uniform")
+	u := times.Config.(diffusion.Uniform)
+	u.From = 1e-5 // the score has no limit at 0
+	times.Config = u
+	c.Times = times
+}
+
+// Validate checks that the noise grows.
+func (c *dsmConfig) Validate() error {
+	switch {
+	case c.BetaMax < c.BetaMin:
+		return invalid.Field("beta_max", "must not be below beta_min %g, is %g", c.BetaMin, c.BetaMax)
+	case c.SigmaMax <= c.SigmaMin:
+		return invalid.Field("sigma_max", "must be above sigma_min %g, is %g", c.SigmaMin, c.SigmaMax)
+	}
+	return nil
+}
+
+func (c *dsmConfig) path() diffusion.GaussianPath {
+	vp := diffusion.VP{Beta0: c.BetaMin, Beta1: c.BetaMax}
+	switch c.SDE {
+	case "ve":
+		return diffusion.VE{SigmaMin: c.SigmaMin, SigmaMax: c.SigmaMax}
+	case "subvp":
+		return diffusion.SubVP{VP: vp}
+	}
+	return vp
+}
+
+func init() {
+	config.Register(Objectives, "edm", "Denoising with the preconditioning, weights and noise levels of Karras et al. 2022.",
+		func(c *edmConfig, a ObjectiveArg) (*Job, error) {
+			// The paper's weight is even in what the network itself has to learn.
+			return c.job(diffusion.EDM{SigmaMax: c.SigmaMax}, diffusion.Preconditioned{SigmaData: c.SigmaData}, diffusion.EDMInput, a)
+		})
+	config.Register(Objectives, "dsm", "Denoising score matching along a stochastic differential equation (Song et al. 2021).",
+		func(c *dsmConfig, a ObjectiveArg) (*Job, error) { return c.job(c.path(), c.Predict, nil, a) })
+}

@@ -1,0 +1,90 @@
+package train
+
+import (
+	"context"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Every objective, weighting and distribution of times trains, and what it trained can
+// be opened, sampled and described.
+func TestObjectives(t *testing.T) {
+	for _, objective := range []string{
+		"{kind: edm, sigma_data: 0.7}",
+		"{kind: dsm, sde: ve, sigma_max: 5}",
+		"{kind: dsm, sde: vp, weighting: likelihood}",
+		"{kind: dsm, sde: subvp, predict: score}",
+		"{kind: ddpm, steps: 50, predict: v, zero_terminal_snr: true, weighting: p2}",
+		"{kind: flow, times: {kind: mode, scale: -0.5}, weighting: soft_min_snr}",
+		"{kind: flow, times: cosmap, weighting: sigmoid, shift: 3}",
+		"{kind: flow, times: u_shaped, offset_noise: 0.1, input_perturbation: 0.1}",
+	} {
+		run := trained(t, strings.Replace(moonsYAML, "{kind: flow, times: logit_normal, stratified: true}", objective, 1))
+		m, err := Open(string(run), func(format string, args ...any) { t.Errorf(format, args...) })
+		if err != nil {
+			t.Fatalf("%s: %v", objective, err)
+		}
+		if strings.Contains(objective, "zero_terminal_snr") { // σ/α, in which the default integrates, is infinite at the end
+			if err := m.Choose(Choice{Sampler: "ddim"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		x, err := m.Draw(context.Background(), Request{N: 5, Labels: []int32{0, 1, 0, 1, 0}})
+		if err != nil {
+			t.Fatalf("%s: %v", objective, err)
+		}
+		for _, v := range x {
+			if math.IsNaN(float64(v)) || math.Abs(float64(v)) > 1e3 {
+				t.Fatalf("%s: samples %v", objective, x)
+			}
+		}
+		for _, f := range m.Facts() {
+			if f[0] == "noise" && strings.Contains(f[1], "diffusion.") {
+				t.Errorf("%s: the path is described as %s", objective, f[1])
+			}
+		}
+	}
+}
+
+func TestObjectivesRefuse(t *testing.T) {
+	for objective, want := range map[string][]string{
+		"{kind: ddpm, zero_terminal_snr: true}":                                                {"zero_terminal_snr", "v or x0", "eps"},
+		"{kind: dsm, beta_min: 3, beta_max: 2}":                                                {"beta_max", "beta_min", "2"},
+		"{kind: dsm, sde: ve, sigma_min: 3, sigma_max: 2}":                                     {"sigma_max", "sigma_min", "2"},
+		"{kind: flow, times: {kind: mode, scale: 2}}":                                          {"scale", "1.75", "2"},
+		"{kind: flow, offset_noise: -1}":                                                       {"offset_noise", "-1"},
+		"{kind: flow, shift: 0}":                                                               {"shift", "0"},
+		"{kind: edm, sigma_data: 0}":                                                           {"sigma_data", "0"},
+		"{kind: flow, weighting: {kind: p2, k: 0}}":                                            {"k", "positive"},
+		"{kind: ddpm, predict: v, zero_terminal_snr: true, weighting: {kind: even}, steps: 1}": {"steps"},
+	} {
+		file := strings.Replace(moonsYAML, "{kind: flow, times: logit_normal, stratified: true}", objective, 1)
+		err := mistaken(t, file)
+		if err == nil {
+			t.Errorf("%s: no error", objective)
+			continue
+		}
+		for _, w := range append(want, "experiment.yaml:") {
+			if !strings.Contains(err.Error(), w) {
+				t.Errorf("%s: %q is not in %q", objective, w, err)
+			}
+		}
+	}
+}
+
+// mistaken is the error of loading an experiment and setting it up.
+func mistaken(t *testing.T, text string) error {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "experiment.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	exp, err := LoadExperiment(file, nil)
+	if err != nil {
+		return err
+	}
+	return trainIn(context.Background(), exp, Options{Dir: filepath.Join(t.TempDir(), "run")})
+}
