@@ -1,6 +1,10 @@
 package tensor
 
-import "github.com/langevin-go/langevin/tensor/backend"
+import (
+	"math"
+
+	"github.com/langevin-go/langevin/tensor/backend"
+)
 
 type attentionOp struct{}
 
@@ -24,10 +28,15 @@ func (attentionOp) vjp(s *Scope, n *node, grad *Tensor) {
 
 // Attention is softmax(scale·q·kᵀ + mask)·v by heads (Vaswani et al. 2017),
 // without the matrix of scores ever being formed: q (N,T,H,D), k and v (N,S,H,D); mask broadcasts to (N,H,T,S), or
-// is nil; −Inf shuts a pair out. The result is (N,T,H,D). No gradient flows to the mask.
+// is nil; −Inf shuts a pair out, and a query that may look nowhere gets zeros. The result is (N,T,H,D). A mask that a gradient
+// flows to, or a tangent comes from (a learnt bias), costs the matrix of scores.
 func Attention(q, k, v, mask *Tensor, scale float64) *Tensor {
 	const op = "Attention"
 	s := q.s
+	if mask != nil && (mask.level > 0 || mask.needs && s.Recording()) {
+		s.maskView(mask, q, k) // for its checks
+		return attentionComposite(q, k, v, mask, scale)
+	}
 	if l := highest(q, k, v); l > 0 {
 		return attentionDual(l, q, k, v, mask, scale)
 	}
@@ -74,10 +83,22 @@ func (s *Scope) maskView(mask, q, k *Tensor) *backend.View {
 // attentionComposite is attention in elementary operations.
 func attentionComposite(q, k, v, mask *Tensor, scale float64) *Tensor {
 	scores := q.Permute(0, 2, 1, 3).MatMul(k.Permute(0, 2, 3, 1)).Scale(scale)
-	if mask != nil {
-		scores = scores.Add(mask.Detach())
+	return attentionWeights(scores, mask).MatMul(v.Permute(0, 2, 1, 3)).Permute(0, 2, 1, 3)
+}
+
+// openOp is 1 where a key can be seen.
+var openOp = unary("open", func(x Expr) Expr { return x.Const(math.Inf(-1)).Less(x) })
+
+// attentionWeights is softmax(scores+mask), and zeros where the mask shuts out all keys.
+func attentionWeights(scores, mask *Tensor) *Tensor {
+	if mask == nil {
+		return scores.Softmax()
 	}
-	return scores.Softmax().MatMul(v.Permute(0, 2, 1, 3)).Permute(0, 2, 1, 3)
+	if mask.v.Rank == 0 {
+		mask = mask.Reshape(1)
+	}
+	open := openOp.Apply(nil, mask.Detach().MaxKeep(-1))
+	return open.Where(scores.Add(mask), scores.s.Full(0)).Softmax().Mul(open)
 }
 
 type softmaxOp struct{}

@@ -282,10 +282,7 @@ func attentionDual(level uint32, q, k, v, mask *Tensor, scale float64) *Tensor {
 	o := Attention(q, k, v, mask, scale)
 	heads := func(t *Tensor) *Tensor { return t.Permute(0, 2, 1, 3) }
 	scores := heads(q).MatMul(heads(k).T()).Scale(scale)
-	if mask != nil {
-		scores = scores.Add(mask.Detach())
-	}
-	p := scores.Softmax()
+	p := attentionWeights(scores, mask)
 	var do *Tensor
 	var ds *Tensor
 	if dq != nil {

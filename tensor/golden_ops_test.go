@@ -133,7 +133,7 @@ var goldenFuncs = map[string]golden{
 		return in["x"].LogSoftmax(), in["x"].Dim(-1)
 	},
 	"avgpool2d": func(in map[string]*Tensor, a goldenAttributes) (*Tensor, int) {
-		x, k := in["x"], a.KernelSize
+		x, k := in["x"], a.KernelSize[0]
 		n, c, h, w := x.Dim(0), x.Dim(1), x.Dim(2)/k, x.Dim(3)/k
 		x = x.Slice(2, 0, h*k).Slice(3, 0, w*k).Reshape(n, c, h, k, w, k)
 		return x.Mean(3, 5), k * k

@@ -44,8 +44,16 @@ type goldenAttributes struct {
 	Scale                     float64
 	Dim                       int
 	Approximate               string
-	KernelSize                int     `json:"kernel_size"`
+	KernelSize                triple  `json:"kernel_size"`
 	ScaleFactor               float64 `json:"scale_factor"`
+
+	Spec, Mode      string
+	Size            []int
+	AlignCorners    bool  `json:"align_corners"`
+	Antialias       bool  `json:"antialias"`
+	CountIncludePad *bool `json:"count_include_pad"`
+	UpscaleFactor   int   `json:"upscale_factor"`
+	DownscaleFactor int   `json:"downscale_factor"`
 }
 
 // triple holds a number for each spatial axis; torch may be given a single one for all.

@@ -278,3 +278,26 @@ func TestGradientsOfLosses(t *testing.T) {
 		{Name: "smoothed cross entropy", F: func(s *Scope, in []*Tensor) *Tensor { return in[0].CrossEntropySmoothed(labels(s), 0.1) }, Inputs: in(s)},
 	})
 }
+
+func TestGradientsOfRandomTransposedConvolutions(t *testing.T) {
+	many(t, 20, func(d *dice) (string, gc.Func, []gc.Input) {
+		spatial := d.from(1, 3)
+		var c Conv
+		c.Groups = d.from(1, 2)
+		cin, cout := c.Groups*d.from(1, 2), c.Groups*d.from(1, 2)
+		y, w, out := []int{d.from(1, 2)}, []int{}, []int{}
+		for i := range spatial {
+			kernel := d.from(1, 3)
+			c.Stride[i], c.Dilation[i] = d.from(1, 2), d.from(1, 2)
+			c.PadLo[i], c.PadHi[i] = d.upTo(2), d.upTo(2)
+			span := c.Dilation[i]*(kernel-1) + 1 - c.PadLo[i] - c.PadHi[i]
+			size := max(1, span) + d.upTo(3)
+			out = append(out, size)
+			y = append(y, (size-span)/c.Stride[i]+1)
+			w = append(w, kernel)
+		}
+		y, w = append(y, cout), append(w, cin/c.Groups, cout)
+		f := func(_ *Scope, in []*Tensor) *Tensor { return in[0].ConvTranspose(in[1], in[2], c, out...) }
+		return fmt.Sprintf("transposed conv %v %v %+v to %v", y, w, c, out), f, []gc.Input{gc.Shape(y...), gc.Shape(w...), gc.Shape(cin)}
+	})
+}

@@ -141,6 +141,14 @@ func TestAttentionGradients(t *testing.T) {
 	gc.Run(t, []gc.Named{
 		{Name: "self", F: func(s *Scope, in []*Tensor) *Tensor { return Attention(in[0], in[1], in[2], nil, 0.6) }, Inputs: in(gc.Shape(2, 3, 2, 2), gc.Shape(2, 3, 2, 2), gc.Shape(2, 3, 2, 2))},
 		{Name: "cross, masked", F: func(s *Scope, in []*Tensor) *Tensor { return Attention(in[0], in[1], in[2], in[3], 0.6) }, Inputs: in(gc.Shape(1, 3, 2, 2), gc.Shape(1, 4, 2, 2), gc.Shape(1, 4, 2, 2), gc.Fixed(3, 4))},
+		{Name: "learnt bias", F: func(s *Scope, in []*Tensor) *Tensor { return Attention(in[0], in[1], in[2], in[3], 0.6) }, Inputs: in(gc.Shape(2, 3, 2, 2), gc.Shape(2, 4, 2, 2), gc.Shape(2, 4, 2, 2), gc.Shape(2, 3, 1))},
+		{Name: "a query that may look nowhere", F: func(s *Scope, in []*Tensor) *Tensor {
+			mask := s.Tensor([]float64{1, 1, 0, 0, 0, 0, 0, 1, 0}, 3, 3).AsMask()
+			return Attention(in[0], in[1], in[2], mask, 0.6)
+		}, Inputs: in(gc.Shape(1, 3, 2, 2), gc.Shape(1, 3, 2, 2), gc.Shape(1, 3, 2, 2))},
+		{Name: "causal, after a past", F: func(s *Scope, in []*Tensor) *Tensor {
+			return Attention(in[0], in[1], in[1], s.CausalMask(2, 4), 0.6)
+		}, Inputs: in(gc.Shape(1, 2, 2, 2), gc.Shape(1, 4, 2, 2))},
 		{Name: "views of one", F: func(s *Scope, in []*Tensor) *Tensor {
 			x := in[0].Reshape(2, 3, 3, 2, 2)
 			part := func(i int) *Tensor { return x.Slice(2, i, i+1).Reshape(2, 3, 2, 2) }

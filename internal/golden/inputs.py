@@ -10,7 +10,7 @@ from precise import normal
 
 class In(NamedTuple):
     shape: tuple
-    kind: str = "normal"  # positive: in [0.5, 2); halves: multiples of 0.5, for ties and kinks; wide: from -10 to 10; index: below high; mask: 0 or -inf; bias: a constant
+    kind: str = "normal"  # positive: in [0.5, 2); halves: multiples of 0.5, for ties and kinks; wide: from -10 to 10; unit: in (0, 1); sparse: normal, but the first row and every third element are 0; index: below high; mask: 0 or -inf; bias: a constant
     high: int = 0
 
     @property
@@ -28,6 +28,12 @@ class In(NamedTuple):
             x = numpy.round(2 * random.standard_normal(self.shape)) / 2
         elif self.kind == "wide":
             x = numpy.linspace(-10, 10, *self.shape)
+        elif self.kind == "unit":
+            x = random.uniform(0, 1, self.shape)
+        elif self.kind == "sparse":
+            x = numpy.array(normal(seed, self.shape))
+            x.reshape(-1)[::3] = 0
+            x[0] = 0
         elif self.kind == "mask":  # every row keeps its first key
             x = numpy.where(random.uniform(size=self.shape) < 0.4, -numpy.inf, 0)
             x[..., 0] = 0

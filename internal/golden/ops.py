@@ -9,9 +9,11 @@ import zlib
 import numpy
 import torch
 
+import ops_arrange
 import ops_elementwise
 import ops_layers
 import ops_shape
+import ops_window
 from inputs import In
 from precise import normal
 
@@ -27,6 +29,13 @@ FAMILIES = {
     "norm": ops_layers.NORM,
     "attention": ops_layers.ATTENTION,
     "loss": ops_layers.LOSS,
+    "arrange": ops_arrange.ARRANGE,
+    "index": ops_arrange.INDEX,
+    "einsum": ops_arrange.EINSUM,
+    "fold": ops_window.FOLD,
+    "pool": ops_window.POOL,
+    "resize": ops_window.RESIZE,
+    "criterion": ops_window.CRITERION,
 }
 
 

@@ -1,0 +1,195 @@
+package tensor_test
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	. "github.com/langevin-go/langevin/tensor"
+	"github.com/langevin-go/langevin/tensor/rng"
+)
+
+// What is not in golden files: corner values, views, errors.
+
+func TestLogSumExpOfNothing(t *testing.T) {
+	s, inf := scope(t, Recording), math.Inf(1)
+	x := s.Variable([]float64{-inf, -inf, 0, -inf, inf, 1}, 3, 2)
+	if got := x.LogSumExp(1).Float64s(); !slices.Equal(got, []float64{-inf, 0, inf}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// A norm's gradient at 0 is 0, of every order that is asked for.
+func TestGradientsAtZero(t *testing.T) {
+	for name, f := range map[string]func(x *Tensor) *Tensor{
+		"l1":       func(x *Tensor) *Tensor { return x.VectorNorm(1) },
+		"l2":       func(x *Tensor) *Tensor { return x.VectorNorm(2) },
+		"l3":       func(x *Tensor) *Tensor { return x.VectorNorm(3) },
+		"l1.5":     func(x *Tensor) *Tensor { return x.VectorNorm(1.5) },
+		"l0.5":     func(x *Tensor) *Tensor { return x.VectorNorm(0.5) },
+		"infinite": func(x *Tensor) *Tensor { return x.VectorNorm(math.Inf(1)) },
+		"std":      func(x *Tensor) *Tensor { return x.Std(1) },
+	} {
+		s := scope(t, Recording)
+		x := s.Variable([]float32{0, 0, 0}, 3)
+		g := s.GradOf(f(x), GradOptions{CreateGraph: true}, x)[0]
+		s.Hold(g)
+		if got := g.Float32s(); !slices.Equal(got, []float32{0, 0, 0}) {
+			t.Errorf("%s: gradient %v", name, got)
+		}
+		if g.NeedsGrad() {
+			if got := s.GradOf(g.Sum(), GradOptions{}, x)[0].Float32s(); slices.ContainsFunc(got, func(v float32) bool { return v != v }) {
+				t.Errorf("%s: second derivative %v", name, got)
+			}
+		}
+		_, dy := s.JVP(func(in []*Tensor) *Tensor { return f(in[0]) }, []*Tensor{x}, []*Tensor{s.Ones(3)})
+		if got := dy.Item(); got != 0 {
+			t.Errorf("%s: derivative %v", name, got)
+		}
+	}
+}
+
+func TestArgMax(t *testing.T) {
+	s, nan, inf := scope(t, Inference), math.NaN(), math.Inf(1)
+	x := s.Tensor([]float64{1, 3, 3, nan, 5, nan, -inf, -inf, -inf, inf, 2, inf}, 4, 3)
+	for _, c := range []struct {
+		name string
+		got  *Tensor
+		want []int32
+	}{
+		{"largest", x.ArgMax(1), []int32{1, 0, 0, 0}}, {"smallest", x.ArgMin(-1), []int32{0, 0, 0, 1}},
+		{"of a view", x.Slice(0, 0, 1).T().ArgMax(0), []int32{1}},
+	} {
+		got := make([]int32, c.got.Elems())
+		c.got.CopyTo(got)
+		if !slices.Equal(got, c.want) || c.got.DType() != Int32 {
+			t.Errorf("%s: %v of %v, want %v", c.name, got, c.got, c.want)
+		}
+	}
+	if used := s.MemoryInUse(); used > 4096 {
+		t.Errorf("%d bytes in use", used)
+	}
+}
+
+// Indices may be views, too.
+func TestGatherByViews(t *testing.T) {
+	s := scope(t, Inference)
+	table := s.Arange(0, 10, 6).Reshape(6, 1)
+	idx := s.Ints([]int32{0, 1, 2, 3, 4, 5}, 2, 3)
+	if got := table.Gather(idx.T()).Float32s(); !slices.Equal(got, []float32{0, 30, 10, 40, 20, 50}) {
+		t.Errorf("by a transpose: %v", got)
+	}
+	if got := table.Gather(idx.Reshape(6).SliceStep(0, 1, 6, 2)).Float32s(); !slices.Equal(got, []float32{10, 30, 50}) {
+		t.Errorf("by every second: %v", got)
+	}
+	if got := s.OneHot(idx.Slice(1, 1, 2), 5).Float32s(); !slices.Equal(got, []float32{0, 1, 0, 0, 0, 0, 0, 0, 0, 1}) {
+		t.Errorf("one-hot of a column: %v", got)
+	}
+}
+
+// The last of several that go to one place stays, and it alone gets a gradient.
+func TestScatterOverwrites(t *testing.T) {
+	s := scope(t, Recording)
+	x, src := s.Variable([]float32{1, 2, 3}, 3), s.Variable([]float32{10, 20, 30}, 3)
+	y := s.Hold(x.Scatter(0, s.Ints([]int32{2, 0, 2}, 3), src))
+	if got := y.Float32s(); !slices.Equal(got, []float32{20, 2, 30}) {
+		t.Errorf("got %v", got)
+	}
+	g := s.GradOf(y.Sum(), GradOptions{}, x, src)
+	if got := slices.Concat(g[0].Float32s(), g[1].Float32s()); !slices.Equal(got, []float32{0, 1, 0, 0, 1, 1}) {
+		t.Errorf("gradients %v", got)
+	}
+}
+
+// Sizes of 1 in an einsum are broadcast; results without summed indices are outer products.
+func TestEinsumBroadcasts(t *testing.T) {
+	s := scope(t, Inference)
+	a, b := s.Tensor([]float32{1, 2}, 2, 1), s.Tensor([]float32{1, 2, 3, 4, 5, 6}, 3, 2)
+	if got := EinsumOf("ij,jk->ik", a, b).Float32s(); !slices.Equal(got, []float32{9, 12, 18, 24}) {
+		t.Errorf("got %v", got)
+	}
+	if got := EinsumOf("...i,...i->...", a.Reshape(2), b).Float32s(); !slices.Equal(got, []float32{5, 11, 17}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// Pools and sizes that a network of images meets: a sample's bits do not depend on its batch.
+func TestResamplingBySample(t *testing.T) {
+	s := scope(t, Inference)
+	x := s.Normal(rng.Key{Seed: 4}, 0, 5, 9, 7, 3)
+	for name, f := range map[string]func(x *Tensor) *Tensor{
+		"average": func(x *Tensor) *Tensor { return x.AvgPool(Pool2D(3, 2, 1)) },
+		"maximum": func(x *Tensor) *Tensor { return x.MaxPool(Pool2D(3, 2, 1)) },
+		"cubic":   func(x *Tensor) *Tensor { return x.Resize(CubicAntialias, 5, 11) },
+		"linear":  func(x *Tensor) *Tensor { return x.Resize(Linear, 5, 11) },
+		"cumsum":  func(x *Tensor) *Tensor { return x.CumSum(1) },
+		"einsum":  func(x *Tensor) *Tensor { return EinsumOf("nhwc,nhwd->ncd", x, x) },
+	} {
+		if got, want := f(x.Slice(0, 3, 4)).Float32s(), f(x).Slice(0, 3, 4).Float32s(); !slices.Equal(got, want) {
+			t.Errorf("%s: a sample alone has other bits than in a batch", name)
+		}
+	}
+}
+
+func TestMisuseOfOperations(t *testing.T) {
+	s := scope(t, Recording)
+	x, m := s.Ones(2, 3), s.Ones(2, 4, 4, 2)
+	idx := func(v ...int32) *Tensor { return s.Ints(v, len(v)) }
+	for _, c := range []struct {
+		f    func()
+		want string // a part of the message
+	}{
+		{func() { x.IndexSelect(1, idx(0, 3)) }, "IndexSelect: index 3 at element 1: want 0 to 2"},
+		{func() { x.IndexSelect(1, x.Reshape(6)) }, "IndexSelect: indices are float32, want int32"},
+		{func() { x.TakeAlong(0, idx(0)) }, "TakeAlong: [2 3] and [1] do not fit"},
+		{func() { x.TakeAlong(0, s.Ints([]int32{-1, 0, 0}, 1, 3)) }, "TakeAlong: index -1"},
+		{func() { x.ScatterAdd(0, s.Ints([]int32{0, 1}, 1, 2), s.Ones(1, 2)) }, "ScatterAdd"},
+		{func() { x.NLL(idx(0, 5)) }, "index 5"},
+		{func() { s.OneHot(idx(7), 7) }, "index 7"},
+		{func() { x.Chunk(1, 2) }, "Chunk: 2 equal parts along axis 1 of shape [2 3]"},
+		{func() { x.Split(1, 1, 1) }, "Split: parts of 2 in all along axis 1"},
+		{func() { x.Split(1, 4, -1) }, "Split: a part of size -1"},
+		{func() { Stack(0, x, s.Ones(2)) }, "Stack"},
+		{func() { Stack(0) }, "Stack: no tensors"},
+		{func() { x.PadReflect(1, 3, 0) }, "PadReflect: 3 before and 0 after"},
+		{func() { x.PadCircular(1, 0, 4) }, "PadCircular"},
+		{func() { x.PadEdge(1, -1, 0) }, "Pad: -1 before"},
+		{func() { x.Squeeze(0) }, "Squeeze"},
+		{func() { x.Unsqueeze(4) }, "Unsqueeze: axis 4"},
+		{func() { x.Diagonal(0, -2) }, "Diagonal: axis 0 twice"},
+		{func() { x.Windows(1, 4, 1, 1) }, "Windows: windows of 4 elements"},
+		{func() { m.AvgPool(Pool2D(5, 1, 0)) }, "AvgPool: windows of 5"},
+		{func() { m.MaxPool(Pool2D(2, 1, 2)) }, "MaxPool: windows of 2 with padding 2, 2"},
+		{func() { x.AvgPool(Pool2D(2, 1, 0)) }, "AvgPool: [2 3] does not fit"},
+		{func() { m.AdaptiveAvgPool(2) }, "AdaptiveAvgPool: 1 sizes"},
+		{func() { m.Resize(Linear, 2, 0) }, "Resize: size 0 from 4 along axis 2"},
+		{func() { m.Resize(99, 2, 2) }, "Resize"},
+		{func() { m.PixelShuffle(2) }, "PixelShuffle"},
+		{func() { m.Patchify(3, 2) }, "Patchify: patches of 3 along axis 1"},
+		{func() { x.Unpatchify([]int{2}, 2, 2) }, "Unpatchify"},
+		{func() { x.VectorNorm(0) }, "VectorNorm: order 0"},
+		{func() { x.Huber(x, 0) }, "Huber: delta 0"},
+		{func() { x.CrossEntropySmoothed(idx(0, 1), 1.5) }, "smoothing of 1.5"},
+		{func() { x.Tile(1, -1) }, "Tile: -1 times"},
+		{func() { NewEinsum("ij,jk->il") }, "index l of the result is in no operand"},
+		{func() { NewEinsum("ij->ii") }, "index i twice in the result"},
+		{func() { NewEinsum("i1->i") }, "want letters"},
+		{func() { NewEinsum("...i->i") }, "an ellipsis that the result lacks"},
+		{func() { NewEinsum("i->...i") }, "an ellipsis in the result alone"},
+		{func() { NewEinsum("......i->...i") }, "want letters"},
+		{func() { EinsumOf("ij,jk->ik", x) }, "1 operands, want 2"},
+		{func() { EinsumOf("ij,jk->ik", x, x) }, "sizes of a letter that are equal or 1"},
+		{func() { EinsumOf("ijk->ik", x) }, "an axis a letter"},
+		{func() { EinsumOf("ii->i", s.Ones(3, 1)) }, "equal sizes of a letter"},
+		{func() { EinsumOf("ii->i", x) }, "sizes of a letter that are equal"},
+	} {
+		err := panics(t, c.f)
+		var u *UsageError
+		var sh *ShapeError
+		if !errors.As(err, &u) && !errors.As(err, &sh) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v, want %q", err, c.want)
+		}
+	}
+}
