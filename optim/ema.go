@@ -7,7 +7,13 @@ import (
 	"github.com/langevin-go/langevin/tensor"
 )
 
-// EMAConfig are the settings of the moving average of weights.
+// Profile is the shape of a moving average.
+type Profile interface {
+	// DecayAt is the part of the average that is kept at update t (0 the first).
+	DecayAt(t int) float64
+}
+
+// EMAConfig is the profile of a constant decay.
 type EMAConfig struct {
 	Decay  float64 `yaml:"decay" doc:"part of the average that is kept at each step"`
 	WarmUp bool    `yaml:"warm_up" doc:"keep at most (1+step)/(10+step), so that the first weights are soon forgotten"`
@@ -27,19 +33,19 @@ func (c *EMAConfig) Validate() error {
 // EMA is an exponential moving average of parameters, held in parameters of
 // another instance of the model, so that the average can be run as it is.
 type EMA struct {
-	cfg    EMAConfig
-	params []*tensor.Param
-	rows   [][]*tensor.Param // the average alone: the form that updates take
-	steps  int
+	profile Profile
+	params  []*tensor.Param
+	rows    [][]*tensor.Param // the average alone: the form that updates take
+	steps   int
 }
 
 // NewEMA starts an average at the parameters' values; it lives in average,
 // which has the parameters' order and shapes.
-func NewEMA(params, average []*tensor.Param, c EMAConfig) (*EMA, error) {
+func NewEMA(params, average []*tensor.Param, p Profile) (*EMA, error) {
 	if len(params) != len(average) {
 		return nil, fmt.Errorf("optim: an average of %d parameters for %d", len(average), len(params))
 	}
-	e := &EMA{cfg: c, params: params}
+	e := &EMA{profile: p, params: params}
 	for i, p := range params {
 		if err := average[i].Set64(p.Float64s()); err != nil {
 			return nil, err
@@ -56,13 +62,16 @@ var emaUpdate = tensor.NewUpdate("ema", 1, 1, 1, func(state, in, sc []tensor.Exp
 	return []tensor.Expr{w.Sub(a).MulAdd(rest, a)}
 })
 
-// DecayAt is the decay used at step t (0 the first).
-func (e *EMA) DecayAt(t int) float64 {
-	if e.cfg.WarmUp {
-		return min(e.cfg.Decay, float64(1+t)/float64(10+t))
+// DecayAt is the decay, or less in the warm-up.
+func (c EMAConfig) DecayAt(t int) float64 {
+	if c.WarmUp {
+		return min(c.Decay, float64(1+t)/float64(10+t))
 	}
-	return e.cfg.Decay
+	return c.Decay
 }
+
+// DecayAt is the decay used at step t (0 the first).
+func (e *EMA) DecayAt(t int) float64 { return e.profile.DecayAt(t) }
 
 // Update takes the parameters' present values into the average.
 func (e *EMA) Update(s *tensor.Scope) {

@@ -82,3 +82,67 @@ func (g *Groups) SetSteps(n int) {
 		group.Rule.SetSteps(n)
 	}
 }
+
+// Average writes the weights to use: those of the groups whose rules average, and the
+// parameters themselves of the others. See [AveragesItself].
+func (g *Groups) Average(s *tensor.Scope, into []*tensor.Param) {
+	for k, group := range g.groups {
+		if a, ok := group.Rule.(Averaging); ok {
+			part := make([]*tensor.Param, len(g.places[k]))
+			for j, i := range g.places[k] {
+				part[j] = into[i]
+			}
+			a.Average(s, part)
+			continue
+		}
+		for j, i := range g.places[k] {
+			copyUpdate.Apply(s, nil, into[i:i+1], s.Param(group.Params[j]))
+		}
+	}
+}
+
+// AveragesItself reports whether the weights to use after training with o are those
+// of o's Average: for some group, if o consists of groups.
+func AveragesItself(o Optimizer) bool {
+	if g, ok := o.(*Groups); ok {
+		for _, group := range g.groups {
+			if AveragesItself(group.Rule) {
+				return true
+			}
+		}
+		return false
+	}
+	_, ok := o.(Averaging)
+	return ok
+}
+
+// Counters are those of all groups, one after another.
+func (g *Groups) Counters() []float64 {
+	var all []float64
+	for _, group := range g.groups {
+		if c, ok := group.Rule.(Counting); ok {
+			all = append(all, c.Counters()...)
+		}
+	}
+	return all
+}
+
+// SetCounters restores them.
+func (g *Groups) SetCounters(all []float64) error {
+	for _, group := range g.groups {
+		if c, ok := group.Rule.(Counting); ok {
+			n := len(c.Counters())
+			if n > len(all) {
+				return fmt.Errorf("optim: %d counters too few", n-len(all))
+			}
+			if err := c.SetCounters(all[:n]); err != nil {
+				return err
+			}
+			all = all[n:]
+		}
+	}
+	if len(all) > 0 {
+		return fmt.Errorf("optim: %d counters too many", len(all))
+	}
+	return nil
+}

@@ -54,10 +54,14 @@ func (b *base) State() []*tensor.Param {
 func (b *base) Steps() int     { return b.steps }
 func (b *base) SetSteps(n int) { b.steps = n }
 
-func (b *base) apply(u *tensor.Update, s *tensor.Scope, grads []*tensor.Tensor, scalars []float64) {
+func (b *base) check(grads []*tensor.Tensor) {
 	if len(grads) != len(b.params) {
 		panic(fmt.Sprintf("optim: %d gradients for %d parameters", len(grads), len(b.params)))
 	}
+}
+
+func (b *base) apply(u *tensor.Update, s *tensor.Scope, grads []*tensor.Tensor, scalars []float64) {
+	b.check(grads)
 	for i, g := range grads {
 		if g != nil && !b.params[i].Frozen {
 			u.Apply(s, scalars, b.states[i], g)

@@ -40,6 +40,30 @@ var all = map[string]func([]*tensor.Param) Optimizer{
 	"sgd":      func(p []*tensor.Param) Optimizer { return NewSGD(p, SGDConfig{WeightDecay: 0.1}) },
 	"momentum": func(p []*tensor.Param) Optimizer { return NewSGD(p, SGDConfig{Momentum: 0.9, Dampening: 0.1}) },
 	"nesterov": func(p []*tensor.Param) Optimizer { return NewSGD(p, SGDConfig{Momentum: 0.9, Nesterov: true}) },
+	"lion": func(p []*tensor.Param) Optimizer {
+		return NewLion(p, LionConfig{Beta1: 0.9, Beta2: 0.99, WeightDecay: 0.1})
+	},
+	"adafactor": func(p []*tensor.Param) Optimizer {
+		return NewAdafactor(p, AdafactorConfig{DecayPower: -0.8, Eps: 1e-7, EpsScale: 1e-3, Clip: 1, WeightDecay: 0.1})
+	},
+	"schedule_free": func(p []*tensor.Param) Optimizer {
+		return NewScheduleFree(p, ScheduleFreeConfig{Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, WeightDecay: 0.1, RatePower: 2})
+	},
+	"muon": func(p []*tensor.Param) Optimizer { // with AdamW for what is no matrix, as in experiments
+		var groups []Group
+		for i, q := range p {
+			g := Group{Params: p[i : i+1], Rule: NewAdamW(p[i:i+1], adamDefaults()), LR: 1}
+			if IsMatrix(q.Shape()) {
+				g.Rule, _ = NewMuon(g.Params, MuonConfig{Momentum: 0.95, Nesterov: true, WeightDecay: 0.1, Steps: 5, Eps: 1e-7, Scale: "match_adamw"})
+			}
+			groups = append(groups, g)
+		}
+		o, err := NewGroups(p, groups...)
+		if err != nil {
+			panic(err)
+		}
+		return o
+	},
 }
 
 func adamDefaults() AdamConfig {
@@ -56,6 +80,11 @@ func TestStateNamesAreStable(t *testing.T) {
 		"sgd":      "",
 		"momentum": "sgd_velocity.w sgd_velocity.b",
 		"nesterov": "sgd_velocity.w sgd_velocity.b",
+
+		"lion":          "lion_m.w lion_m.b",
+		"adafactor":     "adafactor_rows.w adafactor_columns.w adafactor_v.b",
+		"schedule_free": "schedule_free_z.w schedule_free_v.w schedule_free_z.b schedule_free_v.b",
+		"muon":          "muon_m.w adam_m.b adam_v.b",
 	}
 	for name, make := range all {
 		params := []*tensor.Param{param(t, "w", 3, 2), param(t, "b", 2)}
@@ -94,7 +123,7 @@ func TestFrozenAndUnusedParametersStay(t *testing.T) {
 			}
 		}
 		for _, m := range o.State() {
-			if !strings.HasSuffix(m.Name, ".used") && slices.ContainsFunc(m.Float32s(), func(x float32) bool { return x != 0 }) {
+			if !strings.HasSuffix(m.Name, ".used") && !strings.HasPrefix(m.Name, "schedule_free_z.") && slices.ContainsFunc(m.Float32s(), func(x float32) bool { return x != 0 }) {
 				t.Errorf("%s: moment %s moved", name, m.Name)
 			}
 		}
@@ -123,11 +152,11 @@ func TestScaleMultipliesGradients(t *testing.T) {
 func TestResumeIsExact(t *testing.T) {
 	for name, make := range all {
 		run := func(breakAt int) []float32 {
-			p := param(t, "p", 7)
+			p := param(t, "p", 7, 3)
 			params := []*tensor.Param{p}
 			s := scope(t)
 			o := make(params)
-			average := []*tensor.Param{param(t, "p", 7)}
+			average := []*tensor.Param{param(t, "p", 7, 3)}
 			ema, err := NewEMA(params, average, EMAConfig{Decay: 0.9, WarmUp: true})
 			if err != nil {
 				t.Fatal(err)
@@ -141,6 +170,11 @@ func TestResumeIsExact(t *testing.T) {
 						}
 					}
 					next.SetSteps(o.Steps())
+					if c, ok := o.(Counting); ok {
+						if err := next.(Counting).SetCounters(c.Counters()); err != nil {
+							t.Fatal(err)
+						}
+					}
 					o = next
 					values := average[0].Float32s()
 					again, err := NewEMA(params, average, EMAConfig{Decay: 0.9, WarmUp: true})
@@ -154,7 +188,7 @@ func TestResumeIsExact(t *testing.T) {
 					ema = again
 				}
 				s.Reset()
-				o.Step(s, []*tensor.Tensor{s.Normal(rng.Key{Seed: 6, Step: uint64(step)}, 0, 7)}, 0.1, 1)
+				o.Step(s, []*tensor.Tensor{s.Normal(rng.Key{Seed: 6, Step: uint64(step)}, 0, p.Shape()...)}, 0.1, 1)
 				ema.Update(s)
 			}
 			return append(p.Float32s(), average[0].Float32s()...)
@@ -247,13 +281,13 @@ func TestClipScale(t *testing.T) {
 }
 
 func TestEMAWarmUp(t *testing.T) {
-	e := &EMA{cfg: EMAConfig{Decay: 0.999, WarmUp: true}}
+	e := &EMA{profile: EMAConfig{Decay: 0.999, WarmUp: true}}
 	for step, want := range map[int]float64{0: 0.1, 1: 2.0 / 11, 90: 0.91, 8989: 8990.0 / 8999, 8990: 0.999, 1 << 40: 0.999} {
 		if got := e.DecayAt(step); got != want {
 			t.Errorf("decay %.17g at step %d, want %.17g", got, step, want)
 		}
 	}
-	e.cfg.WarmUp = false
+	e.profile = EMAConfig{Decay: 0.999}
 	if got := e.DecayAt(0); got != 0.999 {
 		t.Errorf("decay %g without warm-up", got)
 	}

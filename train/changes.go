@@ -10,7 +10,7 @@ import (
 )
 
 // unimportant settings do not change the weights that come out.
-var unimportant = []string{"name", "sample", "checkpoint", "device", "max_skips", "init", "steps"}
+var unimportant = []string{"name", "sample", "checkpoint", "device", "max_skips", "max_time", "init", "steps", "validation", "post_hoc"}
 
 // changedSettings lists the settings of a resolved config that differ from the
 // old ones and decide what weights come out, as key=new (was old).

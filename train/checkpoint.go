@@ -43,8 +43,12 @@ type checkpointState struct {
 	Classes    int   `json:"classes"` // that the network is conditioned on
 	OptimSteps int   `json:"optim_steps"`
 	EMASteps   int   `json:"ema_steps"`
-	Skipped    int64 `json:"skipped"`  // steps whose gradient was not finite
-	InARow     int   `json:"in_a_row"` // of them, the last ones
+	// What the optimiser counts beside its steps.
+	OptimCounters []float64Bits `json:"optim_counters,omitempty"`
+	Averaged      int           `json:"averaged,omitempty"` // updates that stored averages have taken in
+	Validation    *standing     `json:"validation,omitempty"`
+	Skipped       int64         `json:"skipped"`  // steps whose gradient was not finite
+	InARow        int           `json:"in_a_row"` // of them, the last ones
 	// What the next record of metrics has gathered so far.
 	WindowLoss  float64Bits       `json:"window_loss"`
 	WindowNorm  float64Bits       `json:"window_norm"`
@@ -88,6 +92,11 @@ func saveCheckpoint(path string, st checkpointState, config []byte, groups ...gr
 			entries = append(entries, safetensors.Float32(name, p.Shape(), values))
 		}
 	}
+	return writeCheckpoint(path, st, config, entries)
+}
+
+// writeCheckpoint writes the file of a state that has the arrays' checksums.
+func writeCheckpoint(path string, st checkpointState, config []byte, entries []safetensors.Entry) error {
 	blob, err := json.Marshal(st)
 	if err != nil {
 		return err
@@ -316,8 +325,9 @@ func openWhole(path string) (*checkpoint, error) {
 	return c, nil
 }
 
-// pruneCheckpoints removes all but the newest keep checkpoints; 0 keeps all.
-func pruneCheckpoints(dir string, keep int) error {
+// pruneCheckpoints removes all but the newest keep checkpoints, and those of every
+// every-th step if that is above 0; a keep of 0 keeps all.
+func pruneCheckpoints(dir string, keep int, every int64) error {
 	if keep <= 0 {
 		return nil
 	}
@@ -326,6 +336,13 @@ func pruneCheckpoints(dir string, keep int) error {
 		return err
 	}
 	for _, p := range paths[min(keep, len(paths)):] {
+		var step int64
+		if _, err := fmt.Sscanf(filepath.Base(p), "step-%d.safetensors", &step); err != nil {
+			return err
+		}
+		if every > 0 && step%every == 0 {
+			continue
+		}
 		if err := os.Remove(p); err != nil {
 			return err
 		}

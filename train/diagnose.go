@@ -182,6 +182,9 @@ func (t *Trainer) slower() string {
 	if t.exp.Optim.Clip == 0 {
 		hint += ", set optim.clip"
 	}
+	if t.exp.Precision != Float32 {
+		hint += ", compute in precision: float32"
+	}
 	return hint + " or look at the scale of the data"
 }
 

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/langevin-go/langevin/internal/invalid"
 	"github.com/langevin-go/langevin/optim"
@@ -24,25 +25,28 @@ import (
 
 // Experiment is everything that decides how a run turns out.
 type Experiment struct {
-	Name        string                             `yaml:"name" doc:"names the run's folder, runs/NAME; empty: the file's name"`
-	Seed        uint64                             `yaml:"seed" doc:"of all random numbers: initial weights, order of the data, noise, times"`
-	Device      string                             `yaml:"device" doc:"where tensors live; auto takes the best there is" oneof:"auto cpu"`
-	Precision   string                             `yaml:"precision" doc:"what matrix products, convolutions and attention compute in while training: with bf16, what enters a product is rounded to bfloat16; sums, weights and all else stay float32" oneof:"float32 bf16"`
-	Steps       int64                              `yaml:"steps" doc:"training steps" range:"[1,inf)"`
-	Batch       int                                `yaml:"batch" doc:"samples a step" range:"[1,inf)"`
-	Accumulate  int                                `yaml:"accumulate" doc:"parts that a step's batch is computed in, one after another: less memory, and the same gradient but for rounding" range:"[1,inf)"`
-	Data        config.Variant[DataArg, *Dataset]  `yaml:"data,required" doc:"training data"`
-	Flip        bool                               `yaml:"flip" doc:"mirror each picture left to right with probability one half"`
-	Conditional bool                               `yaml:"conditional" doc:"condition the network on the data's classes, if they have any"`
-	Model       config.Variant[ModelArg, Network]  `yaml:"model,required" doc:"the network"`
-	Objective   config.Variant[ObjectiveArg, *Job] `yaml:"objective" doc:"what the network learns"`
-	Optim       Optim                              `yaml:"optim" doc:"how weights change"`
-	EMA         *optim.EMAConfig                   `yaml:"ema" doc:"moving average of the weights, which is what samples are drawn from; null: none"`
-	Init        string                             `yaml:"init" doc:"initial weights: a run, a checkpoint, or a diffusers folder; empty: random"`
-	Sample      Sampling                           `yaml:"sample" doc:"pictures drawn while training, and the defaults of the sample command"`
-	Checkpoint  Checkpointing                      `yaml:"checkpoint" doc:"what can be resumed from"`
-	LogEvery    int64                              `yaml:"log_every" doc:"steps between records of metrics" range:"[1,inf)"`
-	MaxSkips    int                                `yaml:"max_skips" doc:"steps in a row with a loss or gradient that is not finite before training stops" range:"[1,inf)"`
+	Name        string                                     `yaml:"name" doc:"names the run's folder, runs/NAME; empty: the file's name"`
+	Seed        uint64                                     `yaml:"seed" doc:"of all random numbers: initial weights, order of the data, noise, times"`
+	Device      string                                     `yaml:"device" doc:"where tensors live; auto takes the best there is" oneof:"auto cpu"`
+	Precision   string                                     `yaml:"precision" doc:"what matrix products, convolutions and attention compute in while training: with bf16, what enters a product is rounded to bfloat16; sums, weights and all else stay float32" oneof:"float32 bf16"`
+	Steps       int64                                      `yaml:"steps" doc:"training steps" range:"[1,inf)"`
+	Batch       int                                        `yaml:"batch" doc:"samples a step" range:"[1,inf)"`
+	Accumulate  int                                        `yaml:"accumulate" doc:"parts that a step's batch is computed in, one after another: less memory, and the same gradient but for rounding" range:"[1,inf)"`
+	Data        config.Variant[DataArg, *Dataset]          `yaml:"data,required" doc:"training data"`
+	Flip        bool                                       `yaml:"flip" doc:"mirror each picture left to right with probability one half"`
+	Conditional bool                                       `yaml:"conditional" doc:"condition the network on the data's classes, if they have any"`
+	Model       config.Variant[ModelArg, Network]          `yaml:"model,required" doc:"the network"`
+	Objective   config.Variant[ObjectiveArg, *Job]         `yaml:"objective" doc:"what the network learns"`
+	Optim       Optim                                      `yaml:"optim" doc:"how weights change"`
+	EMA         *config.Variant[AverageArg, optim.Profile] `yaml:"ema" doc:"moving average of the weights, which is what samples are drawn from; null: none"`
+	Init        string                                     `yaml:"init" doc:"initial weights: a run, a checkpoint, or a diffusers folder; empty: random"`
+	Sample      Sampling                                   `yaml:"sample" doc:"pictures drawn while training, and the defaults of the sample command"`
+	Checkpoint  Checkpointing                              `yaml:"checkpoint" doc:"what can be resumed from"`
+	Validation  Validation                                 `yaml:"validation" doc:"loss on held-out data while training"`
+	PostHoc     *PostHoc                                   `yaml:"post_hoc" doc:"averages of the weights that are stored on the way, from which the average command makes one of any width afterwards; null: none"`
+	MaxTime     time.Duration                              `yaml:"max_time" doc:"how long the train command trains before it writes a checkpoint and ends; the run can be resumed; 0s: to the last step"`
+	LogEvery    int64                                      `yaml:"log_every" doc:"steps between records of metrics" range:"[1,inf)"`
+	MaxSkips    int                                        `yaml:"max_skips" doc:"steps in a row with a loss or gradient that is not finite before training stops" range:"[1,inf)"`
 }
 
 // SetDefaults sets what most experiments want.
@@ -50,8 +54,8 @@ func (e *Experiment) SetDefaults() {
 	e.Device, e.Precision = "auto", Float32
 	e.Steps, e.Batch, e.LogEvery, e.MaxSkips = 5000, 128, 50, 10
 	e.Accumulate, e.Conditional = 1, true
-	e.EMA = new(optim.EMAConfig)
-	e.EMA.SetDefaults()
+	average := Averages.Default("constant")
+	e.EMA = &average
 	e.Objective = Objectives.Default("flow")
 }
 
@@ -59,6 +63,9 @@ func (e *Experiment) SetDefaults() {
 func (e *Experiment) Validate() error {
 	if e.Accumulate > e.Batch {
 		return invalid.Field("accumulate", "is %d; a batch of %d samples has no more parts than samples", e.Accumulate, e.Batch)
+	}
+	if e.MaxTime < 0 {
+		return invalid.Field("max_time", "must not be negative, is %v", e.MaxTime)
 	}
 	return nil
 }
@@ -81,8 +88,10 @@ func (o *Optim) SetDefaults() {
 
 // Checkpointing says when checkpoints are written and how many are kept.
 type Checkpointing struct {
-	Every int64 `yaml:"every" doc:"steps between checkpoints; one is always written at the end, and on Ctrl-C" range:"[1,inf)"`
-	Keep  int   `yaml:"keep" doc:"newest checkpoints that are kept; 0: all" range:"[0,inf)"`
+	Every     int64 `yaml:"every" doc:"steps between checkpoints; one is always written at the end, and on Ctrl-C" range:"[1,inf)"`
+	Keep      int   `yaml:"keep" doc:"newest checkpoints that are kept; 0: all" range:"[0,inf)"`
+	KeepEvery int64 `yaml:"keep_every" doc:"checkpoints of steps that this divides are kept, too; 0: none" range:"[0,inf)"`
+	Best      bool  `yaml:"best" doc:"keep the checkpoint with the lowest loss on held-out data as best.safetensors (see validation)"`
 }
 
 func (c *Checkpointing) SetDefaults() { c.Every, c.Keep = 1000, 2 }

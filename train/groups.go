@@ -82,7 +82,7 @@ func (l *Loaded) optimizer(net Network, trained []*tensor.Param) (optim.Optimize
 	}
 	var groups []optim.Group
 	for _, k := range kinds {
-		g, err := l.group(k, of[k])
+		g, err := l.group(k, OptimArg{Params: of[k], Tables: nn.EmbeddingTables(net)})
 		if err != nil {
 			return nil, err
 		}
@@ -119,7 +119,7 @@ func (o *Optim) split(net Network, trained []*tensor.Param) (kinds []settings, o
 }
 
 // group makes the rule of the parameters of one kind of settings.
-func (l *Loaded) group(k settings, params []*tensor.Param) (optim.Group, error) {
+func (l *Loaded) group(k settings, arg OptimArg) (optim.Group, error) {
 	rule, factor, key := l.Optim.Rule, 1.0, "optim.rule"
 	var decay *float64
 	decayKey := "optim.decay"
@@ -140,8 +140,8 @@ func (l *Loaded) group(k settings, params []*tensor.Param) (optim.Group, error) 
 			return optim.Group{}, l.at(decayKey, err)
 		}
 	}
-	opt, err := rule.Build(OptimArg{Params: params})
-	return optim.Group{Params: params, Rule: opt, LR: factor}, l.at(key, err)
+	opt, err := rule.Build(arg)
+	return optim.Group{Params: arg.Params, Rule: opt, LR: factor}, l.at(key, err)
 }
 
 // withWeightDecay is an update rule with another weight decay.

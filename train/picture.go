@@ -14,6 +14,7 @@ import (
 // class, or points and the velocity field in the plane. It uses a scope and
 // random numbers of its own, so that training goes on as if it had not been.
 func (t *Trainer) picture(ctx context.Context) error {
+	t.settle()
 	shape, d := t.data.Train.Shape(), t.Drawer()
 	switch {
 	case isImage(shape):

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/langevin-go/langevin/internal/atomicfile"
+	"github.com/langevin-go/langevin/optim"
 	"github.com/langevin-go/langevin/train/record"
 )
 
@@ -54,6 +55,9 @@ func (t *Trainer) resume() (err error) {
 	if err := t.noteChanges(); err != nil {
 		return err
 	}
+	if err := t.dropSnapshots(); err != nil {
+		return err
+	}
 	if t.Finished() {
 		return nil
 	}
@@ -72,8 +76,10 @@ func (t *Trainer) openRecords(step int64) (err error) {
 	return unwritten(err)
 }
 
-// Finished reports whether the run has all its steps and pictures.
-func (t *Trainer) Finished() bool { return t.step == t.exp.Steps && !t.pictureMissing() }
+// Finished reports whether the run has all its steps, losses and pictures, or has been given up by validation.
+func (t *Trainer) Finished() bool {
+	return t.stale() || t.step == t.exp.Steps && !t.pictureMissing() && !t.validationDue()
+}
 
 // pictureDue reports whether a picture belongs to the present step.
 func (t *Trainer) pictureDue() bool {
@@ -96,6 +102,9 @@ func (t *Trainer) groups() []group {
 	g := []group{{prefix: modelPrefix, params: t.params}, {prefix: optimPrefix, params: t.opt.State(), spare: t.ofFrozen}}
 	if t.average != nil {
 		g = append(g, group{prefix: emaPrefix, params: t.average})
+	}
+	for i, p := range t.profiles {
+		g = append(g, group{prefix: profilePrefix(i), params: p.params, spare: t.ofFrozen})
 	}
 	return g
 }
@@ -140,8 +149,23 @@ func (t *Trainer) restore() error {
 	t.inARow = c.state.InARow
 	t.window = window{loss: float64(c.state.WindowLoss), norm: float64(c.state.WindowNorm), steps: c.state.WindowSteps}
 	t.opt.SetSteps(c.state.OptimSteps)
+	if o, ok := t.opt.(optim.Counting); ok {
+		var counters []float64
+		for _, v := range c.state.OptimCounters {
+			counters = append(counters, float64(v))
+		}
+		if err := o.SetCounters(counters); err != nil {
+			return fmt.Errorf("cannot go on with these settings: %s: %w", c.path, err)
+		}
+	}
 	if t.ema != nil {
 		t.ema.SetSteps(c.state.EMASteps)
+	}
+	for _, p := range t.profiles {
+		p.ema.SetSteps(c.state.Averaged)
+	}
+	if c.state.Validation != nil {
+		t.stands = *c.state.Validation
 	}
 	return nil
 }
@@ -158,8 +182,16 @@ func (t *Trainer) noteChanges() error {
 	return nil
 }
 
-// Save writes a checkpoint of the present step.
+// Save writes a checkpoint of the present step, and removes those that are not to be kept.
 func (t *Trainer) Save() error {
+	if err := t.saveTo(t.CheckpointPath()); err != nil {
+		return err
+	}
+	return pruneCheckpoints(t.dir.Checkpoints(), t.exp.Checkpoint.Keep, t.exp.Checkpoint.KeepEvery)
+}
+
+// saveTo writes a checkpoint of the present step to a file.
+func (t *Trainer) saveTo(path string) error {
 	// No record up to the checkpoint's step may be lost once it is there.
 	if err := t.metrics.Sync(); err != nil {
 		return unwritten(err)
@@ -169,11 +201,20 @@ func (t *Trainer) Save() error {
 	if t.ema != nil {
 		st.EMASteps = t.ema.Steps()
 	}
-	path := t.CheckpointPath()
-	if err := saveCheckpoint(path, st, t.config, t.groups()...); err != nil {
-		return err
+	if len(t.profiles) > 0 {
+		st.Averaged = t.profiles[0].ema.Steps()
 	}
-	return pruneCheckpoints(t.dir.Checkpoints(), t.exp.Checkpoint.Keep)
+	if t.valid != nil {
+		stands := t.stands
+		st.Validation = &stands
+	}
+	if c, ok := t.opt.(optim.Counting); ok {
+		for _, v := range c.Counters() {
+			st.OptimCounters = append(st.OptimCounters, float64Bits(v))
+		}
+	}
+	t.settle()
+	return saveCheckpoint(path, st, t.config, t.groups()...)
 }
 
 // CheckpointPath is where the checkpoint of the present step is, or would be.

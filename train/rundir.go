@@ -15,14 +15,19 @@ import (
 //	events/               the same for TensorBoard
 //	checkpoints/          step-00001000.safetensors, …
 //	samples/              pictures, by step
+//	averages/             snapshots of post_hoc's averages, by step
 type RunDir string
 
 func (d RunDir) Config() string      { return filepath.Join(string(d), "config.yaml") }
 func (d RunDir) Metrics() string     { return filepath.Join(string(d), "metrics.jsonl") }
 func (d RunDir) Events() string      { return filepath.Join(string(d), "events") }
 func (d RunDir) Checkpoints() string { return filepath.Join(string(d), "checkpoints") }
+func (d RunDir) Averages() string    { return filepath.Join(string(d), "averages") }
 func (d RunDir) lock() string        { return filepath.Join(string(d), "lock") }
 func (d RunDir) Samples() string     { return filepath.Join(string(d), "samples") }
+
+// Best is the checkpoint with the lowest loss on held-out data.
+func (d RunDir) Best() string { return filepath.Join(d.Checkpoints(), "best.safetensors") }
 
 // Sample is the path of a step's picture.
 func (d RunDir) Sample(kind string, step int64) string {

@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/nn"
@@ -93,10 +94,8 @@ func openTrained(path string, c *checkpoint) (*Trained, error) {
 		return nil, err
 	}
 	t.Null = nullLabel(t.Net)
-	prefix := modelPrefix
-	if exp.EMA != nil {
-		prefix, t.EMA = emaPrefix, true
-	}
+	prefix := c.weights()
+	t.EMA = prefix == emaPrefix
 	if err := c.load(group{prefix: prefix, params: t.Params}); err != nil {
 		return nil, err
 	}
@@ -123,12 +122,15 @@ func loadInitial(path string, net Network, params []*tensor.Param, warn func(for
 		return err
 	}
 	defer c.Close()
-	prefix := modelPrefix
+	return c.load(group{prefix: c.weights(), params: params})
+}
+
+// weights is the prefix of the weights to use: the average's, if there is one.
+func (c *checkpoint) weights() string {
 	for _, name := range c.file.Names() {
-		if len(name) > len(emaPrefix) && name[:len(emaPrefix)] == emaPrefix {
-			prefix = emaPrefix
-			break
+		if strings.HasPrefix(name, emaPrefix) {
+			return emaPrefix
 		}
 	}
-	return c.load(group{prefix: prefix, params: params})
+	return modelPrefix
 }

@@ -34,17 +34,24 @@ type Trainer struct {
 	avg     Network         // the moving average of net; net itself without one
 	avgMod  diffusion.Model // of avg
 	average []*tensor.Param // of avg, in the order of params; nil without one
+	moving  []*tensor.Param // of average, those of trained parameters
 	job     *Job
 	opt     optim.Optimizer
 	sched   optim.Schedule
 	ema     *optim.EMA
 
-	scope  *tensor.Scope
-	batch  diffusion.Batch
-	labels []int32 // of the batch, also where the network is not conditioned on them
-	draw   diffusion.Draw
-	part   diffusion.Draw     // of draw
-	parts  *optim.Accumulator // nil: a batch is computed whole
+	scope     *tensor.Scope
+	batch     diffusion.Batch
+	labels    []int32 // of the batch, also where the network is not conditioned on them
+	draw      diffusion.Draw
+	part      diffusion.Draw // of draw
+	profiles  []profile      // averages that are stored
+	valid     *validator     // nil: no losses on held-out data
+	stands    standing
+	now       func() time.Time
+	began     time.Time // of Run
+	outOfTime bool
+	parts     *optim.Accumulator // nil: a batch is computed whole
 
 	saved int // bytes that the last forward pass left in scope
 
@@ -86,7 +93,7 @@ type Options struct {
 // creates the run's folder. Mistakes in the experiment show before anything is written.
 func New(ctx context.Context, exp *Loaded, o Options) (*Trainer, error) {
 	own := *exp // adopt may change it
-	t := &Trainer{exp: &own, initKey: "init", progress: record.Silent{}, warn: o.Warn}
+	t := &Trainer{exp: &own, initKey: "init", progress: record.Silent{}, warn: o.Warn, now: time.Now}
 	if t.warn == nil {
 		t.warn = func(string, ...any) {}
 	}
@@ -127,6 +134,15 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	if err = t.buildOptimizer(); err != nil {
+		return err
+	}
+	if err = t.buildAverage(); err != nil {
+		return err
+	}
+	if err = t.buildProfiles(); err != nil {
+		return err
+	}
+	if err = t.openValidation(); err != nil {
 		return err
 	}
 	compute, err := AtPrecision(t.dev, exp.Precision)
@@ -189,20 +205,21 @@ func (t *Trainer) buildModels() error {
 			return t.exp.at(t.initKey, err)
 		}
 	}
-	if t.trained, err = t.exp.freeze(t.params); err != nil || t.exp.EMA == nil {
-		return err
+	t.trained, err = t.exp.freeze(t.params)
+	return err
+}
+
+// buildAverage starts the moving average at the weights, if there is to be one. That of
+// a parameter which is not trained is the parameter itself.
+func (t *Trainer) buildAverage() (err error) {
+	if t.exp.EMA == nil && !optim.AveragesItself(t.opt) {
+		return nil
 	}
-	_, avg, average, err := t.exp.build(t.dev, shape, classes)
+	_, avg, average, err := t.exp.build(t.dev, t.data.Train.Shape(), t.classes())
 	if err != nil {
 		return err
 	}
-	t.avg, t.avgMod, t.average = avg, job.Model(avg), average
-	return t.buildAverage()
-}
-
-// buildAverage starts the moving average at the weights. That of a parameter which
-// is not trained is the parameter itself.
-func (t *Trainer) buildAverage() (err error) {
+	t.avg, t.avgMod, t.average = avg, t.job.Model(avg), average
 	if err := t.averageFrozen(); err != nil {
 		return err
 	}
@@ -212,8 +229,23 @@ func (t *Trainer) buildAverage() (err error) {
 			moving = append(moving, t.average[i])
 		}
 	}
-	t.ema, err = optim.NewEMA(t.trained, moving, *t.exp.EMA)
+	if t.moving = moving; t.exp.EMA == nil {
+		return nil
+	}
+	profile, err := t.exp.EMA.Build(AverageArg{})
+	if err != nil {
+		return t.exp.at("ema", err)
+	}
+	t.ema, err = optim.NewEMA(t.trained, moving, profile)
 	return err
+}
+
+// settle brings the weights to use up to date where the optimiser averages itself:
+// before they are sampled with or saved.
+func (t *Trainer) settle() {
+	if a, ok := t.opt.(optim.Averaging); ok && t.ema == nil && t.average != nil {
+		a.Average(t.scope, t.moving)
+	}
 }
 
 // averageFrozen sets the averages of parameters that are not trained.
@@ -257,6 +289,14 @@ func (t *Trainer) buildOptimizer() (err error) {
 	if t.exp.Accumulate > 1 {
 		t.parts = optim.NewAccumulator(t.trained)
 	}
+	if optim.AveragesItself(t.opt) {
+		if t.exp.EMA != nil {
+			return t.exp.places.Errorf("ema", "is a second average: the update rule averages weights itself; set ema: null")
+		}
+		if k := t.exp.Optim.Schedule.Kind; k != "constant" {
+			return t.exp.places.Errorf("optim.schedule", "is %s: the update rule takes the place of a schedule; set constant, with a warm-up if need be", k)
+		}
+	}
 	t.sched, err = t.exp.Optim.Schedule.Build(ScheduleArg{})
 	return t.exp.at("optim.schedule", err)
 }
@@ -296,29 +336,33 @@ func (t *Trainer) Close() error {
 	if t.scope != nil {
 		t.scope.Close()
 	}
+	if t.valid != nil {
+		t.valid.scope.Close()
+	}
 	return errors.Join(errs...)
 }
 
-// Run trains to the last step. When ctx is cancelled it writes a checkpoint and
-// returns ctx's error. A run that has all its steps is left as it is.
+// Run trains to the last step, or until validation gives up or the time is over: see
+// Finished and OutOfTime. When ctx is cancelled it writes a checkpoint and returns
+// ctx's error. A run that is finished is left as it is.
 func (t *Trainer) Run(ctx context.Context) error {
 	if t.Finished() {
 		return nil
 	}
-	t.window.from = time.Now()
-	if t.pictureMissing() { // it was being drawn when the run was stopped
-		if err := t.picture(ctx); err != nil {
-			return err
-		}
+	t.began = t.now()
+	t.window.from = t.began
+	if err := t.lookUp(ctx, false); err != nil { // what was being drawn when the run was stopped
+		return t.left(ctx, err)
 	}
-	for t.step < t.exp.Steps {
+	for t.step < t.exp.Steps && !t.stale() {
 		if ctx.Err() != nil {
 			return t.leave(ctx)
 		}
-		if err := t.train(ctx); err != nil && errors.Is(err, ctx.Err()) {
-			return t.leave(ctx)
-		} else if err != nil {
-			return err
+		if t.outOfTime = t.exp.MaxTime > 0 && t.now().Sub(t.began) >= t.exp.MaxTime; t.outOfTime {
+			return t.Save()
+		}
+		if err := t.train(ctx); err != nil {
+			return t.left(ctx, err)
 		}
 		last := t.step == t.exp.Steps
 		if t.step%t.exp.LogEvery == 0 || last {
@@ -326,16 +370,17 @@ func (t *Trainer) Run(ctx context.Context) error {
 				return err
 			}
 		}
-		if t.pictureDue() {
-			if err := t.picture(ctx); errors.Is(err, context.Canceled) {
-				return t.leave(ctx)
-			} else if err != nil {
+		if t.snapshotDue() {
+			if err := t.saveSnapshot(); err != nil {
 				return err
 			}
 		}
+		if err := t.lookUp(ctx, true); err != nil {
+			return t.left(ctx, err)
+		}
 		// While gradients are not finite the weights stand still: a checkpoint of
 		// them would only push out one from before the trouble.
-		if last || t.step%t.exp.Checkpoint.Every == 0 && t.inARow == 0 {
+		if last || t.stale() || t.step%t.exp.Checkpoint.Every == 0 && t.inARow == 0 {
 			if err := t.Save(); err != nil {
 				return err
 			}
@@ -343,6 +388,33 @@ func (t *Trainer) Run(ctx context.Context) error {
 	}
 	return nil
 }
+
+// lookUp takes the loss on held-out data and draws the picture that are due at the
+// present step; after a step that has just been made, or only what is missing.
+func (t *Trainer) lookUp(ctx context.Context, fresh bool) error {
+	if t.validationDue() {
+		if err := t.validate(ctx); err != nil {
+			return err
+		}
+	}
+	if fresh && t.pictureDue() || t.pictureMissing() {
+		return t.picture(ctx)
+	}
+	return nil
+}
+
+// left is the error of Run for one of its parts: if ctx was cancelled, the run is left in good order.
+func (t *Trainer) left(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return t.leave(ctx)
+	}
+	return err
+}
+
+// OutOfTime reports whether Run ended because of max_time; StoppedEarly whether
+// validation has given up: no new best since the loss of step best.
+func (t *Trainer) OutOfTime() bool                        { return t.outOfTime }
+func (t *Trainer) StoppedEarly() (best int64, early bool) { return t.stands.At, t.stale() }
 
 // leave writes a checkpoint because ctx is cancelled.
 func (t *Trainer) leave(ctx context.Context) error {
@@ -373,6 +445,9 @@ func (t *Trainer) train(ctx context.Context) error {
 		t.opt.Step(s, grads, lr, optim.ClipScale(norm, t.exp.Optim.Clip))
 		if t.ema != nil {
 			t.ema.Update(s)
+		}
+		for _, p := range t.profiles {
+			p.ema.Update(s)
 		}
 		t.inARow = 0
 	} else {

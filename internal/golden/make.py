@@ -10,6 +10,7 @@ import sys
 import diffusers
 import torch
 
+import modern
 import networks
 import ops
 import optimizers
@@ -32,6 +33,7 @@ def jobs():
     for family in ops.FAMILIES:
         yield f"ops/{family}", lambda family=family: ops.make(family)
     yield "optimizers/optimizers", optimizers.make
+    yield "optimizers/modern", modern.make
 
 
 def main():
