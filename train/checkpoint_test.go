@@ -192,7 +192,13 @@ func TestListCheckpoints(t *testing.T) {
 	if got, want := fmt.Sprint(names), "[step-123456789.safetensors step-00000010.safetensors step-00000002.safetensors]"; got != want {
 		t.Errorf("found %s, want %s", got, want)
 	}
-	if err := pruneCheckpoints(dir, 1); err != nil {
+	if err := pruneCheckpoints(dir, 1, 5); err != nil {
+		t.Fatal(err)
+	}
+	if paths, _ = listCheckpoints(dir); len(paths) != 2 || filepath.Base(paths[1]) != names[1] {
+		t.Errorf("kept %v, want %s, and %s of every fifth step", paths, names[0], names[1])
+	}
+	if err := pruneCheckpoints(dir, 1, 0); err != nil {
 		t.Fatal(err)
 	}
 	if paths, _ = listCheckpoints(dir); len(paths) != 1 || filepath.Base(paths[0]) != names[0] {

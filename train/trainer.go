@@ -351,8 +351,14 @@ func (t *Trainer) Run(ctx context.Context) error {
 	}
 	t.began = t.now()
 	t.window.from = t.began
-	if err := t.lookUp(ctx, false); err != nil { // what was being drawn when the run was stopped
+	missing := t.validationDue()
+	if err := t.lookUp(ctx, false); err != nil { // what was being looked at when the run was stopped
 		return t.left(ctx, err)
+	}
+	if missing { // the checkpoint does not know of the loss
+		if err := t.Save(); err != nil {
+			return err
+		}
 	}
 	for t.step < t.exp.Steps && !t.stale() {
 		if ctx.Err() != nil {

@@ -200,6 +200,9 @@ func TestMistakes(t *testing.T) {
 		{"eval young", 1, []string{"young has no checkpoint yet"}},
 		{"inspect nowhere", 1, []string{"nowhere", "want a run's folder"}},
 		{"inspect empty", 1, []string{"empty is neither"}},
+		{"average nowhere --sigma-rel 0.1", 1, []string{"nowhere is no run"}},
+		{"average runs/tiny --sigma-rel 0.1", 1, []string{"no snapshots of averages", "post_hoc"}},
+		{"average runs/tiny", 2, []string{"missing: the width", "--sigma-rel"}},
 		// The command line itself.
 		{"train", 2, []string{"missing", "YAML file"}},
 		{"sample", 2, []string{"missing", "run"}},

@@ -66,6 +66,10 @@ func (a *app) runTrain(ctx context.Context, file string, overrides []string, dir
 	if err != nil {
 		return err
 	}
+	if best, early := t.StoppedEarly(); early {
+		fmt.Fprintf(a.Stdout, "%s was given up at step %d: the loss on held-out data has been no better since step %d.\nTo train it further: %s train %s validation.patience=0 --resume\n", t.Dir(), t.Step(), best, a.Name, t.Dir())
+		return t.Close()
+	}
 	if t.Finished() {
 		fmt.Fprintf(a.Stdout, "%s has all its %d steps: nothing to do.\nTo train it further: %s train %s steps=%d --resume\n", t.Dir(), t.Step(), a.Name, t.Dir(), 2*t.Step())
 		return t.Close()
@@ -87,7 +91,14 @@ func (a *app) runTrain(ctx context.Context, file string, overrides []string, dir
 	if err != nil {
 		return err
 	}
+	if t.OutOfTime() {
+		fmt.Fprintf(a.Stdout, "\nThe time is over (max_time %v) after step %d; the checkpoint is %s.\nTo go on: %s train %s --resume\n", exp.MaxTime, t.Step(), t.CheckpointPath(), a.Name, t.Dir())
+		return nil
+	}
 	fmt.Fprintf(a.Stdout, "\nTrained %d steps in %s.\n", t.Step(), time.Since(started).Round(time.Second))
+	if best, early := t.StoppedEarly(); early {
+		fmt.Fprintf(a.Stdout, "Stopped early: the loss on held-out data has been no better since step %d.\n", best)
+	}
 	if n := t.Skipped(); n > 0 {
 		fmt.Fprintf(a.Stdout, "%d of them changed nothing: their loss or gradient was not finite.\n", n)
 	}
