@@ -87,9 +87,11 @@ var (
 	mishOp     = unary("mish", func(x Expr) Expr { return x.Mul(x.Softplus().Tanh()) })
 	geluOp     = unary("gelu", func(x Expr) Expr { return x.Scale(0.5).Mul(x.Scale(math.Sqrt2 / 2).Erf().AddConst(1)) })
 	geluTanhOp = unary("gelu (tanh)", func(x Expr) Expr {
-		// √(2/π)·(x+0.044715·x³)
-		u := x.Square().Scale(0.044715).AddConst(1).Mul(x).Scale(0.7978845608028653558798921198687)
-		return x.Scale(0.5).Mul(u.Tanh().AddConst(1))
+		// h·(1+tanh u) with h = x/2 and u = √(2/π)·(x+0.044715·x³)
+		const root = 0.7978845608028653558798921198687
+		u := x.Square().MulAdd(x.Const(root*0.044715), x.Const(root)).Mul(x)
+		h := x.Scale(0.5)
+		return h.MulAdd(u.Tanh(), h)
 	})
 )
 
