@@ -22,26 +22,46 @@ func (matMulOp) name() string { return "matmul" }
 
 func (matMulOp) vjp(s *Scope, n *node, grad *Tensor) {
 	a, b := n.in[0], n.in[1]
-	if b.v.Rank == 2 && a.v.Rank > 2 {
-		// One large product instead of one a batch entry.
-		k, m := b.v.Shape[0], b.v.Shape[1]
-		if a.needs {
-			s.add(n, 0, grad.MatMul(b.T()))
+	if a.needs {
+		da := grad.MatMul(b.T())
+		if b.v.Rank > 2 {
+			da = da.SumTo(a.Shape()...)
 		}
-		if b.needs {
-			s.add(n, 1, a.Reshape(-1, k).T().MatMul(grad.Reshape(-1, m)))
-		}
-	} else {
-		if a.needs {
-			s.add(n, 0, grad.MatMul(b.T()).SumTo(a.Shape()...))
-		}
-		if b.needs {
-			s.add(n, 1, a.T().MatMul(grad).SumTo(b.Shape()...))
-		}
+		s.add(n, 0, da)
 	}
-	if len(n.in) > 2 && n.in[2].needs {
+	withBias := len(n.in) > 2 && n.in[2].needs
+	if dev, ok := s.dev.(backend.GemmSum); ok && withBias && b.needs && b.v.Rank == 2 && !s.Recording() {
+		s.linearGrads(dev, n, grad)
+		return
+	}
+	if b.needs && b.v.Rank == 2 {
+		// One large product instead of one a batch entry.
+		x, g := rows(a), rows(grad)
+		s.add(n, 1, x.T().MatMul(g))
+	} else if b.needs {
+		s.add(n, 1, a.T().MatMul(grad).SumTo(b.Shape()...))
+	}
+	if withBias {
 		s.add(n, 2, grad.SumTo(n.in[2].Shape()...))
 	}
+}
+
+// rows shows (…,N) as one matrix.
+func rows(t *Tensor) *Tensor {
+	if t.v.Rank == 2 {
+		return t
+	}
+	return t.Reshape(-1, t.v.Shape[t.v.Rank-1])
+}
+
+// linearGrads adds the gradients of a matrix and a bias, aᵀ·grad and the sums
+// of grad's columns, by one pass over grad.
+func (s *Scope) linearGrads(dev backend.GemmSum, n *node, grad *Tensor) {
+	dw, db := s.like(n.in[1]), s.like(n.in[2])
+	x, g := rows(n.in[0]).T(), rows(grad)
+	dev.GemmSum(&dw.v, &db.v, &x.v, &g.v)
+	s.add(n, 1, dw)
+	s.add(n, 2, db)
 }
 
 // MatMul is the matrix product of the last two axes: (…,M,K)·(…,K,N). Leading

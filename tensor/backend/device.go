@@ -120,6 +120,14 @@ type NormParams struct {
 	SiLU      bool    // y·sigmoid(y) applied last
 }
 
+// GemmSum is optional: the gradients of a linear layer's weight and bias by one
+// pass over the gradient of its output.
+type GemmSum interface {
+	// GemmSum computes c (M,N) = a·b and sums (N), the sums of b's columns, for
+	// a (M,K) and b (K,N) of any strides. c has the bits that Gemm gives it.
+	GemmSum(c, sums, a, b *View)
+}
+
 // Softmax is optional: softmax along the last axis, and its gradient
 // dx = y·(dy − Σ dy·y).
 type Softmax interface {

@@ -5576,6 +5576,42 @@ rowAdd512loop:
 	VZEROUPPER
 	RET
 
+// func sumRows512(sum *float32, from *float32, rows int)
+// Requires: AVX, AVX512F
+TEXT ·sumRows512(SB), NOSPLIT, $0-24
+	MOVQ   sum+0(FP), AX
+	MOVQ   from+8(FP), CX
+	MOVQ   rows+16(FP), DX
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	SUBQ   $0x02, DX
+	JL     sumRows512last
+
+sumRows512pair:
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z2, Z2
+	VADDPS 128(CX), Z1, Z1
+	VADDPS 192(CX), Z3, Z3
+	ADDQ   $+256, CX
+	SUBQ   $0x02, DX
+	JGE    sumRows512pair
+
+sumRows512last:
+	ADDQ   $0x02, DX
+	JZ     sumRows512join
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z2, Z2
+
+sumRows512join:
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)
+	VADDPS  Z3, Z2, Z2
+	VMOVUPS Z2, 64(AX)
+	VZEROUPPER
+	RET
+
 // func transpose256(to *float32, from *float32, toStride int, fromStride int, blocks int)
 // Requires: AVX
 TEXT ·transpose256(SB), NOSPLIT, $0-40
@@ -6512,5 +6548,41 @@ rowAdd256loop:
 	ADDQ    $0x20, CX
 	DECQ    DX
 	JNZ     rowAdd256loop
+	VZEROUPPER
+	RET
+
+// func sumRows256(sum *float32, from *float32, rows int)
+// Requires: AVX
+TEXT ·sumRows256(SB), NOSPLIT, $0-24
+	MOVQ   sum+0(FP), AX
+	MOVQ   from+8(FP), CX
+	MOVQ   rows+16(FP), DX
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	SUBQ   $0x02, DX
+	JL     sumRows256last
+
+sumRows256pair:
+	VADDPS (CX), Y0, Y0
+	VADDPS 32(CX), Y2, Y2
+	VADDPS 64(CX), Y1, Y1
+	VADDPS 96(CX), Y3, Y3
+	ADDQ   $+128, CX
+	SUBQ   $0x02, DX
+	JGE    sumRows256pair
+
+sumRows256last:
+	ADDQ   $0x02, DX
+	JZ     sumRows256join
+	VADDPS (CX), Y0, Y0
+	VADDPS 32(CX), Y2, Y2
+
+sumRows256join:
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)
+	VADDPS  Y3, Y2, Y2
+	VMOVUPS Y2, 32(AX)
 	VZEROUPPER
 	RET

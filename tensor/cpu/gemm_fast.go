@@ -33,7 +33,8 @@ const (
 //     the order matrix, column block, tile.
 //   - local: a chunk is a block of columns of one matrix and a part of its rows,
 //     and packs its own block of B as it goes. For many matrices each with a B
-//     of its own, and for B that few rows meet, which is then never written to memory.
+//     of its own, for B that few rows meet, and for A that is packed too: what
+//     is packed then never gets to memory.
 type gemmTask struct {
 	u              *microKernel
 	c, a, b        backend.View
@@ -50,7 +51,8 @@ type gemmTask struct {
 	packing        bool // a chunk is to pack
 	first          int  // the matrix that chunks count from
 	rowParts       split
-	chunks         []int // shared: where chunks of units begin
+	sums, sumsBuf  []float64 // of B's columns, nil: not wanted
+	chunks         []int     // shared: where chunks of units begin
 	packed         []float32
 	workers        []gemmWorker
 }
@@ -185,24 +187,22 @@ func (t *gemmTask) multiply(d *Device) {
 	if shared {
 		rows *= t.batch
 	}
-	t.pack = t.mustPack(rows)
+	t.pack = t.sums != nil || t.mustPack(rows)
 	most := max(1, blockBytes/(4*min(t.k, kBlock)*t.u.cols)) // panels of a block
 	all := splitEvenly(t.panels, most)
 	flops := 2 * t.m * t.n * t.k
 	switch {
 	case t.batch*flops <= soloFlops && (t.batch == 1 || !shared):
 		t.runLocal(d, all, splitEvenly(t.tiles.parts, localTiles), true)
+	case t.batch == 1 && (t.ks != 1 && t.pack || t.sums != nil):
+		blocks, rowParts := t.cutOuter(threads, max(1, most/2))
+		t.runLocal(d, blocks, rowParts, false)
 	case t.batch == 1 && rows <= localTiles*t.u.rows || !shared && t.batch >= 2*threads:
 		chunks := 1 // that a matrix should have
 		if threads > 1 {
 			chunks = (3*threads + t.batch - 1) / t.batch
 		}
-		if t.ks != 1 { // share out rows: each block of columns would pack A anew
-			parts := (chunks + all.parts - 1) / all.parts
-			t.runLocal(d, all, splitEvenly(t.tiles.parts, max(4, min(localTiles, t.tiles.parts/parts))), false)
-		} else {
-			t.runLocal(d, splitEvenly(t.panels, min(most, max(2, t.panels/chunks))), splitEvenly(t.tiles.parts, localTiles), false)
-		}
+		t.runLocal(d, splitEvenly(t.panels, min(most, max(2, t.panels/chunks))), splitEvenly(t.tiles.parts, localTiles), false)
 	case shared:
 		t.runShared(d, 0, t.batch, all)
 	default:
@@ -210,6 +210,31 @@ func (t *gemmTask) multiply(d *Device) {
 			t.runShared(d, i, 1, all)
 		}
 	}
+}
+
+// outerTiles is how many row tiles a chunk that packs both its factors should
+// have at least: the more, the less often is B packed.
+const outerTiles = 32
+
+// cutOuter cuts a product both factors of which are packed by each chunk: in
+// blocks of at most limit panels, because A's next lines come by in the cache
+// too, and in as few parts of its rows as give every thread some chunks.
+func (t *gemmTask) cutOuter(threads, limit int) (blocks, rowParts split) {
+	blocks, rowParts = splitEvenly(t.panels, limit), splitEvenly(t.tiles.parts, t.tiles.parts)
+	for blocks.parts*rowParts.parts < 2*threads && t.tiles.parts >= outerTiles*(rowParts.parts+1) {
+		rowParts = splitInto(t.tiles.parts, rowParts.parts+1)
+	}
+	for blocks.parts*rowParts.parts < threads { // smaller chunks, before threads idle
+		switch {
+		case t.tiles.parts >= 8*(rowParts.parts+1):
+			rowParts = splitInto(t.tiles.parts, rowParts.parts+1)
+		case t.panels > blocks.parts:
+			blocks = splitInto(t.panels, blocks.parts+1)
+		default:
+			return blocks, rowParts
+		}
+	}
+	return blocks, rowParts
 }
 
 // mustPack reports whether B is to be packed: where its columns are not

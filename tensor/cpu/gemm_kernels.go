@@ -71,6 +71,7 @@ type microKernel struct {
 	copyTile  func(to, from *float32, toStride, fromStride, k, n, toLine, fromLine, lines int)
 	copyFull  func(to, from *float32, fromStride, k int)
 	transpose func(to, from *float32, toStride, fromStride, blocks int)
+	sumRows   func(sum, from *float32, rows int) // of cols floats
 
 	// The rows of attention; see internal/asmgen/gemm.
 	softmaxRows     func(p *float32, stride, rows, vectors int, top, sum, factor *float32)
@@ -131,10 +132,10 @@ func (u *microKernel) runEdge(t *tileArgs, rows, cols int, edge []float32) {
 // left over, two middling tiles beat a full and a tiny one.
 type split struct{ parts, base, extra int }
 
-func splitEvenly(n, limit int) split {
-	parts := max(1, (n+limit-1)/limit)
-	return split{parts, n / parts, n % parts}
-}
+func splitEvenly(n, limit int) split { return splitInto(n, max(1, (n+limit-1)/limit)) }
+
+// splitInto cuts n into so many parts.
+func splitInto(n, parts int) split { return split{parts, n / parts, n % parts} }
 
 // part gives where part i begins and how long it is.
 func (s split) part(i int) (start, n int) {

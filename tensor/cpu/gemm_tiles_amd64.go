@@ -222,6 +222,11 @@ func winogradFilterGrad512(to, from *float32, fromStep, line, pixel, vectors int
 //go:noescape
 func rowAdd512(a, b *float32, vectors int)
 
+// sumRows512 adds up rows of 32 floats, even and odd ones apart first.
+//
+//go:noescape
+func sumRows512(sum, from *float32, rows int)
+
 // transpose256 copies 8 rows of 8·blocks floats into columns; strides in bytes.
 //
 //go:noescape
@@ -276,6 +281,11 @@ func winogradFilterGrad256(to, from *float32, fromStep, line, pixel, vectors int
 //
 //go:noescape
 func rowAdd256(a, b *float32, vectors int)
+
+// sumRows256 adds up rows of 16 floats, even and odd ones apart first.
+//
+//go:noescape
+func sumRows256(sum, from *float32, rows int)
 
 var tiles512 = [13][3]func(*tileArgs){
 	1:  {1: gemmTile512x1x1, 2: gemmTile512x1x2},

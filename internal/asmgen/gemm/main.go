@@ -78,7 +78,7 @@ func main() {
 	for _, width := range []int{avx512, avx2} {
 		all = append(all, transpose(width), softmaxRows(width), softmaxGradRows(width), rowDot(width), rowScale(width),
 			winogradInput(width), winogradOutput(width), winogradFilter(width),
-			winogradSpread(width), winogradFilterGrad(width), rowAdd(width))
+			winogradSpread(width), winogradFilterGrad(width), rowAdd(width), sumRows(width))
 	}
 	check(declare(*decl, all,
 		table{"tiles512", maxRows512, []tile{{width: avx512, vecs: 1}, {width: avx512, vecs: 2}}},

@@ -31,6 +31,7 @@ var checks = []check{
 	{"Random", 40, random, false},
 	{"Gemm", 150, gemm, true},
 	{"GemmRows", 30, gemmRows, true},
+	{"GemmSum", 60, gemmSum, true},
 	{"ConvForward", 100, convForward, true},
 	{"ConvInputGrad", 100, convInputGrad, true},
 	{"ConvWeightGrad", 100, convWeightGrad, true},

@@ -1,0 +1,76 @@
+package cpu
+
+import (
+	"sync"
+
+	"github.com/langevin-go/langevin/tensor/backend"
+)
+
+// GemmSum computes c = a·b and the sums of b's columns; see backend.GemmSum.
+// The kernels add up B as they pack it: in float32 within a block of k, the
+// even and the odd rows apart, so 160 terms at most in a row, and in float64 from block to block.
+func (d *Device) GemmSum(c, sums, a, b *backend.View) {
+	fast := d.level != Go && !d.bf16 && c.DType == backend.Float32 && c.Elems() > 0 && b.Elems() > 0 &&
+		(c.Stride[1] == 1 || c.Shape[1] == 1)
+	if !fast {
+		d.Gemm(c, a, b, nil, 1, 0)
+		d.sumColumns(sums, b)
+		return
+	}
+	t := gemmTasks.Get().(*gemmTask)
+	t.set(d, c, a, b, nil, 1, 0)
+	t.sums = grow64(t.sumsBuf, t.panels*t.u.cols)
+	t.sumsBuf = t.sums
+	clear(t.sums)
+	t.multiply(d)
+	to, at := elements[float32](sums), sums.Off
+	for _, s := range t.sums[:t.n] {
+		to[at] = float32(s)
+		at += sums.Stride[0]
+	}
+	t.sums = nil
+	t.release()
+	gemmTasks.Put(t)
+}
+
+func grow64(s []float64, n int) []float64 {
+	if cap(s) < n {
+		return make([]float64, n+n/8)
+	}
+	return s[:cap(s)]
+}
+
+// addSums adds up the k rows of panels p0…p1 that were just packed. A panel's sums are
+// written by the one chunk that has its first rows of C.
+func (t *gemmTask) addSums(w *gemmWorker, k, p0, p1 int) {
+	cols := t.u.cols
+	row := w.edge[:cols]
+	for p := p0; p < p1; p++ {
+		t.u.sumRows(&row[0], &w.b[(p-p0)*k*cols], k)
+		for j, v := range row {
+			t.sums[p*cols+j] += float64(v)
+		}
+	}
+}
+
+// columnSums are the operands of a reduction.
+type columnSums struct {
+	out backend.View
+	in  [1]*backend.View
+}
+
+var columnSumsPool = sync.Pool{New: func() any { return new(columnSums) }}
+
+// sumColumns is sums[j] = Σ_i b[i][j].
+func (d *Device) sumColumns(sums, b *backend.View) {
+	if sums.Elems() == 0 {
+		return
+	}
+	t := columnSumsPool.Get().(*columnSums)
+	t.out, t.in[0] = *sums, b
+	t.out.Rank, t.out.Shape[0], t.out.Shape[1] = 2, 1, sums.Shape[0]
+	t.out.Stride[0], t.out.Stride[1] = 0, sums.Stride[0]
+	d.Reduce(backend.Sum, nil, &t.out, b, t.in[:], nil)
+	*t = columnSums{}
+	columnSumsPool.Put(t)
+}
