@@ -26,7 +26,7 @@ func (t *gemmTask) block(w *gemmWorker, matrix, cb, tile0, tile1 int) {
 		} else if kb == 0 {
 			g.beta = t.beta
 		}
-		b, panel := t.panelsOf(w, bo, k0, k, p0, p1, tile0 == 0)
+		b, panel := t.panelsOf(w, bo, k0, k, p0, p1)
 		t.expectB(w, bo, k0+k, p0, p1)
 		a := elements[float32](&t.a)
 		if t.ks == 1 || p1-p0 == 1 {
@@ -67,8 +67,8 @@ func (t *gemmTask) rowsSoon(p unsafe.Pointer, n, k int) fetch {
 }
 
 // panelsOf gives where rows k0…k0+k of panel p0 of B begin, and the bytes from
-// one panel to the next. first is set for the first rows of C that meet them.
-func (t *gemmTask) panelsOf(w *gemmWorker, bo, k0, k, p0, p1 int, first bool) (b unsafe.Pointer, panel int) {
+// one panel to the next.
+func (t *gemmTask) panelsOf(w *gemmWorker, bo, k0, k, p0, p1 int) (b unsafe.Pointer, panel int) {
 	u := t.u
 	w.args.bs = 4 * u.cols
 	switch {
@@ -78,9 +78,6 @@ func (t *gemmTask) panelsOf(w *gemmWorker, bo, k0, k, p0, p1 int, first bool) (b
 	case t.local:
 		w.b = grow(w.b, (p1-p0)*kBlock*u.cols)
 		t.packBlock(w.b, bo, k0, k, p0, p1)
-		if t.sums != nil && first {
-			t.addSums(w, k, p0, p1)
-		}
 		return unsafe.Pointer(&w.b[0]), 4 * k * u.cols
 	}
 	return unsafe.Pointer(&t.packed[(k0*t.panels+p0*k)*u.cols]), 4 * k * u.cols

@@ -26,15 +26,15 @@ const (
 	sharedTiles = 8
 )
 
-// gemmTask multiplies matrices. There are two ways of sharing the work:
+// gemmTask multiplies matrices. There are three ways of sharing the work:
 //
 //   - shared: all of B is packed first, in parallel; then a chunk is a range of
 //     units, a unit being one row tile times one block of columns, counted in
 //     the order matrix, column block, tile.
 //   - local: a chunk is a block of columns of one matrix and a part of its rows,
 //     and packs its own block of B as it goes. For many matrices each with a B
-//     of its own, for B that few rows meet, and for A that is packed too: what
-//     is packed then never gets to memory.
+//     of its own, and for B that few rows meet, which is then never written to memory.
+//   - outer: as local, for A that must be packed too; see gemm_outer.go.
 type gemmTask struct {
 	u              *microKernel
 	c, a, b        backend.View
@@ -48,6 +48,7 @@ type gemmTask struct {
 	colBlock       int // panels of a column block
 	colBlocks      int
 	pack, local    bool
+	outer          bool // a kind of local
 	packing        bool // a chunk is to pack
 	first          int  // the matrix that chunks count from
 	rowParts       split
@@ -192,11 +193,10 @@ func (t *gemmTask) multiply(d *Device) {
 	all := splitEvenly(t.panels, most)
 	flops := 2 * t.m * t.n * t.k
 	switch {
+	case t.batch == 1 && t.ks != 1 && t.pack && t.k >= 4*min(t.m, t.n) || t.sums != nil:
+		t.runOuter(d, flops <= soloFlops)
 	case t.batch*flops <= soloFlops && (t.batch == 1 || !shared):
 		t.runLocal(d, all, splitEvenly(t.tiles.parts, localTiles), true)
-	case t.batch == 1 && (t.ks != 1 && t.pack || t.sums != nil):
-		blocks, rowParts := t.cutOuter(threads, max(1, most/2))
-		t.runLocal(d, blocks, rowParts, false)
 	case t.batch == 1 && rows <= localTiles*t.u.rows || !shared && t.batch >= 2*threads:
 		chunks := 1 // that a matrix should have
 		if threads > 1 {
@@ -210,31 +210,6 @@ func (t *gemmTask) multiply(d *Device) {
 			t.runShared(d, i, 1, all)
 		}
 	}
-}
-
-// outerTiles is how many row tiles a chunk that packs both its factors should
-// have at least: the more, the less often is B packed.
-const outerTiles = 32
-
-// cutOuter cuts a product both factors of which are packed by each chunk: in
-// blocks of at most limit panels, because A's next lines come by in the cache
-// too, and in as few parts of its rows as give every thread some chunks.
-func (t *gemmTask) cutOuter(threads, limit int) (blocks, rowParts split) {
-	blocks, rowParts = splitEvenly(t.panels, limit), splitEvenly(t.tiles.parts, t.tiles.parts)
-	for blocks.parts*rowParts.parts < 2*threads && t.tiles.parts >= outerTiles*(rowParts.parts+1) {
-		rowParts = splitInto(t.tiles.parts, rowParts.parts+1)
-	}
-	for blocks.parts*rowParts.parts < threads { // smaller chunks, before threads idle
-		switch {
-		case t.tiles.parts >= 8*(rowParts.parts+1):
-			rowParts = splitInto(t.tiles.parts, rowParts.parts+1)
-		case t.panels > blocks.parts:
-			blocks = splitInto(t.panels, blocks.parts+1)
-		default:
-			return blocks, rowParts
-		}
-	}
-	return blocks, rowParts
 }
 
 // mustPack reports whether B is to be packed: where its columns are not
@@ -253,7 +228,7 @@ func (t *gemmTask) setColumns(blocks split) {
 
 func (t *gemmTask) runLocal(d *Device, blocks, rowParts split, alone bool) {
 	t.setColumns(blocks)
-	t.local, t.packing, t.rowParts = true, false, rowParts
+	t.local, t.outer, t.packing, t.rowParts = true, false, false, rowParts
 	chunks := t.batch * t.colBlocks * rowParts.parts
 	if alone {
 		for i := range chunks {
@@ -308,6 +283,10 @@ func (t *gemmTask) run(worker, chunk int) {
 	case t.local:
 		tile, n := t.rowParts.part(chunk % t.rowParts.parts)
 		chunk /= t.rowParts.parts
+		if t.outer {
+			t.outerBlock(w, chunk, tile, tile+n)
+			return
+		}
 		t.block(w, chunk/t.colBlocks, chunk%t.colBlocks, tile, tile+n)
 	default:
 		for at, end := t.chunks[chunk], t.chunks[chunk+1]; at < end; {

@@ -40,16 +40,14 @@ func grow64(s []float64, n int) []float64 {
 	return s[:cap(s)]
 }
 
-// addSums adds up the k rows of panels p0…p1 that were just packed. A panel's sums are
-// written by the one chunk that has its first rows of C.
-func (t *gemmTask) addSums(w *gemmWorker, k, p0, p1 int) {
+// addSums adds up the k rows of panel p, just packed. The one chunk that has a
+// panel's first rows of C does so.
+func (t *gemmTask) addSums(w *gemmWorker, k, p int) {
 	cols := t.u.cols
 	row := w.edge[:cols]
-	for p := p0; p < p1; p++ {
-		t.u.sumRows(&row[0], &w.b[(p-p0)*k*cols], k)
-		for j, v := range row {
-			t.sums[p*cols+j] += float64(v)
-		}
+	t.u.sumRows(&row[0], &w.b[0], k)
+	for j, v := range row {
+		t.sums[p*cols+j] += float64(v)
 	}
 }
 
