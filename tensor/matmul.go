@@ -30,8 +30,8 @@ func (matMulOp) vjp(s *Scope, n *node, grad *Tensor) {
 		s.add(n, 0, da)
 	}
 	withBias := len(n.in) > 2 && n.in[2].needs
-	if dev, ok := s.dev.(backend.GemmSum); ok && withBias && b.needs && b.v.Rank == 2 && !s.Recording() {
-		s.linearGrads(dev, n, grad)
+	if withBias && b.needs && b.v.Rank == 2 && !s.Recording() {
+		s.linearGrads(n, grad)
 		return
 	}
 	if b.needs && b.v.Rank == 2 {
@@ -56,10 +56,10 @@ func rows(t *Tensor) *Tensor {
 
 // linearGrads adds the gradients of a matrix and a bias, aᵀ·grad and the sums
 // of grad's columns, by one pass over grad.
-func (s *Scope) linearGrads(dev backend.GemmSum, n *node, grad *Tensor) {
+func (s *Scope) linearGrads(n *node, grad *Tensor) {
 	dw, db := s.like(n.in[1]), s.like(n.in[2])
 	x, g := rows(n.in[0]).T(), rows(grad)
-	dev.GemmSum(&dw.v, &db.v, &x.v, &g.v)
+	s.dev.GemmSum(&dw.v, &db.v, &x.v, &g.v)
 	s.add(n, 1, dw)
 	s.add(n, 2, db)
 }

@@ -45,6 +45,12 @@ type Device interface {
 	// has the same bits whatever M is.
 	Gemm(c, a, b, bias *View, alpha, beta float64)
 
+	// GemmSum computes c (M,N) = a·b and sums (N), the sums of b's columns, for
+	// a (M,K) and b (K,N) of any strides: the gradients of a linear layer's weight
+	// and bias, for which one pass over b is enough. c has the bits that Gemm
+	// gives it; sums add up as Reduce does, though not in its order.
+	GemmSum(c, sums, a, b *View)
+
 	// ConvForward computes y (N,o…,Cout) = x (N,i…,Cin) * w (k…,Cin/groups,Cout) + bias (Cout or nil).
 	ConvForward(p *Conv, y, x, w, bias *View)
 	// ConvInputGrad computes dx from dy: the transposed convolution.
@@ -118,14 +124,6 @@ type NormParams struct {
 	ScaleBase float64 // 1 for adaptive norms (1+scale), 0 for plain ones
 	RMS       bool    // no mean subtraction: rstd = 1/√(mean(x²)+eps)
 	SiLU      bool    // y·sigmoid(y) applied last
-}
-
-// GemmSum is optional: the gradients of a linear layer's weight and bias by one
-// pass over the gradient of its output.
-type GemmSum interface {
-	// GemmSum computes c (M,N) = a·b and sums (N), the sums of b's columns, for
-	// a (M,K) and b (K,N) of any strides. c has the bits that Gemm gives it.
-	GemmSum(c, sums, a, b *View)
 }
 
 // Softmax is optional: softmax along the last axis, and its gradient

@@ -8,7 +8,7 @@ import (
 // microNEON has tiles in assembly; what surrounds them is plain Go. Without
 // transforms there is no Winograd.
 var microNEON = microKernel{rows: 12, lanes: 4, cols: 8, tile: &tilesNEON,
-	copyFull: copyFullNEON, transpose: transposeNEON,
+	copyFull: copyFullNEON, transpose: transposeNEON, sumRows: sumRowsNEON,
 	softmaxRows: softmaxRowsNEON, softmaxGradRows: softmaxGradRowsNEON, rowDot: rowDotNEON, rowScale: rowScaleNEON}
 
 // micro is the level's family of tile kernels, nil for plain Go.
@@ -35,6 +35,18 @@ func transposeNEON(to, from *float32, toStride, fromStride, blocks int) {
 		for p, v := range floats(from, i*fromStride, 4*blocks) {
 			floats(to, p*toStride, 4)[i] = v
 		}
+	}
+}
+
+func sumRowsNEON(sum, from *float32, rows int) {
+	var parts [2][8]float32 // even and odd rows
+	for i := range rows {
+		for j, v := range floats(from, 32*i, 8) {
+			parts[i%2][j] += v
+		}
+	}
+	for j := range floats(sum, 0, 8) {
+		floats(sum, 0, 8)[j] = parts[0][j] + parts[1][j]
 	}
 }
 

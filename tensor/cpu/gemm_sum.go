@@ -6,7 +6,7 @@ import (
 	"github.com/langevin-go/langevin/tensor/backend"
 )
 
-// GemmSum computes c = a·b and the sums of b's columns; see backend.GemmSum.
+// GemmSum computes c = a·b and the sums of b's columns; see backend.Device.
 // The kernels add up B as they pack it: in float32 within a block of k, the
 // even and the odd rows apart, so 160 terms at most in a row, and in float64 from block to block.
 func (d *Device) GemmSum(c, sums, a, b *backend.View) {

@@ -11,7 +11,7 @@ import (
 // TestGemmSumBits wants the same bits of the product and of the sums for any
 // number of threads, however the work is cut, and those of Gemm for the product.
 func TestGemmSumBits(t *testing.T) {
-	for _, l := range testLevels() {
+	for _, l := range Levels() {
 		r := rand.New(rand.NewPCG(5, uint64(l)))
 		for _, s := range [][3]int{{1, 1, 1}, {37, 70, 900}, {500, 33, 350}, {13, 1000, 64}, {800, 400, 331}} {
 			m, n, k := s[0], s[1], s[2]
@@ -41,7 +41,7 @@ func TestGemmSumBits(t *testing.T) {
 
 func TestGemmSumAllocates(t *testing.T) {
 	testenv.NeedsExactAllocs(t)
-	for _, l := range testLevels() {
+	for _, l := range Levels() {
 		d := testDevice(t, l, 2)
 		r := rand.New(rand.NewPCG(6, uint64(l)))
 		at, b, c, sums := transposedView(benchView(r, 300, 65)), benchView(r, 300, 70), benchView(r, 65, 70), benchView(r, 70)

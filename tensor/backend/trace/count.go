@@ -90,6 +90,7 @@ const (
 	formTransB
 	formBias
 	formAdds
+	formSums
 )
 
 // gemm counts a matrix product: 2·M·N·K a batch.
@@ -246,6 +247,9 @@ func (k *key) gemmDetail(b *strings.Builder) {
 	}
 	if k.form&formAdds != 0 {
 		b.WriteString(" +=")
+	}
+	if k.form&formSums != 0 {
+		b.WriteString(" +sums")
 	}
 }
 

@@ -88,6 +88,17 @@ func (d *device) Gemm(c, a, b, bias *backend.View, alpha, beta float64) {
 	}
 }
 
+func (d *device) GemmSum(c, sums, a, b *backend.View) {
+	start, ok := d.now()
+	d.Device.GemmSum(c, sums, a, b)
+	if ok {
+		k, w := gemm(c, a, b, nil, 0)
+		k.form |= formSums
+		w.written += bytesOf(sums)
+		d.done(k, w, start)
+	}
+}
+
 func (d *device) ConvForward(p *backend.Conv, y, x, w, bias *backend.View) {
 	start, ok := d.now()
 	d.Device.ConvForward(p, y, x, w, bias)
