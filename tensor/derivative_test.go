@@ -14,26 +14,47 @@ import (
 // What internal/mutate found that neither finite differences of one operation
 // nor PyTorch's values of it notice.
 
-// A mask that is the result of operations gets no gradient, whether the gradient
-// is recorded or not, nor does one flow through it in forward mode.
-func TestMaskGetsNoGradient(t *testing.T) {
+// A mask gets its gradient whether the gradient is recorded or not, and through
+// forward mode; a detached one gets none, and what the queries get is the same.
+func TestMaskGradients(t *testing.T) {
 	s := scope(t, Recording)
 	random := func(stream uint32, shape ...int) *Tensor {
 		return s.Leaf(s.Normal(rng.Key{Seed: 3, Stream: stream}, 0, shape...))
 	}
 	q, k, v, m := random(1, 1, 3, 2, 4), random(2, 1, 5, 2, 4), random(3, 1, 5, 2, 4), random(4, 3, 5)
-	mask := m.Scale(2)
-	for _, graph := range []bool{true, false} {
-		y := Attention(q, k, v, mask, 0.5).Square().Sum()
-		g := s.GradOf(y, GradOptions{CreateGraph: graph}, m, q)
-		if !allZero(g[0]) || allZero(g[1]) {
-			t.Errorf("recorded %v: gradients %v for the mask, %v for the queries", graph, g[0].Float64s(), g[1].Float64s())
+	direction := random(5, 1, 3, 2, 4)
+	for name, loss := range map[string]func(mask *Tensor) *Tensor{
+		"of a value": func(mask *Tensor) *Tensor { return Attention(q, k, v, mask, 0.5).Square().Sum() },
+		"of a derivative": func(mask *Tensor) *Tensor {
+			_, dy := s.JVP(func(in []*Tensor) *Tensor { return Attention(in[0], k, v, mask, 0.5) }, []*Tensor{q}, []*Tensor{direction})
+			return dy.Square().Sum()
+		},
+	} {
+		var want []float64
+		for _, graph := range []bool{true, false} {
+			learnt := s.GradOf(loss(m.Scale(2)), GradOptions{CreateGraph: graph}, m, q)
+			constant := s.GradOf(loss(m.Scale(2).Detach()), GradOptions{CreateGraph: graph}, m, q)
+			if want == nil {
+				want = learnt[1].Float64s()
+			}
+			if allZero(learnt[0]) || !allZero(constant[0]) {
+				t.Errorf("%s, recorded %v: gradients %v for a mask, %v for a detached one", name, graph, learnt[0].Float64s(), constant[0].Float64s())
+			}
+			for _, g := range [][]float64{learnt[1].Float64s(), constant[1].Float64s()} {
+				// Two orders of some 100 roundings of numbers of about 1.
+				if d := maxDifference(g, want); d > 1e-5 {
+					t.Errorf("%s, recorded %v: gradients of the queries differ by %g", name, graph, d)
+				}
+			}
 		}
 	}
-	_, dy := s.JVP(func(in []*Tensor) *Tensor { return Attention(in[0], k, v, m.Scale(2), 0.5) }, []*Tensor{q}, []*Tensor{random(5, 1, 3, 2, 4)})
-	if g := s.GradOf(dy.Square().Sum(), GradOptions{}, m, q); !allZero(g[0]) || allZero(g[1]) {
-		t.Errorf("of a derivative: gradients %v for the mask, %v for the queries", g[0].Float64s(), g[1].Float64s())
+}
+
+func maxDifference(a, b []float64) (d float64) {
+	for i := range a {
+		d = max(d, math.Abs(a[i]-b[i]))
 	}
+	return d
 }
 
 func allZero(t *Tensor) bool {
