@@ -91,9 +91,10 @@ func (s *Scope) Grad(loss *Tensor, params []*Param) []*Tensor {
 	s.gradOut = s.gradOut[:0]
 	for _, p := range params {
 		var g *Tensor
-		if t, ok := s.params[p]; ok && t.grad != nil {
-			g = t.grad
-			g.isGrad++ // the caller's
+		if t, ok := s.params[p]; ok {
+			if g = s.settled(t); g != nil {
+				g.isGrad++ // the caller's
+			}
 		}
 		s.gradOut = append(s.gradOut, g)
 	}
@@ -107,9 +108,9 @@ func (s *Scope) GradOf(y *Tensor, opts GradOptions, leaves ...*Tensor) []*Tensor
 	s.backward("GradOf", y, opts)
 	out := make([]*Tensor, len(leaves))
 	for i, l := range leaves {
-		if l.grad != nil {
-			out[i] = l.grad
-			l.grad.isGrad++ // the caller's
+		if g := s.settled(l); g != nil {
+			out[i] = g
+			g.isGrad++ // the caller's
 		} else {
 			out[i] = s.alloc(l.v.DType, l.Shape()...)
 			s.fill(out[i], 0)
@@ -184,10 +185,10 @@ func (s *Scope) sweep(from, to int, o GradOptions) {
 	for i := from; i >= to; i-- {
 		n := s.nodes.at(i)
 		out := n.out
-		if out.grad != nil {
+		if g := s.settled(out); g != nil {
 			mark := s.Mark()
 			s.revive(n)
-			n.op.vjp(s, n, out.grad)
+			n.op.vjp(s, n, g)
 			if !o.CreateGraph {
 				s.Release(mark, nil)
 			}
@@ -228,24 +229,22 @@ func (s *Scope) add(n *node, i int, g *Tensor) {
 		s.reportGrad(n, i, g)
 	}
 	t := n.in[i]
-	if t.grad == nil {
+	old := s.settled(t)
+	switch {
+	case old == nil:
 		s.setGrad(t, g)
-		return
-	}
-	if s.Recording() {
-		sum := t.grad.Add(g)
-		t.grad.isGrad--
+	case s.Recording():
+		sum := old.Add(g)
+		old.isGrad--
 		t.grad = sum
 		sum.isGrad++
-		return
-	}
-	if old := t.grad; old.exclusive() {
+	case old.exclusive():
 		s.accumulate(&old.v, g)
-		return
+	default:
+		sum := s.like(t)
+		s.runPointwise(accumulateProgram, nil, sum, old, g)
+		s.replaceGrad(t, sum)
 	}
-	sum := s.like(t)
-	s.runPointwise(accumulateProgram, nil, sum, t.grad, g)
-	s.replaceGrad(t, sum)
 }
 
 func (s *Scope) replaceGrad(t, g *Tensor) {
@@ -266,34 +265,6 @@ func (s *Scope) replaceGrad(t, g *Tensor) {
 // exclusive reports whether g, a gradient, may be changed in place: it is one
 // tensor's alone, and no other gradient is a view of its memory.
 func (g *Tensor) exclusive() bool { return g.owned && g.isGrad == 1 && g.blk.refs == 1 }
-
-// ownGrad makes t's gradient a dense tensor that may be changed in place.
-func (s *Scope) ownGrad(t *Tensor) *Tensor {
-	g := t.grad
-	if g != nil && g.exclusive() {
-		return g
-	}
-	acc := s.like(t)
-	if g == nil {
-		s.fill(acc, 0)
-	} else {
-		s.copyInto(&acc.v, g)
-	}
-	s.replaceGrad(t, acc)
-	return acc
-}
-
-// addToSlice adds g to a slice of input i's gradient, in place: for VJPs of
-// slices, outside of gradients of gradients.
-func (s *Scope) addToSlice(n *node, i int, g *Tensor, axis, start, step int) {
-	if s.watch != nil {
-		s.reportGrad(n, i, g)
-	}
-	acc := s.ownGrad(n.in[i])
-	s.part = acc.v
-	sliceView(&s.part, axis, start, step, g.v.Shape[axis])
-	s.accumulate(&s.part, g)
-}
 
 // vjpThrough records a composite of n's op and differentiates that: how fused
 // ops take part in gradients of gradients.

@@ -52,6 +52,7 @@ type Tensor struct {
 	temp   bool   // a byproduct that only a VJP reads
 	lean   bool   // may be given back though the tape needs it: see Recompute
 	isGrad int32  // number of tensors whose gradient it is
+	gap    gap    // as a gradient: what is still to be written
 	grad   *Tensor
 
 	// Forward mode: see forward.go.
