@@ -16,23 +16,62 @@ type Hybrid struct {
 	Levels int     // equally spaced values of the data from −1 to 1; 0: 256
 }
 
-// Loss is L_simple + λ·T·E_t[L_t], the sum over the table's T terms by its expectation.
-func (h *Hybrid) Loss(s *tensor.Scope, m Model, d *Draw) *tensor.Tensor {
-	table, ok := h.Path.(*Table)
-	if !ok {
-		panic(fmt.Sprintf("diffusion: the hybrid objective is for a Table, not a %T", h.Path))
+// VLB is the variational bound itself, L_vlb of Nichol and Dhariwal 2021, in bits per
+// dimension, for the mean and, where the model learns one, the variance (Ho et al. 2020, eq. 5). The
+// prior's term, which no parameter changes, is not part of it. Its path must be a Table.
+type VLB struct {
+	Regression      // of which the weighting has no meaning
+	Levels     int  // equally spaced values of the data from −1 to 1; 0: 256
+	Large      bool // the variance where none is learned: β instead of β̃
+}
+
+// Loss is T·E_t[L_t].
+func (v *VLB) Loss(s *tensor.Scope, m Model, d *Draw) *tensor.Tensor {
+	table := tableOf(v.Path)
+	e := v.eval(s, m, d, stepsOf(d))
+	if e.pred.LogVar == nil {
+		e.pred.LogVar = PerSample(e.data, table, e.at, func(now, next Point) float64 {
+			q := NewPosterior(now, next)
+			if v.Large {
+				return math.Log(q.Large)
+			}
+			return math.Log(smallVariance(table, now, next))
+		}).Expand(e.data.Shape()...)
 	}
+	bound := BoundTerms(e.pred, e.data, e.noisy, table, e.at, levelsOr256(v.Levels))
+	return v.reduce(s, d, bound.Scale(float64(table.Len())))
+}
+
+func tableOf(p GaussianPath) *Table {
+	table, ok := p.(*Table)
+	if !ok {
+		panic(fmt.Sprintf("diffusion: the variational bound is for a Table, not a %T", p))
+	}
+	return table
+}
+
+// stepsOf are a draw's steps of a table, to the entry before.
+func stepsOf(d *Draw) Step {
 	next := make([]float64, d.N)
 	for i, t := range d.T {
 		next[i] = t - 1
 	}
-	e := h.eval(s, m, d, Step{T: d.T, Next: next})
+	return Step{T: d.T, Next: next}
+}
+
+func levelsOr256(n int) int {
+	if n == 0 {
+		return 256
+	}
+	return n
+}
+
+// Loss is L_simple + λ·T·E_t[L_t], the sum over the table's T terms by its expectation.
+func (h *Hybrid) Loss(s *tensor.Scope, m Model, d *Draw) *tensor.Tensor {
+	table := tableOf(h.Path)
+	e := h.eval(s, m, d, stepsOf(d))
 	if e.pred.LogVar == nil {
 		panic("diffusion: the hybrid objective needs a model with a learned variance")
-	}
-	levels := h.Levels
-	if levels == 0 {
-		levels = 256
 	}
 	weight := h.Bound
 	if weight == 0 {
@@ -40,8 +79,8 @@ func (h *Hybrid) Loss(s *tensor.Scope, m Model, d *Draw) *tensor.Tensor {
 	}
 	given := e.pred
 	given.Value = given.Value.Detach()
-	bound := BoundTerms(given, e.data, e.noisy, table, e.at, levels).Mean()
-	return h.loss(e).Add(bound.Scale(weight * float64(table.Len())))
+	bound := BoundTerms(given, e.data, e.noisy, table, e.at, levelsOr256(h.Levels)).Scale(weight * float64(table.Len()))
+	return h.reduce(s, d, h.losses(e).Add(bound))
 }
 
 // BoundTerms gives each sample's term of the variational bound on −ln p(x0), shape

@@ -17,6 +17,7 @@ type Cond struct {
 	Labels *tensor.Tensor // (N) int32, 0…classes−1; the number of classes is the null class; nil: none
 	Vector *tensor.Tensor // (N,D); nil: none
 	Drop   *tensor.Tensor // (N), 1 where the sample's vector condition is dropped; nil: nowhere
+	Jump   *tensor.Tensor // (N) or (1), how far a step made in one leads, in the network's own time; nil: nowhere
 }
 
 // Network is what a neural network computes: x (N,…,C), channels last; t (N), or
@@ -28,6 +29,7 @@ type Network func(x, t *tensor.Tensor, c Cond) *tensor.Tensor
 type Step struct {
 	T     []float64 // path time of each sample, or one for all
 	Next  []float64 // where the step leads, likewise; nil: not asked within a step
+	Jump  bool      // a prediction for the whole step is wanted, such as its mean velocity: models that know none predict for T
 	Index int       // which step of a sampling run, from 0
 	Count int       // of how many; 0: not a sampling run
 }

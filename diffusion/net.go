@@ -24,6 +24,7 @@ type NetModel struct {
 	Predicts  Kind
 	TimeInput func(p Point) float64 // the network's time; nil: p.T
 	Variance  Variance
+	Jumps     bool // the network knows whole steps: it is told how far they lead
 }
 
 // Path is m.Along.
@@ -35,6 +36,9 @@ func (m *NetModel) Kind() Kind { return m.Predicts }
 // Eval runs the network.
 func (m *NetModel) Eval(x *tensor.Tensor, at Step, c Cond) Pred {
 	t := perBatch(x, m.Along, at, m.timeInput)
+	if m.Jumps && at.Jump {
+		c.Jump = t.Sub(perBatch(x, m.Along, Step{T: at.Next}, m.timeInput))
+	}
 	if k, ok := m.Predicts.(Preconditioned); ok {
 		x = x.Mul(PerSample(x, m.Along, at, func(p, _ Point) float64 { return k.InputScale(p) }))
 	}
@@ -50,6 +54,13 @@ func (m *NetModel) Eval(x *tensor.Tensor, at Step, c Cond) Pred {
 	return p
 }
 
+// Field is the network's answer at times t that lead ahead by jump, both (N) and in its own time: as
+// a function of tensors, of which derivatives can be taken.
+func (m *NetModel) Field(x, t, jump *tensor.Tensor, c Cond) *tensor.Tensor {
+	c.Jump = jump
+	return m.Net(x, t, c)
+}
+
 func (m *NetModel) timeInput(p Point) float64 {
 	if m.TimeInput == nil {
 		return p.T
@@ -63,7 +74,7 @@ func (m *NetModel) logVar(v *tensor.Tensor, at Step) *tensor.Tensor {
 		return v.Log()
 	}
 	// f·lnβ + (1−f)·lnβ̃ = ½(lnβ+lnβ̃) + v·½(lnβ−lnβ̃)
-	small := func(now, next Point) float64 { return math.Log(m.smallVariance(now, next)) }
+	small := func(now, next Point) float64 { return math.Log(smallVariance(m.Along, now, next)) }
 	large := func(now, next Point) float64 { return math.Log(NewPosterior(now, next).Large) }
 	half := PerSample(v, m.Along, at, func(now, next Point) float64 { return (large(now, next) - small(now, next)) / 2 })
 	mid := PerSample(v, m.Along, at, func(now, next Point) float64 { return (large(now, next) + small(now, next)) / 2 })
@@ -75,8 +86,8 @@ const minVariance = 1e-20
 
 // smallVariance is β̃ of the step. That of a table's first entry is 0, and taken
 // to be that of its second, as Nichol and Dhariwal's code does.
-func (m *NetModel) smallVariance(now, next Point) float64 {
-	if table, ok := m.Along.(*Table); ok && now.T == 1 && next.T == 0 && table.End() > 1 {
+func smallVariance(path GaussianPath, now, next Point) float64 {
+	if table, ok := path.(*Table); ok && now.T == 1 && next.T == 0 && table.End() > 1 {
 		now, next = table.At(2), table.At(1)
 	}
 	return max(NewPosterior(now, next).Small, minVariance)

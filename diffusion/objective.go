@@ -27,6 +27,7 @@ type Draw struct {
 	NoiseKey rng.Key
 	First    uint64    // the row under NoiseKey of sample 0: its place in the whole batch
 	T        []float64 // path times (N)
+	Next     []float64 // (N), where steps lead, for objectives that learn whole steps; nil: they learn none
 	Labels   []int32   // after condition dropout; nil: none
 	Vector   []float32 // (N,D); nil: none
 	Drop     []float32 // (N), 1 where the vector is dropped; nil: nowhere
@@ -37,6 +38,7 @@ type Draw struct {
 	vector          []float32
 	labels, labels2 []int32
 	drop, drop2     []float32
+	losses          *tensor.Param
 }
 
 // Objective is what a network is trained for.
@@ -91,7 +93,7 @@ func (d *Draw) Part(p *Draw, from, to int) {
 	size := len(d.X) / max(d.N, 1)
 	p.N, p.Shape, p.X = to-from, d.Shape, d.X[from*size:to*size]
 	p.Noise, p.NoiseKey, p.First = slice(d.Noise, from, to, size), d.NoiseKey, d.First+uint64(from)
-	p.T = d.T[from:to]
+	p.T, p.Next = d.T[from:to], slice(d.Next, from, to, 1)
 	p.Labels = slice(d.Labels, from, to, 1)
 	p.Vector = slice(d.Vector, from, to, len(d.Vector)/max(d.N, 1))
 	p.Drop = slice(d.Drop, from, to, 1)

@@ -33,7 +33,7 @@ func batchOf(m *Mixture, key rng.Key, n int) *Batch {
 }
 
 // slopeAtZero is the mean over independent batches of ∂loss/∂θ at θ=0, and its standard error.
-func slopeAtZero(s *tensor.Scope, r *Regression, data *Mixture, m Model) (mean, err float64) {
+func slopeAtZero(s *tensor.Scope, r Objective, data *Mixture, m Model) (mean, err float64) {
 	theta := tensor.NewParam(s.Device(), tensor.Float64, 1)
 	const batches = 24
 	var sum, sum2 float64
@@ -195,11 +195,11 @@ func TestWeights(t *testing.T) {
 		}
 	}
 	table := paths()["zero snr"].(*Table)
-	if err := CheckWeights(Even{X0}, Eps, table); err == nil {
+	if err := (&Regression{Path: table, Weighting: Even{X0}}).Check(Eps); err == nil {
 		t.Error("no error for ε weighed as x0 where α=0")
 	}
 	for _, k := range []Kind{Eps, X0, V} {
-		if err := CheckWeights(&MinSNR{5}, k, table); err != nil {
+		if err := (&Regression{Path: table, Weighting: &MinSNR{5}}).Check(k); err != nil {
 			t.Error(err)
 		}
 	}

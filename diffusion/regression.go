@@ -1,6 +1,7 @@
 package diffusion
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"github.com/langevin-go/langevin/internal/invalid"
@@ -23,6 +24,8 @@ type Regression struct {
 	Weighting  Weighting   // nil: even, in what is predicted
 	Dropout    Dropout
 	Noise      TrainingNoise
+	// Uncertainty weighs noise levels by what errors they turn out to have; nil: not.
+	Uncertainty *Uncertainty
 }
 
 // NewDDPM is L_simple on a table: uniform entries, even weights.
@@ -87,7 +90,48 @@ func (r *Regression) Draw(k rng.Key, b *Batch, d *Draw) {
 
 // Loss is the weighted mean squared error, a scalar.
 func (r *Regression) Loss(s *tensor.Scope, m Model, d *Draw) *tensor.Tensor {
-	return r.loss(r.eval(s, m, d, Step{T: d.T}))
+	e := r.eval(s, m, d, Step{T: d.T})
+	if r.Uncertainty == nil && r.adaptive() == nil {
+		return r.loss(e)
+	}
+	return r.reduce(s, d, r.losses(e))
+}
+
+// reduce is the mean of samples' losses (N), with what is learned of them.
+func (r *Regression) reduce(s *tensor.Scope, d *Draw, losses *tensor.Tensor) *tensor.Tensor {
+	if r.Uncertainty != nil {
+		losses = attenuated.Apply(nil, losses, r.Uncertainty.Log(s, r.Path, Step{T: d.T}))
+	}
+	if times := r.adaptive(); times != nil {
+		d.keep(losses)
+		losses = losses.Mul(s.TensorOf(func(i int) float64 { return times.Importance(r.Path, d.T[i]) }, d.N))
+	}
+	return losses.Mean()
+}
+
+func (r *Regression) adaptive() Adaptive {
+	a, _ := r.Times.(Adaptive)
+	return a
+}
+
+// Observes reports whether times follow from past losses.
+func (r *Regression) Observes() bool { return r.adaptive() != nil }
+
+// Observe has the distribution of times take in the losses.
+func (r *Regression) Observe(d *Draw, losses []float32) { r.adaptive().Observe(r.Path, d.T, losses) }
+
+// MarshalState is that of the distribution of times.
+func (r *Regression) MarshalState() ([]byte, error) { return json.Marshal(r.Times) }
+
+// UnmarshalState brings it back.
+func (r *Regression) UnmarshalState(b []byte) error { return json.Unmarshal(b, r.Times) }
+
+// Params are those of the uncertainty.
+func (r *Regression) Params() []*tensor.Param {
+	if r.Uncertainty == nil {
+		return nil
+	}
+	return []*tensor.Param{r.Uncertainty.Weight}
 }
 
 // evaluation is what a model says of a noised draw.
@@ -112,9 +156,28 @@ func (r *Regression) loss(e evaluation) *tensor.Tensor {
 	if r.Weighting == nil {
 		return e.pred.Value.MSE(target)
 	}
-	return e.pred.Value.WeightedMSE(target, PerSample(e.data, r.Path, e.at, func(p, _ Point) float64 {
+	return e.pred.Value.WeightedMSE(target, r.weights(e))
+}
+
+func (r *Regression) weights(e evaluation) *tensor.Tensor {
+	return PerSample(e.data, r.Path, e.at, func(p, _ Point) float64 {
 		return EffectiveWeight(r.Weighting, e.pred.Kind, p)
-	}))
+	})
+}
+
+// losses are those of each sample, (N): means over its elements.
+func (r *Regression) losses(e evaluation) *tensor.Tensor {
+	squares := e.pred.Value.Sub(Target(e.pred.Kind, e.data, e.eps, r.Path, e.at)).Square()
+	if r.Weighting != nil {
+		squares = squares.Mul(r.weights(e))
+	}
+	return perSample(squares)
+}
+
+// perSample is the mean over each sample's elements, (N).
+func perSample(t *tensor.Tensor) *tensor.Tensor {
+	n := t.Dim(0)
+	return t.Reshape(n, t.Elems()/max(n, 1)).Mean(1)
 }
 
 // samePath compares paths by their values at a few times.

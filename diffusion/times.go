@@ -79,11 +79,7 @@ func (d *LogNormal) Validate() error { return positive("std", d.Std) }
 // Time is where ln(σ/α) = mean + std·Φ⁻¹(u), or the path's end if there is none; on a
 // Table, the nearest entry.
 func (d *LogNormal) Time(p GaussianPath, u float64) float64 {
-	t := p.Time(-d.Mean - d.Std*normalQuantile(u))
-	if table, ok := p.(*Table); ok {
-		return min(max(math.Round(t), 1), table.End())
-	}
-	return t
+	return onEntry(p, p.Time(-d.Mean-d.Std*normalQuantile(u)))
 }
 
 // Shifted draws from another distribution and moves its times to the noise by

@@ -59,3 +59,42 @@ func (d *UShaped) Time(p GaussianPath, u float64) float64 {
 	t := 0.5 + math.Asinh((2*u-1)*math.Sinh(d.Rate/2))/d.Rate
 	return onClock(p, min(max(t, 0), 1))
 }
+
+// Levels draws one of so many noise levels σ/α that form a geometric sequence, as those of NCSN
+// do (Song and Ermon 2019).
+type Levels struct {
+	Count    int     `yaml:"count" doc:"number of levels" range:"[1,1000000]"`
+	SigmaMin float64 `yaml:"sigma_min" doc:"lowest noise level (sigma/alpha)" range:"(0,inf)"`
+	SigmaMax float64 `yaml:"sigma_max" doc:"highest noise level; that of the path's end if it is lower" range:"(0,inf)"`
+}
+
+// SetDefaults takes the paper's.
+func (d *Levels) SetDefaults() { d.Count, d.SigmaMin, d.SigmaMax = 10, 0.01, 1 }
+
+// Validate checks the bounds.
+func (d *Levels) Validate() error {
+	switch {
+	case d.Count < 1:
+		return invalid.Field("count", "must be at least 1, is %d", d.Count)
+	case !(d.SigmaMin > 0):
+		return invalid.Field("sigma_min", "must be positive, is %g", d.SigmaMin)
+	case !(d.SigmaMax >= d.SigmaMin) || math.IsInf(d.SigmaMax, 0):
+		return invalid.Field("sigma_max", "must be finite and not below sigma_min=%g, is %g", d.SigmaMin, d.SigmaMax)
+	}
+	return nil
+}
+
+// Time is that of level ⌊u·count⌋, from the lowest; on a Table the nearest entry's.
+func (d *Levels) Time(p GaussianPath, u float64) float64 {
+	i := min(math.Floor(u*float64(d.Count)), float64(d.Count-1))
+	f := i / float64(max(d.Count-1, 1))
+	return onEntry(p, p.Time(-(1-f)*math.Log(d.SigmaMin)-f*math.Log(d.SigmaMax)))
+}
+
+// onEntry is t, on a Table the nearest entry.
+func onEntry(p GaussianPath, t float64) float64 {
+	if table, ok := p.(*Table); ok {
+		return min(max(math.Round(t), 1), table.End())
+	}
+	return t
+}

@@ -2,6 +2,7 @@ package diffusion
 
 import (
 	"fmt"
+	"iter"
 	"math"
 
 	"github.com/langevin-go/langevin/internal/invalid"
@@ -62,22 +63,62 @@ func (w *MinSNR) Weight(p Point) (float64, Kind) {
 	return w.Gamma, X0
 }
 
-// CheckWeights is an error if the weighting of a network that predicts own is
-// not finite somewhere on a discrete path, such as for ε weighed as x0 where α=0.
-func CheckWeights(w Weighting, own Kind, table *Table) error {
-	for t := 1; t <= table.Len(); t++ {
-		p := table.At(float64(t))
-		f, of := w.Weight(p)
+// Check is an error if, at a time that training may draw, what a network that predicts own is to
+// say or its weight is not a finite number, such as for ε weighed as x0 where α=0, or if
+// its prediction does not determine one of others that the loss is about.
+func (r *Regression) Check(own Kind, others ...Kind) error {
+	for t, name := range r.times() {
+		p := r.Path.At(t)
+		if a, b := own.Of(p); !finite(a) || !finite(b) {
+			return invalid.Field("predict", "%v is not finite at %s, which training may draw (α=%g, σ=%g)", own, name, p.Alpha, p.Sigma)
+		}
+		for _, k := range others {
+			if _, ok := TryConvert(own, k, p); !ok {
+				return invalid.Field("times", "reach %s, where %v does not determine the %v (α=%g, σ=%g)", name, own, k, p.Alpha, p.Sigma)
+			}
+		}
+		if r.Weighting == nil {
+			continue
+		}
+		f, of := r.Weighting.Weight(p)
 		m := Mix{0, 1}
 		if of != nil {
 			m, _ = TryConvert(own, of, p)
 		}
-		if e := f * m.OnValue * m.OnValue; math.IsNaN(e) || math.IsInf(e, 0) {
-			return invalid.Field("weighting", "is %g at table entry %d, for a network that predicts %v", e, t-1, own)
+		if e := f * m.OnValue * m.OnValue; !finite(e) {
+			return invalid.Field("weighting", "is %g at %s, for a network that predicts %v", e, name, own)
 		}
 	}
 	return nil
 }
+
+// times goes through those that training may draw: all of a table, else the extremes and some between.
+func (r *Regression) times() iter.Seq2[float64, string] {
+	return func(yield func(float64, string) bool) {
+		if table, ok := r.Path.(*Table); ok {
+			for t := 1; t <= table.Len(); t++ {
+				if !yield(float64(t), fmt.Sprintf("table entry %d", t-1)) {
+					return
+				}
+			}
+			return
+		}
+		const n = 64
+		times := r.Times
+		if times == nil {
+			times = &Uniform{To: 1}
+		}
+		for i := range n + 1 {
+			u := min(max(float64(i)/n, 0x1p-53), 1-0x1p-53) // as drawTimes
+			t := times.Time(r.Path, u)
+			if !yield(t, fmt.Sprintf("time %g", t)) {
+				return
+			}
+		}
+	}
+}
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
 func (w Even) String() string {
 	if w.In == nil {

@@ -10,6 +10,7 @@ type Cond struct {
 	Labels *tensor.Tensor // (N) int32 classes; the number of classes itself stands for no class
 	Vector *tensor.Tensor // (N,D)
 	Drop   *tensor.Tensor // (N) 1 where the vector counts as unknown, else 0
+	Jump   *tensor.Tensor // (N), or (1) for all: how far ahead in time an answer is to lead; nil: nowhere
 }
 
 // Model is a network over data x (N, …) at times t, (N) or a (1) shared by the batch.
@@ -24,6 +25,7 @@ type CondOptions struct {
 	Vector      int    `yaml:"vector" doc:"length of a vector to condition on; 0: none" range:"[0,inf)"`
 	VectorEmbed string `yaml:"vector_embed" doc:"how the vector enters: through a small MLP, as it is (its length is then the embedding's), or as a number embedded like the time" oneof:"mlp identity time"`
 	Null        bool   `yaml:"null_condition" doc:"learn a null class and a null vector, for samples without a condition and classifier-free guidance"`
+	Jump        bool   `yaml:"jump" doc:"condition on how far a step leads, as flows do that are made for few steps; objectives that need it set it"`
 }
 
 // SetDefaults has no condition.
@@ -49,13 +51,14 @@ func (o CondOptions) NullLabel() (label int, ok bool) {
 	return o.Classes, o.Classes > 0 && o.Null
 }
 
-// CondEmbedding maps conditions to one vector a sample: the sum of a class's row and
-// a vector's embedding.
+// CondEmbedding maps conditions to one vector a sample: the sum of a class's row,
+// a vector's embedding and that of how far a step leads.
 type CondEmbedding struct {
 	Class      *tensor.Param  // (classes, or one more for the null class; dim)
 	NullVector *tensor.Param  // (vector) what stands for an unknown vector
 	Fc1, Fc2   *Linear        // the vector's MLP
 	Time       *TimeEmbedding // the vector's, if it is embedded like a time
+	Jump       *JumpEmbedding
 
 	opts CondOptions
 }
@@ -66,10 +69,13 @@ func NewCondEmbedding(in *Init, o CondOptions, dim int, std float64, features fu
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	if o.Classes == 0 && o.Vector == 0 {
+	if o.Classes == 0 && o.Vector == 0 && !o.Jump {
 		return nil, nil
 	}
 	e := &CondEmbedding{opts: o}
+	if o.Jump {
+		e.Jump = newJumpEmbedding(in, dim, features)
+	}
 	if o.Classes > 0 {
 		rows := o.Classes
 		if o.Null {
@@ -106,6 +112,9 @@ func (e *CondEmbedding) Forward(s *tensor.Scope, c Cond) *tensor.Tensor {
 	if (c.Vector != nil || c.Drop != nil) && (e == nil || e.opts.Vector == 0) {
 		misuse(op, "a vector for a network without a vector condition")
 	}
+	if c.Jump != nil && (e == nil || e.Jump == nil) {
+		misuse(op, "a jump for a network without one")
+	}
 	if e == nil {
 		return nil
 	}
@@ -115,12 +124,10 @@ func (e *CondEmbedding) Forward(s *tensor.Scope, c Cond) *tensor.Tensor {
 		sum = e.class(s, c.Labels)
 	}
 	if e.opts.Vector > 0 {
-		v := e.embed(e.vector(s, c))
-		if sum == nil {
-			sum = v
-		} else {
-			sum = sum.Add(v)
-		}
+		sum = plus(sum, e.embed(e.vector(s, c)))
+	}
+	if e.Jump != nil {
+		sum = plus(sum, e.Jump.Forward(s, c.Jump))
 	}
 	return s.Release(m, sum)
 }
@@ -162,6 +169,14 @@ func (e *CondEmbedding) embed(v *tensor.Tensor) *tensor.Tensor {
 		return e.Fc2.Forward(e.Fc1.Forward(v).SiLU())
 	}
 	return v
+}
+
+// plus is a+b, or b where a is nil.
+func plus(a, b *tensor.Tensor) *tensor.Tensor {
+	if a == nil {
+		return b
+	}
+	return a.Add(b)
 }
 
 // addTo is x+e, or the one that is not nil.

@@ -98,6 +98,9 @@ func (m *UNet) Forward(x, t *tensor.Tensor, c Cond) *tensor.Tensor {
 	}
 	if m.opts.TimeScale != 1 {
 		t = t.Scale(m.opts.TimeScale)
+		if c.Jump != nil {
+			c.Jump = c.Jump.Scale(m.opts.TimeScale)
+		}
 	}
 	e := m.embed(s, t, c)
 	var stack skips

@@ -125,6 +125,8 @@ func (o *UNetOptions) checkTime() error {
 		return invalid.Field("time_dim", "must not be negative, is %d", o.TimeDim)
 	case !(o.TimeScale > 0):
 		return invalid.Field("time_scale", "must be positive, is %g", o.TimeScale)
+	case o.Jump && (o.TimeEmbedding == "log_fourier" || o.TimeEmbedding == "learned"):
+		return invalid.Field("time_embedding", "must be positional or fourier where the network is told how far a step leads, is %q", o.TimeEmbedding)
 	case o.TimeEmbedding == "positional" && (o.TimeShift == half || o.TimeShift != o.TimeShift):
 		return invalid.Field("time_shift", "must not be half of the first channels, %g: there would be no frequencies", half)
 	case !(o.FourierScale > 0):

@@ -106,7 +106,7 @@ func (t *Trainer) adopt() error {
 		return nil
 	}
 	shape := t.data.Train.Shape()
-	job, err := t.exp.Objective.Build(ObjectiveArg{Shape: shape, Null: -1, Batch: t.exp.Batch})
+	job, err := t.exp.Objective.Build(ObjectiveArg{Shape: shape, Null: -1, Batch: t.exp.Batch, Device: t.dev})
 	if err != nil {
 		return t.exp.at("objective", err)
 	}

@@ -16,9 +16,11 @@ func (t *Trainer) key() rng.Key { return rng.Key{Seed: t.exp.Seed, Step: uint64(
 // noise, couplings, dropped conditions and units are the same in any number of parts.
 // Between parts, when ctx is cancelled, it gives up.
 func (t *Trainer) gradient(ctx context.Context) (loss float64, grads []*tensor.Tensor, err error) {
+	t.losses = t.losses[:0]
 	if t.parts == nil {
 		l := t.lossOf(t.scope, &t.draw)
-		grads = t.scope.Grad(l, t.trained)
+		grads = t.scope.Grad(l, t.updated)
+		t.hear(&t.draw)
 		return l.Item(), grads, nil
 	}
 	n, k := t.draw.N, t.exp.Accumulate
@@ -30,10 +32,18 @@ func (t *Trainer) gradient(ctx context.Context) (loss float64, grads []*tensor.T
 		t.draw.Part(&t.part, from, to)
 		l := t.lossOf(t.scope, &t.part)
 		share := float64(to-from) / float64(n)
-		t.parts.Add(t.scope, t.scope.Grad(l, t.trained), share)
+		t.parts.Add(t.scope, t.scope.Grad(l, t.updated), share)
+		t.hear(&t.part)
 		loss += share * l.Item()
 	}
 	return loss, t.parts.Sum(t.scope), nil
+}
+
+// hear takes note of each sample's loss, where the objective learns from them.
+func (t *Trainer) hear(d *diffusion.Draw) {
+	if t.observer != nil {
+		t.losses = append(t.losses, d.Losses()...)
+	}
 }
 
 // lossOf is the loss of a draw in the empty scope s.

@@ -73,12 +73,19 @@ type settings struct {
 	noDecay bool
 }
 
-// optimizer makes what updates the parameters of net that are trained: one rule, or
-// one for each kind of settings.
-func (l *Loaded) optimizer(net Network, trained []*tensor.Param) (optim.Optimizer, error) {
+// optimizer makes what updates the parameters of net that are trained, and others of the
+// objective's own, to which no group's settings apply: one rule, or one for each kind of settings.
+func (l *Loaded) optimizer(net Network, trained, own []*tensor.Param) (optim.Optimizer, error) {
 	kinds, of, err := l.Optim.split(net, trained)
 	if err != nil {
 		return nil, err
+	}
+	for _, p := range own {
+		k := settings{group: -1}
+		if of[k] == nil {
+			kinds = append(kinds, k)
+		}
+		of[k] = append(of[k], p)
 	}
 	var groups []optim.Group
 	for _, k := range kinds {
@@ -91,7 +98,7 @@ func (l *Loaded) optimizer(net Network, trained []*tensor.Param) (optim.Optimize
 	if len(groups) == 1 && groups[0].LR == 1 {
 		return groups[0].Rule, nil
 	}
-	return optim.NewGroups(trained, groups...)
+	return optim.NewGroups(slices.Concat(trained, own), groups...)
 }
 
 // split sorts parameters by their settings, in the order in which these come up.

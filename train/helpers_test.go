@@ -47,6 +47,21 @@ checkpoint: {every: 3, keep: 3}
 log_every: 4
 `
 
+// learningYAML has an objective that learns beside the network, on the host and on the device.
+const learningYAML = `
+name: learning
+steps: 30
+batch: 12
+accumulate: 2
+data: moons
+model: {kind: mlp, width: 16, depth: 1}
+objective: {kind: ddpm, steps: 20, beta_start: 0.005, beta_end: 0.5, loss: vlb, variance: learned_range, uncertainty: true, times: {kind: by_loss, bins: 4, history: 3}}
+optim: {lr: 3e-3, groups: [{match: "*.bias", lr: 2}]}
+sample: {sampler: ddpm, steps: 3, every: 0}
+checkpoint: {every: 6, keep: 2}
+log_every: 7
+`
+
 // experiment reads a config from text.
 func experiment(t *testing.T, text string, overrides ...string) *Loaded {
 	t.Helper()

@@ -20,14 +20,17 @@ type ModelArg struct {
 	Device      backend.Device
 	Shape       []int   // of a sample, channels last
 	Classes     int     // to condition on; 0: none
+	Jump        bool    // the objective tells how far a step leads
 	OutChannels int     // of the output
 	Init        rng.Key // of the first weights
 }
 
 func (a ModelArg) init() *nn.Init { return nn.NewInit(a.Device, a.Init) }
 
-// cond fills in the classes that the data have, unless the config names some.
+// cond fills in the classes that the data have, unless the config names some, and
+// what the objective tells besides.
 func (a ModelArg) cond(o *nn.CondOptions) {
+	o.Jump = o.Jump || a.Jump
 	if o.Classes == 0 {
 		o.Classes = a.Classes
 	}
@@ -108,6 +111,9 @@ func buildNetwork(v config.Variant[ModelArg, Network], a ModelArg) (Network, []*
 	net, err := v.Build(a)
 	if err != nil {
 		return nil, nil, err
+	}
+	if a.Jump && !net.Conditions().Jump {
+		return nil, nil, invalid.Field("jump", "is not taken by this network, and the objective tells how far a step leads")
 	}
 	if err := checkConditions(net.Conditions(), a.Classes); err != nil {
 		return nil, nil, err

@@ -6,14 +6,18 @@ import (
 	"github.com/langevin-go/langevin/internal/invalid"
 	"github.com/langevin-go/langevin/nn"
 	"github.com/langevin-go/langevin/tensor"
+	"github.com/langevin-go/langevin/tensor/backend"
+	"github.com/langevin-go/langevin/tensor/rng"
 	"github.com/langevin-go/langevin/train/config"
 )
 
 // ObjectiveArg is what an objective is made for.
 type ObjectiveArg struct {
-	Shape []int // of a sample
-	Null  int   // the network's label for no class; −1: it has none
-	Batch int   // samples a step
+	Shape  []int // of a sample
+	Null   int   // the network's label for no class; −1: it has none
+	Batch  int   // samples a step
+	Device backend.Device
+	Init   rng.Key // of the first values of what the objective itself learns
 }
 
 // Job is an objective together with what the network's outputs mean in it.
@@ -23,6 +27,8 @@ type Job struct {
 	Model func(Network) diffusion.Model
 	// OutChannels is the network's output channels per channel of data; 0: 1.
 	OutChannels int
+	// Jump tells networks how far a step leads.
+	Jump bool
 }
 
 func (j *Job) outChannels(shape []int) int { return shape[len(shape)-1] * max(1, j.OutChannels) }
@@ -58,6 +64,7 @@ type RegressionConfig struct {
 	Stratified              bool         `yaml:"stratified" doc:"draw one time from each of as many equal slices of the distribution as the batch has samples"`
 	Weighting               weighting    `yaml:"weighting" doc:"how much errors count at each time"`
 	ConditionDropout        float64      `yaml:"condition_dropout" doc:"probability with which a sample's condition is replaced by the null condition, for classifier-free guidance" range:"[0,1]"`
+	Uncertainty             bool         `yaml:"uncertainty" doc:"learn the variance of errors at each noise level beside the network, and weigh by its inverse (Karras et al. 2024); the loss is then a log-likelihood, and may be negative"`
 	diffusion.TrainingNoise `yaml:",inline"`
 }
 
@@ -74,18 +81,22 @@ func (c *RegressionConfig) job(path diffusion.GaussianPath, kind diffusion.Kind,
 		return nil, err
 	}
 	if c.Shift != 1 {
+		if _, ok := times.(diffusion.Adaptive); ok {
+			return nil, invalid.Field("shift", "has no place where times follow from losses (times: %s): leave it 1", c.Times.Kind)
+		}
 		times = diffusion.Shifted{Of: times, Factor: c.Shift}
 	}
 	w, err := c.Weighting.Build(WeightArg{})
 	if err != nil {
 		return nil, err
 	}
-	if table, ok := path.(*diffusion.Table); ok {
-		if err := diffusion.CheckWeights(w, kind, table); err != nil {
-			return nil, err
-		}
-	}
 	r := &diffusion.Regression{Path: path, Times: times, Stratified: c.Stratified, Weighting: w, Noise: c.TrainingNoise}
+	if err := r.Check(kind); err != nil {
+		return nil, err
+	}
+	if c.Uncertainty {
+		r.Uncertainty = diffusion.NewUncertainty(a.Device, tensor.Float32, a.Init)
+	}
 	if a.Null >= 0 {
 		r.Dropout = diffusion.Dropout{P: c.ConditionDropout, Classes: a.Null}
 	}
@@ -124,19 +135,52 @@ type ddpmConfig struct {
 	BetaEnd          float64              `yaml:"beta_end" doc:"last variance" range:"(0,1)"`
 	ZeroSNR          bool                 `yaml:"zero_terminal_snr" doc:"rescale the schedule so that nothing of the data is left in its last entry (Lin et al. 2024); the network must then predict v or x0"`
 	Predict          diffusion.Prediction `yaml:"predict" doc:"what the network's output is"`
+	Loss             string               `yaml:"loss" doc:"simple: squared errors of the prediction (L_simple); hybrid: and the variational bound for the variance (L_hybrid of Nichol and Dhariwal 2021); vlb: the bound alone, in bits per dimension" oneof:"simple hybrid vlb"`
+	Variance         string               `yaml:"variance" doc:"of the reverse steps: the posterior's (small), that of the forward step (large), or learned in the range between the two, in channels of their own" oneof:"small large learned_range"`
+	BoundWeight      float64              `yaml:"bound_weight" doc:"weight of the bound in the hybrid loss" range:"(0,inf)"`
+	Levels           int                  `yaml:"levels" doc:"equally spaced values that the data may have from −1 to 1, for the bound: 256 for pictures of 8 bits" range:"[2,65536]"`
 	RegressionConfig `yaml:",inline"`
 }
 
 func (c *ddpmConfig) SetDefaults() {
 	c.Schedule, c.Steps, c.BetaStart, c.BetaEnd = "linear", 1000, 1e-4, 0.02
+	c.Loss, c.Variance, c.BoundWeight, c.Levels = "simple", "small", 1e-3, 256
 	c.Predict = diffusion.Eps
 	c.RegressionConfig.SetDefaults()
+}
+
+// bound makes the variational bound the loss, or a part of it.
+func (c *ddpmConfig) bound(job *Job) {
+	r := *job.Objective.(*diffusion.Regression)
+	switch c.Loss {
+	case "hybrid":
+		job.Objective = &diffusion.Hybrid{Regression: r, Bound: c.BoundWeight, Levels: c.Levels}
+	case "vlb":
+		job.Objective = &diffusion.VLB{Regression: r, Levels: c.Levels, Large: c.Variance == "large"}
+	}
+	if c.Variance == "learned_range" {
+		job.OutChannels = 2
+		fixed := job.Model
+		job.Model = func(net Network) diffusion.Model {
+			m := fixed(net).(*diffusion.NetModel)
+			m.Variance = diffusion.VarianceLearnedRange
+			return m
+		}
+	}
 }
 
 func (c *ddpmConfig) Validate() error {
 	switch {
 	case c.BetaEnd < c.BetaStart:
 		return invalid.Field("beta_end", "must not be below beta_start %g, is %g", c.BetaStart, c.BetaEnd)
+	case c.Loss == "hybrid" && c.Variance != "learned_range":
+		return invalid.Field("loss", "hybrid is for a learned variance: set variance learned_range, or loss vlb or simple")
+	case c.Loss == "simple" && c.Variance != "small":
+		return invalid.Field("variance", "means nothing to the simple loss, which trains none: set loss hybrid or vlb (samplers have a variance of their own)")
+	case c.Loss != "hybrid" && c.BoundWeight != 1e-3:
+		return invalid.Field("bound_weight", "is of the hybrid loss; loss is %s", c.Loss)
+	case c.ZeroSNR && c.Loss == "vlb":
+		return invalid.Field("zero_terminal_snr", "makes the last entry's share of the bound infinite or void: set loss simple")
 	case c.ZeroSNR && c.Predict != diffusion.V && c.Predict != diffusion.X0:
 		return invalid.Field("zero_terminal_snr", "needs predict v or x0: %v says nothing of the data where no signal is left", c.Predict)
 	}
@@ -177,7 +221,12 @@ func init() {
 			// The network sees the entry's place as a fraction of the table: times in
 			// [0,1) as for flows, so that networks need one time scale only.
 			n := float64(c.Steps)
-			return c.job(table, c.Predict, func(p diffusion.Point) float64 { return (p.T - 1) / n }, a)
+			job, err := c.job(table, c.Predict, func(p diffusion.Point) float64 { return (p.T - 1) / n }, a)
+			if err != nil {
+				return nil, err
+			}
+			c.bound(job)
+			return job, nil
 		})
 
 	config.Register(Couplings, "independent", "Noise is drawn for each sample on its own.",

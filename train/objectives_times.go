@@ -17,6 +17,11 @@ func init() {
 	config.Register(Times, "u_shaped", "More often near both ends of the path (Lee et al. 2024).",
 		func(c *diffusion.UShaped, _ TimeArg) (diffusion.TimeSampler, error) { return c, nil })
 
+	config.Register(Times, "levels", "One of a few equally spaced times: on the ve path the geometric noise levels of NCSN (Song and Ermon 2019).",
+		func(c *diffusion.Levels, _ TimeArg) (diffusion.TimeSampler, error) { return c, nil })
+	config.Register(Times, "by_loss", "In proportion to past losses, and the loss divided by that: less noise in the gradient of losses that vary much over time (Nichol and Dhariwal 2021).",
+		func(c *diffusion.ByLoss, _ TimeArg) (diffusion.TimeSampler, error) { return c, c.Validate() })
+
 	type none struct{}
 	config.Register(Times, "cosmap", "On straight lines, the noise levels that the cosine schedule has (Esser et al. 2024).",
 		func(*none, TimeArg) (diffusion.TimeSampler, error) { return diffusion.CosMap{}, nil })

@@ -100,6 +100,9 @@ func (t *Trainer) pictureMissing() bool {
 // groups is everything that a checkpoint holds.
 func (t *Trainer) groups() []group {
 	g := []group{{prefix: modelPrefix, params: t.params}, {prefix: optimPrefix, params: t.opt.State(), spare: t.ofFrozen}}
+	if len(t.own) > 0 {
+		g = append(g, group{prefix: objectivePrefix, params: t.own})
+	}
 	if t.average != nil {
 		g = append(g, group{prefix: emaPrefix, params: t.average})
 	}
@@ -167,6 +170,11 @@ func (t *Trainer) restore() error {
 	if c.state.Validation != nil {
 		t.stands = *c.state.Validation
 	}
+	if o := t.observer; o != nil {
+		if err := o.UnmarshalState(c.state.Objective); err != nil {
+			return fmt.Errorf("cannot go on with these settings: %s: the state of the objective: %w", c.path, err)
+		}
+	}
 	return nil
 }
 
@@ -212,6 +220,13 @@ func (t *Trainer) saveTo(path string) error {
 		for _, v := range c.Counters() {
 			st.OptimCounters = append(st.OptimCounters, float64Bits(v))
 		}
+	}
+	if o := t.observer; o != nil {
+		b, err := o.MarshalState()
+		if err != nil {
+			return err
+		}
+		st.Objective = b
 	}
 	t.settle()
 	return saveCheckpoint(path, st, t.config, t.groups()...)

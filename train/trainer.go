@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/langevin-go/langevin/diffusion"
@@ -16,8 +17,12 @@ import (
 	"github.com/langevin-go/langevin/train/record"
 )
 
-// streamDropout numbers the dropout masks of a step.
-const streamDropout = diffusion.StreamFree
+// Streams of random numbers: the dropout masks of a step, and the first values of
+// what an objective learns.
+const (
+	streamDropout = diffusion.StreamFree + iota
+	streamObjective
+)
 
 // Trainer is a run in progress.
 type Trainer struct {
@@ -30,6 +35,8 @@ type Trainer struct {
 	net     Network
 	params  []*tensor.Param
 	trained []*tensor.Param // those that are not frozen
+	own     []*tensor.Param // what the objective learns itself
+	updated []*tensor.Param // trained, own
 	model   diffusion.Model // of net
 	avg     Network         // the moving average of net; net itself without one
 	avgMod  diffusion.Model // of avg
@@ -54,6 +61,9 @@ type Trainer struct {
 	parts     *optim.Accumulator // nil: a batch is computed whole
 
 	saved int // bytes that the last forward pass left in scope
+
+	observer diffusion.Observer // the objective, if it is one; else nil
+	losses   []float32          // of the step's samples, for it
 
 	step    int64 // steps done
 	skipped int64 // of them, without an update
@@ -139,6 +149,11 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 	if err = t.buildAverage(); err != nil {
 		return err
 	}
+	if b, ok := t.job.Objective.(diffusion.Bound); ok {
+		if err = b.Bind(diffusion.Bindings{Average: t.avgMod}); err != nil {
+			return exp.at("objective", err)
+		}
+	}
 	if err = t.buildProfiles(); err != nil {
 		return err
 	}
@@ -205,8 +220,17 @@ func (t *Trainer) buildModels() error {
 			return t.exp.at(t.initKey, err)
 		}
 	}
-	t.trained, err = t.exp.freeze(t.params)
-	return err
+	if t.trained, err = t.exp.freeze(t.params); err != nil {
+		return err
+	}
+	if o, ok := job.Objective.(diffusion.Learner); ok {
+		t.own = o.Params()
+	}
+	t.updated = slices.Concat(t.trained, t.own)
+	if o, ok := job.Objective.(diffusion.Observer); ok && o.Observes() {
+		t.observer = o
+	}
+	return nil
 }
 
 // buildAverage starts the moving average at the weights, if there is to be one. That of
@@ -263,13 +287,13 @@ func (t *Trainer) averageFrozen() error {
 // build makes the objective and the network of an experiment. The network's
 // outputs follow from the objective, and the objective's null condition from the network.
 func (l *Loaded) build(dev backend.Device, shape []int, classes int) (*Job, Network, []*tensor.Param, error) {
-	arg := ObjectiveArg{Shape: shape, Null: -1, Batch: l.Batch}
+	arg := ObjectiveArg{Shape: shape, Null: -1, Batch: l.Batch, Device: dev, Init: rng.Key{Seed: l.Seed, Stream: streamObjective}}
 	job, err := l.Objective.Build(arg)
 	if err != nil {
 		return nil, nil, nil, l.at("objective", err)
 	}
 	net, params, err := buildNetwork(l.Model, ModelArg{Device: dev, Shape: shape, Classes: classes,
-		OutChannels: job.outChannels(shape), Init: rng.Key{Seed: l.Seed}})
+		Jump: job.Jump, OutChannels: job.outChannels(shape), Init: rng.Key{Seed: l.Seed}})
 	if err != nil {
 		return nil, nil, nil, l.at("model", err)
 	}
@@ -283,13 +307,16 @@ func (l *Loaded) build(dev backend.Device, shape []int, classes int) (*Job, Netw
 }
 
 func (t *Trainer) buildOptimizer() (err error) {
-	if t.opt, err = t.exp.optimizer(t.net, t.trained); err != nil {
+	if t.opt, err = t.exp.optimizer(t.net, t.trained, t.own); err != nil {
 		return err
 	}
 	if t.exp.Accumulate > 1 {
-		t.parts = optim.NewAccumulator(t.trained)
+		t.parts = optim.NewAccumulator(t.updated)
 	}
 	if optim.AveragesItself(t.opt) {
+		if len(t.own) > 0 {
+			return t.exp.places.Errorf("optim.rule", "averages weights itself, which what the objective learns beside the network has no use for: take another rule")
+		}
 		if t.exp.EMA != nil {
 			return t.exp.places.Errorf("ema", "is a second average: the update rule averages weights itself; set ema: null")
 		}
@@ -456,6 +483,9 @@ func (t *Trainer) train(ctx context.Context) error {
 			p.ema.Update(s)
 		}
 		t.inARow = 0
+		if t.observer != nil {
+			t.observer.Observe(&t.draw, t.losses)
+		}
 	} else {
 		t.skipped++
 		t.inARow++
