@@ -80,12 +80,17 @@ func (r *Regression) Draw(k rng.Key, b *Batch, d *Draw) {
 	d.N, d.Shape, d.X, d.Noise = b.N, b.Shape, b.X, nil
 	d.NoiseKey, d.First = k.WithStream(StreamNoise), 0
 	d.T = resize(d.T, b.N)
+	r.DrawTimes(d.T, k.WithStream(StreamTime))
+	r.Dropout.draw(k.WithStream(StreamCondition), b, d)
+}
+
+// DrawTimes fills t with times.
+func (r *Regression) DrawTimes(t []float64, k rng.Key) {
 	times := r.Times
 	if times == nil {
 		times = &Uniform{To: 1}
 	}
-	drawTimes(d.T, times, r.Path, k.WithStream(StreamTime), r.Stratified)
-	r.Dropout.draw(k.WithStream(StreamCondition), b, d)
+	drawTimes(t, times, r.Path, k, r.Stratified)
 }
 
 // Loss is the weighted mean squared error, a scalar.

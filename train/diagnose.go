@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/flow"
 	"github.com/langevin-go/langevin/tensor"
 )
 
@@ -105,6 +106,13 @@ func (m watchedModel) Eval(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond
 	m.w.inModel = true
 	defer func() { m.w.inModel = false }()
 	return m.Model.Eval(x, at, c)
+}
+
+// Field is that of a model of whole steps.
+func (m watchedModel) Field(x, t, jump *tensor.Tensor, c diffusion.Cond) *tensor.Tensor {
+	m.w.inModel = true
+	defer func() { m.w.inModel = false }()
+	return m.Model.(flow.StepModel).Field(x, t, jump, c)
 }
 
 // spread says in which range values lie, and how many are not finite.

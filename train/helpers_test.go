@@ -62,6 +62,22 @@ checkpoint: {every: 6, keep: 2}
 log_every: 7
 `
 
+// shortcutYAML asks the moving average in training.
+const shortcutYAML = `
+name: shortcut
+steps: 20
+batch: 12
+accumulate: 3
+data: moons
+model: {kind: mlp, width: 16, depth: 1}
+objective: {kind: shortcut, steps: 8, ratio: 0.5}
+optim: {lr: 3e-3}
+ema: {decay: 0.9}
+sample: {sampler: jump, steps: 2, every: 0}
+checkpoint: {every: 6, keep: 2}
+log_every: 7
+`
+
 // experiment reads a config from text.
 func experiment(t *testing.T, text string, overrides ...string) *Loaded {
 	t.Helper()

@@ -15,6 +15,7 @@ import (
 type ObjectiveArg struct {
 	Shape  []int // of a sample
 	Null   int   // the network's label for no class; −1: it has none
+	Draft  bool  // the network is not made yet: it follows from what the objective says
 	Batch  int   // samples a step
 	Device backend.Device
 	Init   rng.Key // of the first values of what the objective itself learns
@@ -128,6 +129,13 @@ func (c *flowConfig) SetDefaults() {
 	c.RegressionConfig.SetDefaults()
 }
 
+func pathNamed(name string) diffusion.GaussianPath {
+	if name == "trig" {
+		return diffusion.Trig{}
+	}
+	return diffusion.CondOT{}
+}
+
 type ddpmConfig struct {
 	Schedule         string               `yaml:"schedule" doc:"noise schedule" oneof:"linear scaled_linear squaredcos_cap_v2 sigmoid"`
 	Steps            int                  `yaml:"steps" doc:"entries of the noise schedule" range:"[2,100000]"`
@@ -190,10 +198,7 @@ func (c *ddpmConfig) Validate() error {
 func init() {
 	config.Register(Objectives, "flow", "Flow matching on a continuous path (Lipman et al. 2023; rectified flow, Liu et al. 2023).",
 		func(c *flowConfig, a ObjectiveArg) (*Job, error) {
-			var path diffusion.GaussianPath = diffusion.CondOT{}
-			if c.Path == "trig" {
-				path = diffusion.Trig{}
-			}
+			path := pathNamed(c.Path)
 			coupling, err := c.Coupling.Build(CouplingArg{})
 			if err != nil {
 				return nil, err

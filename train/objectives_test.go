@@ -27,12 +27,21 @@ func TestObjectives(t *testing.T) {
 		"{kind: ddpm, steps: 50, loss: hybrid, variance: learned_range}",
 		"{kind: ddpm, steps: 50, loss: vlb, variance: large, times: {kind: by_loss, bins: 3, history: 2}}",
 		"{kind: flow, times: {kind: by_loss, bins: 3, history: 2}}",
+		"{kind: mean_flow}",
+		"{kind: mean_flow, path: trig, improved: true, guidance: 2, guidance_mix: 0.5, power: 0}",
+		"{kind: shortcut, steps: 8, ratio: 0.5}",
+		"{kind: flow_map}",
 		"{kind: flow, times: u_shaped, offset_noise: 0.1, input_perturbation: 0.1}",
 	} {
 		run := trained(t, strings.Replace(moonsYAML, "{kind: flow, times: logit_normal, stratified: true}", objective, 1))
 		m, err := Open(string(run), func(format string, args ...any) { t.Errorf(format, args...) })
 		if err != nil {
 			t.Fatalf("%s: %v", objective, err)
+		}
+		if objective := m.Exp.Objective.Kind; objective == "mean_flow" || objective == "shortcut" || objective == "flow_map" {
+			if err := m.Choose(Choice{Sampler: "jump"}); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if strings.Contains(objective, "zero_terminal_snr") { // σ/α, in which the default integrates, is infinite at the end
 			if err := m.Choose(Choice{Sampler: "ddim"}); err != nil {
@@ -71,6 +80,11 @@ func TestObjectivesRefuse(t *testing.T) {
 		"{kind: sm, input_perturbation: 0.1}":                                                  {"input_perturbation"},
 		"{kind: flow, shift: 2, times: by_loss}":                                               {"shift", "by_loss"},
 		"{kind: flow, times: {kind: levels, sigma_min: 2}}":                                    {"sigma_max", "2"},
+		"{kind: shortcut, steps: 12}":                                                          {"steps", "power of two", "12"},
+		"{kind: mean_flow, guidance_mix: 0.5}":                                                 {"guidance_mix", "guidance"},
+		"{kind: mean_flow, guidance_from: 1}":                                                  {"guidance_from"},
+		"{kind: mean_flow, ratio: 0}":                                                          {"ratio", "0"},
+		"{kind: flow_map, ratio: 2}":                                                           {"ratio", "2"},
 		"{kind: flow, shift: 0}":                                                               {"shift", "0"},
 		"{kind: edm, sigma_data: 0}":                                                           {"sigma_data", "0"},
 		"{kind: flow, weighting: {kind: p2, k: 0}}":                                            {"k", "positive"},

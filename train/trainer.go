@@ -287,7 +287,7 @@ func (t *Trainer) averageFrozen() error {
 // build makes the objective and the network of an experiment. The network's
 // outputs follow from the objective, and the objective's null condition from the network.
 func (l *Loaded) build(dev backend.Device, shape []int, classes int) (*Job, Network, []*tensor.Param, error) {
-	arg := ObjectiveArg{Shape: shape, Null: -1, Batch: l.Batch, Device: dev, Init: rng.Key{Seed: l.Seed, Stream: streamObjective}}
+	arg := ObjectiveArg{Shape: shape, Null: -1, Draft: true, Batch: l.Batch, Device: dev, Init: rng.Key{Seed: l.Seed, Stream: streamObjective}}
 	job, err := l.Objective.Build(arg)
 	if err != nil {
 		return nil, nil, nil, l.at("objective", err)
@@ -297,6 +297,7 @@ func (l *Loaded) build(dev backend.Device, shape []int, classes int) (*Job, Netw
 	if err != nil {
 		return nil, nil, nil, l.at("model", err)
 	}
+	arg.Draft = false
 	if classes > 0 {
 		arg.Null = nullLabel(net)
 	}

@@ -55,6 +55,7 @@ type Run struct {
 	opts  Options
 	cond  diffusion.Cond
 	step  Step
+	jump  bool             // models of whole steps are to answer for the step
 	state [1]*tensor.Param // X between steps
 	err   error
 
@@ -164,7 +165,7 @@ func (r *Run) Steps() iter.Seq[*Step] {
 // eval asks the model about x at p.
 func (r *Run) eval(x *tensor.Tensor, p diffusion.Point) diffusion.Pred {
 	r.t[0], r.to[0] = p.T, r.step.To.T
-	r.at = diffusion.Step{T: r.t[:], Next: r.to[:], Index: r.step.Index, Count: r.step.Count}
+	r.at = diffusion.Step{T: r.t[:], Next: r.to[:], Index: r.step.Index, Count: r.step.Count, Jump: r.jump}
 	r.seen, r.data = x, nil
 	r.pred = r.Model.Eval(x, r.at, r.cond)
 	return r.pred

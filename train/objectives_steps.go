@@ -1,0 +1,105 @@
+package train
+
+import (
+	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/flow"
+	"github.com/langevin-go/langevin/internal/invalid"
+	"github.com/langevin-go/langevin/train/config"
+)
+
+// StepsConfig are the settings that objectives of whole steps share.
+type StepsConfig struct {
+	Path             string       `yaml:"path" doc:"interpolation between data and noise: condot (straight lines) or trig (a quarter circle)" oneof:"condot trig"`
+	Times            timeSampling `yaml:"times" doc:"distribution of training times; of steps, of both ends"`
+	ConditionDropout float64      `yaml:"condition_dropout" doc:"probability with which a sample's condition is replaced by the null condition, for classifier-free guidance" range:"[0,1]"`
+}
+
+// SetDefaults is MeanFlow's choice of times.
+func (c *StepsConfig) SetDefaults() {
+	c.Path, c.ConditionDropout = "condot", 0.1
+	c.Times = Times.Default("logit_normal")
+	times := c.Times.Config.(diffusion.LogitNormal)
+	times.Mean = -0.4
+	c.Times.Config = times
+}
+
+// job makes the regression, and the model of networks that are told how far a step leads.
+func (c *StepsConfig) job(a ObjectiveArg) (*Job, error) {
+	r := RegressionConfig{Times: c.Times, Shift: 1, ConditionDropout: c.ConditionDropout, Weighting: Weightings.Default("even")}
+	job, err := r.job(pathNamed(c.Path), diffusion.Velocity, nil, a)
+	if err != nil {
+		return nil, err
+	}
+	plain := job.Model
+	job.Jump = true
+	job.Model = func(net Network) diffusion.Model {
+		m := plain(net).(*diffusion.NetModel)
+		m.Jumps = true
+		return m
+	}
+	return job, nil
+}
+
+type meanFlowConfig struct {
+	StepsConfig          `yaml:",inline"`
+	flow.MeanFlowOptions `yaml:",inline"`
+}
+
+func (c *meanFlowConfig) SetDefaults() {
+	c.StepsConfig.SetDefaults()
+	c.MeanFlowOptions.SetDefaults()
+}
+
+type shortcutConfig struct {
+	StepsConfig          `yaml:",inline"`
+	flow.ShortcutOptions `yaml:",inline"`
+}
+
+func (c *shortcutConfig) SetDefaults() {
+	c.StepsConfig.SetDefaults()
+	c.Times = Times.Default("uniform")
+	c.ShortcutOptions.SetDefaults()
+}
+
+type flowMapConfig struct {
+	StepsConfig         `yaml:",inline"`
+	flow.FlowMapOptions `yaml:",inline"`
+}
+
+func (c *flowMapConfig) SetDefaults() {
+	c.StepsConfig.SetDefaults()
+	c.FlowMapOptions.SetDefaults()
+}
+
+func init() {
+	config.Register(Objectives, "mean_flow", "Mean velocities over steps of any length, from scratch, for one step or few (Geng et al. 2025): sample with jump.",
+		func(c *meanFlowConfig, a ObjectiveArg) (*Job, error) {
+			if !a.Draft && c.Guidance != 1 && a.Null < 0 {
+				return nil, invalid.Field("guidance", "is %g; the network has no class for no condition, from which it could be guided away", c.Guidance)
+			}
+			job, err := c.job(a)
+			if err != nil {
+				return nil, err
+			}
+			job.Objective = &flow.MeanFlow{Regression: *job.Objective.(*diffusion.Regression), MeanFlowOptions: c.MeanFlowOptions, Null: a.Null}
+			return job, nil
+		})
+	config.Register(Objectives, "shortcut", "Steps of 1, 1/2, 1/4, … of the path, each learned from two of half its length (Frans et al. 2025): sample with jump and as many steps as a power of two.",
+		func(c *shortcutConfig, a ObjectiveArg) (*Job, error) {
+			job, err := c.job(a)
+			if err != nil {
+				return nil, err
+			}
+			job.Objective = &flow.Shortcut{Regression: *job.Objective.(*diffusion.Regression), ShortcutOptions: c.ShortcutOptions}
+			return job, nil
+		})
+	config.Register(Objectives, "flow_map", "Steps of any length by the Lagrangian condition of flow maps (Boffi et al. 2025): sample with jump.",
+		func(c *flowMapConfig, a ObjectiveArg) (*Job, error) {
+			job, err := c.job(a)
+			if err != nil {
+				return nil, err
+			}
+			job.Objective = &flow.FlowMap{Regression: *job.Objective.(*diffusion.Regression), FlowMapOptions: c.FlowMapOptions}
+			return job, nil
+		})
+}
