@@ -48,7 +48,7 @@ func (d *DPMSinglestep) Sample(r *Run) {
 	orders := d.orders(len(r.grid)-1, r.Path.At(r.grid[len(r.grid)-1]).Sigma == 0)
 	start, values := r.History(1), r.History(d.Order)
 	for st := range r.Steps() {
-		order := orders[st.Index]
+		order := orders[st.Index-r.done]
 		if order == 1 {
 			start.Push(st.From, r.X)
 			values.Clear()

@@ -34,6 +34,7 @@ type Options struct {
 	Noise    Noise                                // replaces the drawn noise; nil: drawn
 	Progress Progress                             // called after each step; nil: nobody asks
 	Count    *Count                               // is told what the run took; nil: nobody asks
+	Float64  bool                                 // keep the state, and compute what the sampler does with it, in float64, as EDM's sampler does; the model goes on computing in the scope's type
 }
 
 // Count is what a run took.
@@ -68,6 +69,7 @@ type Run struct {
 	past  []*History
 	err   error
 	count Count
+	done  int // steps before the grid's first
 	terms sum
 
 	// the newest evaluation of the model
@@ -99,9 +101,18 @@ func Sample(ctx context.Context, s *tensor.Scope, m diffusion.Model, how Sampler
 	if err := CheckGrid(r.Path, grid); err != nil {
 		return nil, err
 	}
-	if err := o.Clip.Validate(); err != nil {
+	return r.run(how)
+}
+
+// run is the whole of a run, on a grid that was checked.
+func (r *Run) run(how Sampler) (out *tensor.Tensor, err error) {
+	if err := r.opts.Clip.Validate(); err != nil {
 		return nil, err
 	}
+	if r.opts.Float64 && r.s.DType() != tensor.Float64 {
+		return r.runWide(how)
+	}
+	n := len(r.grid) - 1
 	defer func() {
 		if p := recover(); p != nil {
 			e, ok := p.(error)
@@ -109,21 +120,21 @@ func Sample(ctx context.Context, s *tensor.Scope, m diffusion.Model, how Sampler
 			if !ok || !errors.As(e, &u) {
 				panic(p)
 			}
-			out, err = nil, fmt.Errorf("sampling step %d of %d: %w", r.step.Index+1, len(grid)-1, u)
+			out, err = nil, fmt.Errorf("sampling step %d of %d: %w", r.step.Index+1, n, u)
 		}
 	}()
 	r.state[0] = r.store()
 	defer func() { (*tensor.Kept)(r.state[0]).Drop() }()
 	defer r.forget()
-	s.NoGrad(func() { how.Sample(r) })
-	if o.Count != nil {
-		*o.Count = r.count
+	r.s.NoGrad(func() { how.Sample(r) })
+	if r.opts.Count != nil {
+		*r.opts.Count = r.count
 	}
 	if r.err != nil {
 		return nil, r.err
 	}
-	if r.step.Index != len(grid)-2 {
-		return nil, fmt.Errorf("the sampler stopped after %d of %d steps", r.step.Index+1, len(grid)-1)
+	if r.step.Index != n-1 {
+		return nil, fmt.Errorf("the sampler stopped after %d of %d steps", r.step.Index+1, n)
 	}
 	return r.X, nil
 }
@@ -164,12 +175,12 @@ func (r *Run) Steps() iter.Seq[*Step] {
 			if !r.begin(i == 0) {
 				return
 			}
-			r.step = Step{Index: i, Count: n, From: r.Path.At(r.grid[i]), To: r.Path.At(r.grid[i+1])}
+			r.step = Step{Index: r.done + i, Count: r.done + n, From: r.Path.At(r.grid[i]), To: r.Path.At(r.grid[i+1])}
 			if !yield(&r.step) {
 				return
 			}
 			if r.opts.Progress != nil {
-				r.opts.Progress(i, n, r.estimate())
+				r.opts.Progress(r.done+i, r.done+n, r.estimate())
 			}
 		}
 	}
