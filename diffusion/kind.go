@@ -78,15 +78,24 @@ func (k *Prediction) UnmarshalText(b []byte) error {
 // noise level σ/α. With SigmaData 1 and α²+σ²=1 it is −V.
 type Preconditioned struct {
 	SigmaData float64 // s, the data's standard deviation
+	Negative  bool    // −F in place of F, which is V where F is −V
 }
 
-func (k Preconditioned) String() string { return fmt.Sprintf("edm(%g)", k.SigmaData) }
+func (k Preconditioned) String() string {
+	if k.Negative {
+		return fmt.Sprintf("-edm(%g)", k.SigmaData)
+	}
+	return fmt.Sprintf("edm(%g)", k.SigmaData)
+}
 
 // Of gives (1−c_skip)/c_out and −(σ/α)·c_skip/c_out, written so that they are
 // finite at both ends: F = (σ/s·x0 − α·s·ε)/√(σ²+α²s²).
 func (k Preconditioned) Of(p Point) (onX0, onEps float64) {
 	s := k.SigmaData
 	norm := math.Hypot(p.Sigma, p.Alpha*s)
+	if k.Negative {
+		norm = -norm
+	}
 	return p.Sigma / (s * norm), -p.Alpha * s / norm
 }
 

@@ -90,7 +90,7 @@ func TestConversionsAtTheEnds(t *testing.T) {
 		{zero, Velocity, X0, Mix{1, -1}, true},
 		{zero, X0, Velocity, Mix{1, -1}, true},
 		{zero, X0, Eps, Mix{1, 0}, true},
-		{zero, Preconditioned{0.5}, X0, Mix{0, 0.5}, true},
+		{zero, Preconditioned{SigmaData: 0.5}, X0, Mix{0, 0.5}, true},
 		{clean, X0, Eps, Mix{}, false},
 		{clean, X0, Velocity, Mix{}, false},
 		{clean, Eps, X0, Mix{1, 0}, true},
@@ -98,7 +98,7 @@ func TestConversionsAtTheEnds(t *testing.T) {
 		{clean, V, Eps, Mix{0, 1}, true},
 		{clean, Velocity, Eps, Mix{1, 1}, true},
 		{clean, Velocity, X0, Mix{1, 0}, true},
-		{clean, Preconditioned{0.5}, Eps, Mix{0, -1}, true},
+		{clean, Preconditioned{SigmaData: 0.5}, Eps, Mix{0, -1}, true},
 	} {
 		got, ok := TryConvert(c.from, c.to, c.at)
 		if ok != c.ok || ok && got != c.want {
@@ -120,17 +120,17 @@ func TestPreconditioning(t *testing.T) {
 	for _, sigma := range []float64{0.002, 0.3, 0.5, 7, 80} {
 		p := EDM{SigmaMax: 80}.At(sigma)
 		skip, out := sd*sd/(sigma*sigma+sd*sd), sigma*sd/math.Sqrt(sigma*sigma+sd*sd)
-		m := Convert(Preconditioned{sd}, X0, p)
+		m := Convert(Preconditioned{SigmaData: sd}, X0, p)
 		close(t, fmt.Sprint("c_skip at ", sigma), m.OnX, skip, 1e-14)
 		close(t, fmt.Sprint("c_out at ", sigma), m.OnValue, out, 1e-14)
-		close(t, fmt.Sprint("c_in at ", sigma), Preconditioned{sd}.InputScale(p), 1/math.Sqrt(sigma*sigma+sd*sd), 1e-14)
+		close(t, fmt.Sprint("c_in at ", sigma), Preconditioned{SigmaData: sd}.InputScale(p), 1/math.Sqrt(sigma*sigma+sd*sd), 1e-14)
 		close(t, fmt.Sprint("c_noise at ", sigma), EDMInput(p), math.Log(sigma)/4, 1e-14)
 		// The loss weight (σ²+sd²)/(σ·sd)² of the data's error is 1 on the network's output.
-		close(t, "weight", EffectiveWeight(Even{X0}, Preconditioned{sd}, p)*(sigma*sigma+sd*sd)/(sigma*sigma*sd*sd), 1, 1e-13)
+		close(t, "weight", EffectiveWeight(Even{X0}, Preconditioned{SigmaData: sd}, p)*(sigma*sigma+sd*sd)/(sigma*sigma*sd*sd), 1, 1e-13)
 	}
 	// With unit data and a variance-preserving path it is −v.
 	p := VP{0.1, 20}.At(0.4)
-	a, b := Preconditioned{1}.Of(p)
+	a, b := Preconditioned{SigmaData: 1}.Of(p)
 	va, vb := V.Of(p)
 	close(t, "F on x0", a, -va, 1e-14)
 	close(t, "F on ε", b, -vb, 1e-14)

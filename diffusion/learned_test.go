@@ -118,7 +118,7 @@ func TestUncertainty(t *testing.T) {
 	plain := Regression{Path: path, Times: &LogNormal{-1.2, 1.2}}
 	learned := plain
 	learned.Uncertainty = NewUncertainty(s.Device(), tensor.Float64, rng.Key{Seed: 1})
-	m := perturbed{&Oracle{data, path, Preconditioned{0.5}}, tensor.NewParam(s.Device(), tensor.Float64, 1)}
+	m := perturbed{&Oracle{data, path, Preconditioned{SigmaData: 0.5}}, tensor.NewParam(s.Device(), tensor.Float64, 1)}
 	if err := m.theta.Set([]float32{0.25}); err != nil {
 		t.Fatal(err)
 	}

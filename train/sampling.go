@@ -60,6 +60,7 @@ type Sampling struct {
 	Guidance  `yaml:",inline"`
 	Clip      sampler.Clip `yaml:"clip" doc:"limits of the estimate of the data"`
 	Precision string       `yaml:"precision" doc:"what the network computes in; train: what it was trained in, so that it is the same function" oneof:"train float32 bf16"`
+	Float64   bool         `yaml:"float64_state" doc:"keep the state between steps in float64 while the network computes in its precision: for many small steps"`
 	Every     int64        `yaml:"every" doc:"training steps between pictures; 0: none" range:"[0,inf)"`
 	Rows      int          `yaml:"rows" doc:"samples of each class in a picture; without classes, a picture has rows² samples" range:"[1,100]"`
 	Batch     int          `yaml:"batch" doc:"samples that are drawn at a time; it does not change them" range:"[1,100000]"`
@@ -165,6 +166,8 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 			Clip:  d.How.Clip,
 			Key:   rng.Key{Seed: q.Seed, Stream: streamSampler},
 			First: uint64(from),
+
+			Float64: d.How.Float64,
 		}
 		if o.Cond, err = d.condition(q, from, n); err != nil {
 			return nil, err

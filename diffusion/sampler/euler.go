@@ -39,11 +39,13 @@ func (o *Integration) inSigma(r *Run) bool {
 	return o.Variable == "sigma" || o.Variable == "path" && (diffusion.VariableOf(r.Path) == diffusion.InSigma || o.Churn.Amount > 0)
 }
 
-// checkSigma refuses to start where σ/α is infinite.
+// checkSigma refuses to start, or in Invert to end, where σ/α is infinite.
 func checkSigma(r *Run) bool {
-	if r.Path.At(r.grid[0]).Alpha == 0 {
-		r.Fail("cannot integrate in sigma from time %g, where alpha is 0 and sigma/alpha infinite: use the variable time, the sampler ddim, or a grid that starts later", r.grid[0])
-		return false
+	for _, t := range []float64{r.grid[0], r.grid[len(r.grid)-1]} {
+		if r.Path.At(t).Alpha == 0 {
+			r.Fail("cannot integrate in sigma at time %g, where alpha is 0 and sigma/alpha infinite: use the variable time, the sampler ddim, or a grid without it", t)
+			return false
+		}
 	}
 	return true
 }

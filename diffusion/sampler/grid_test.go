@@ -48,6 +48,8 @@ func TestRegistry(t *testing.T) {
 		"churn": &Heun{Integration{Variable: "time", Churn: Churn{Amount: 1}}}, "amount": &Churn{Amount: -1},
 		"range": &Clip{Range: -1}, "quantile": &Clip{Quantile: 2}, "max": &Clip{Quantile: 0.9, Max: 0.5},
 		"shift": &UniformGrid{}, "sigma_min": &Levels{}, "sigma_max": &Levels{SigmaMin: 1, SigmaMax: 0.5}, "rho": &KarrasGrid{Levels: Levels{1, 2}},
+		"algorithm": &DPM{Algorithm: "dpm"}, "type": &DPM{DPMSolver, 2, "ralston"}, "order": &DPM{DPMSolver, 4, Midpoint}, "third": &DPMMultistep{DPM: DPM{DPMSolver, 2, Midpoint}, Third: "half"},
+		"b": &UniPC{Order: 2, Algorithm: DPMSolver, B: "bh3"}, "no_corrector": &UniPC{Order: 2, Algorithm: DPMSolver, B: BH1, NoCorrector: []int{-1}},
 		"spacing": &TableGrid{Spacing: "even"}, "offset": &TableGrid{Spacing: Leading, Offset: -1}, "times": &OwnGrid{List: []float64{0, 1}},
 	} {
 		err := v.Validate()

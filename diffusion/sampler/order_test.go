@@ -87,13 +87,7 @@ func TestOrders(t *testing.T) {
 func TestPredictionsAgree(t *testing.T) {
 	m := testMixture()
 	kinds := []diffusion.Kind{diffusion.X0, diffusion.Eps, diffusion.V, diffusion.Score, diffusion.Velocity, diffusion.DataVelocity, diffusion.Preconditioned{SigmaData: 0.5}}
-	churned := heun("sigma")
-	churned.Churn.Amount = 5
-	samplers := map[string]Sampler{
-		"ddim": &DDIM{}, "ddim η=.7": &DDIM{Eta: 0.7}, "ddim rederived": &DDIM{Rederive: true},
-		"ddpm small": &DDPM{Variance: FixedSmall}, "ddpm large": &DDPM{Variance: FixedLarge}, "renoise": &Renoise{},
-		"euler time": euler("time"), "heun time": heun("time"), "euler sigma": euler("sigma"), "heun sigma": heun("sigma"), "heun churn": churned,
-	}
+	samplers := variants(t)
 	for _, path := range []diffusion.GaussianPath{diffusion.CondOT{}, diffusion.Trig{}, diffusion.EDM{SigmaMax: 5}, diffusion.VP{Beta0: 0.1, Beta1: 10}, table(t)} {
 		for name, how := range samplers {
 			var first []float64

@@ -29,6 +29,14 @@ var Samplers = []Entry[Sampler]{
 	{"euler", "Euler's method on the probability-flow ODE", withDefaults[Euler, Sampler]},
 	{"heun", "Heun's second-order method on the probability-flow ODE (in sigma: Karras et al. 2022)", withDefaults[Heun, Sampler]},
 	{"jump", "one evaluation an interval, for models of whole steps: mean flows, shortcut models, flow maps", withDefaults[Jump, Sampler]},
+	{"runge_kutta", "an explicit Runge-Kutta method, named or one's own, on the probability-flow ODE", withDefaults[RungeKutta, Sampler]},
+	{"dopri5", "Dormand and Prince's method of order 5 with steps of its own choosing", withDefaults[Dopri5, Sampler]},
+	{"dpm_multistep", "DPM-Solver and DPM-Solver++ with values from earlier steps (Lu et al. 2022): 2M, 3M", withDefaults[DPMMultistep, Sampler]},
+	{"dpm_singlestep", "DPM-Solver and DPM-Solver++ in blocks of steps (Lu et al. 2022): 2S, 3S", withDefaults[DPMSinglestep, Sampler]},
+	{"unipc", "predictor and corrector of order p+1 (Zhao et al. 2023)", withDefaults[UniPC, Sampler]},
+	{"deis", "exponential integrator in the noise (Zhang and Chen 2023)", withDefaults[DEIS, Sampler]},
+	{"lms", "linear multistep in sigma (Adams and Bashforth; k-diffusion)", withDefaults[LMS, Sampler]},
+	{"dpm2", "midpoint method in sigma at the geometric mean (k-diffusion)", withDefaults[DPM2, Sampler]},
 	{"renoise", "estimate the data, add noise of the next time, repeat", withDefaults[Renoise, Sampler]},
 }
 

@@ -33,6 +33,14 @@ type Options struct {
 	First    uint64                               // sample i of the batch is row First+i under Key
 	Noise    Noise                                // replaces the drawn noise; nil: drawn
 	Progress Progress                             // called after each step; nil: nobody asks
+	Count    *Count                               // is told what the run took; nil: nobody asks
+	Float64  bool                                 // keep the state, and compute what the sampler does with it, in float64, as EDM's sampler does; the model goes on computing in the scope's type
+}
+
+// Count is what a run took.
+type Count struct {
+	Evaluations int // of the model, each for the whole batch
+	Rejected    int // steps that an adaptive sampler tried in vain
 }
 
 // Noise gives the standard normal noise of step i, of the state's shape.
@@ -40,7 +48,9 @@ type Noise func(s *tensor.Scope, i int) *tensor.Tensor
 
 // Progress hears that step i of n, from 0, is done, and what the model takes
 // the data to be by now (nil where its prediction does not determine that). The
-// tensor is valid during the call.
+// tensor is valid during the call. From a sampler that chooses its steps itself it
+// hears after each of them in which step of the grid that was, so that i may come
+// again or be left out; the last is n−1.
 type Progress func(i, n int, data *tensor.Tensor)
 
 // Run is a sampling run in progress: what samplers are written in.
@@ -57,7 +67,11 @@ type Run struct {
 	step  Step
 	jump  bool             // models of whole steps are to answer for the step
 	state [1]*tensor.Param // X between steps
+	past  []*History
 	err   error
+	count Count
+	done  int // steps before the grid's first
+	terms sum
 
 	// the newest evaluation of the model
 	at    diffusion.Step
@@ -88,9 +102,18 @@ func Sample(ctx context.Context, s *tensor.Scope, m diffusion.Model, how Sampler
 	if err := CheckGrid(r.Path, grid); err != nil {
 		return nil, err
 	}
-	if err := o.Clip.Validate(); err != nil {
+	return r.run(how)
+}
+
+// run is the whole of a run, on a grid that was checked.
+func (r *Run) run(how Sampler) (out *tensor.Tensor, err error) {
+	if err := r.opts.Clip.Validate(); err != nil {
 		return nil, err
 	}
+	if r.opts.Float64 && r.s.DType() != tensor.Float64 {
+		return r.runWide(how)
+	}
+	n := len(r.grid) - 1
 	defer func() {
 		if p := recover(); p != nil {
 			e, ok := p.(error)
@@ -98,18 +121,21 @@ func Sample(ctx context.Context, s *tensor.Scope, m diffusion.Model, how Sampler
 			if !ok || !errors.As(e, &u) {
 				panic(p)
 			}
-			out, err = nil, fmt.Errorf("sampling step %d of %d: %w", r.step.Index+1, len(grid)-1, u)
+			out, err = nil, fmt.Errorf("sampling step %d of %d: %w", r.step.Index+1, n, u)
 		}
 	}()
-	r.state[0] = tensor.NewParam(s.Device(), s.DType(), x.Shape()...)
-	r.state[0].Frozen = true
+	r.state[0] = r.store()
 	defer func() { (*tensor.Kept)(r.state[0]).Drop() }()
-	s.NoGrad(func() { how.Sample(r) })
+	defer r.forget()
+	r.s.NoGrad(func() { how.Sample(r) })
+	if r.opts.Count != nil {
+		*r.opts.Count = r.count
+	}
 	if r.err != nil {
 		return nil, r.err
 	}
-	if r.step.Index != len(grid)-2 {
-		return nil, fmt.Errorf("the sampler stopped after %d of %d steps", r.step.Index+1, len(grid)-1)
+	if r.step.Index != n-1 {
+		return nil, fmt.Errorf("the sampler stopped after %d of %d steps", r.step.Index+1, n)
 	}
 	return r.X, nil
 }
@@ -132,6 +158,13 @@ func CheckGrid(path diffusion.GaussianPath, grid []float64) error {
 	return nil
 }
 
+// store is memory for a state that outlives steps.
+func (r *Run) store() *tensor.Param {
+	p := tensor.NewParam(r.s.Device(), r.s.DType(), r.X.Shape()...)
+	p.Frozen = true
+	return p
+}
+
 var assign = tensor.NewUpdate("assign", 1, 1, 0, func(_, in, _ []tensor.Expr) []tensor.Expr { return in })
 
 // Steps goes through the grid. Between steps it keeps X, gives everything else
@@ -140,39 +173,57 @@ func (r *Run) Steps() iter.Seq[*Step] {
 	return func(yield func(*Step) bool) {
 		n := len(r.grid) - 1
 		for i := range n {
-			if r.err = r.ctx.Err(); r.err != nil {
+			if !r.begin(i == 0) {
 				return
 			}
-			if i > 0 {
-				assign.Apply(r.s, nil, r.state[:], r.X)
-				r.s.Reset()
-				r.X = r.s.Param(r.state[0])
-			}
-			if r.opts.Cond != nil && (i > 0 || r.cond == diffusion.Cond{}) {
-				r.cond = r.opts.Cond(r.s)
-			}
-			r.step = Step{Index: i, Count: n, From: r.Path.At(r.grid[i]), To: r.Path.At(r.grid[i+1])}
+			r.step = Step{Index: r.done + i, Count: r.done + n, From: r.Path.At(r.grid[i]), To: r.Path.At(r.grid[i+1])}
 			if !yield(&r.step) {
 				return
 			}
 			if r.opts.Progress != nil {
-				r.opts.Progress(i, n, r.estimate())
+				r.opts.Progress(r.done+i, r.done+n, r.estimate())
 			}
 		}
 	}
 }
 
+// begin is what comes before a step; false ends the run.
+func (r *Run) begin(first bool) bool {
+	if r.err == nil {
+		r.err = r.ctx.Err()
+	}
+	if r.err != nil {
+		return false
+	}
+	if !first {
+		assign.Apply(r.s, nil, r.state[:], r.X)
+		r.s.Reset()
+		r.X = r.s.Param(r.state[0])
+	}
+	if r.opts.Cond != nil && (!first || r.cond == diffusion.Cond{}) {
+		r.cond = r.opts.Cond(r.s)
+	}
+	return true
+}
+
 // eval asks the model about x at p.
 func (r *Run) eval(x *tensor.Tensor, p diffusion.Point) diffusion.Pred {
-	r.t[0], r.to[0] = p.T, r.step.To.T
-	r.at = diffusion.Step{T: r.t[:], Next: r.to[:], Index: r.step.Index, Count: r.step.Count, Jump: r.jump}
+	r.t[0] = p.T
+	return r.evalEach(x, r.t[:])
+}
+
+// evalEach asks the model about x, each sample at a time of its own, or all at one.
+func (r *Run) evalEach(x *tensor.Tensor, times []float64) diffusion.Pred {
+	r.to[0] = r.step.To.T
+	r.at = diffusion.Step{T: times, Next: r.to[:], Index: r.step.Index, Count: r.step.Count, Jump: r.jump}
 	r.seen, r.data = x, nil
 	r.pred = r.Model.Eval(x, r.at, r.cond)
+	r.count.Evaluations++
 	return r.pred
 }
 
 func (r *Run) as(k diffusion.Kind) *tensor.Tensor {
-	return r.pred.As(k, r.seen, r.Path, diffusion.Step{T: r.t[:]})
+	return r.pred.As(k, r.seen, r.Path, diffusion.Step{T: r.at.T})
 }
 
 // clipped is the estimate of the data of the newest evaluation.
@@ -188,8 +239,10 @@ func (r *Run) estimate() *tensor.Tensor {
 	if r.pred.Value == nil {
 		return nil
 	}
-	if _, ok := diffusion.TryConvert(r.pred.Kind, diffusion.X0, r.Path.At(r.t[0])); !ok {
-		return nil
+	for _, t := range r.at.T {
+		if _, ok := diffusion.TryConvert(r.pred.Kind, diffusion.X0, r.Path.At(t)); !ok {
+			return nil
+		}
 	}
 	return r.clipped()
 }

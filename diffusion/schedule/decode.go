@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -42,10 +44,55 @@ func parse(data []byte) (map[string]json.RawMessage, error) {
 		return nil, fmt.Errorf("%d bytes are too many for a scheduler's config", len(data))
 	}
 	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(data, &fields); err != nil {
+	if err := json.Unmarshal(quoteInfinities(data), &fields); err != nil {
 		return nil, fmt.Errorf("not a JSON object: %w", err)
 	}
 	return fields, nil
+}
+
+// quoteInfinities makes strings of the bare words Infinity, -Infinity and NaN, which
+// Python writes for numbers that JSON does not have.
+func quoteInfinities(data []byte) []byte {
+	var out []byte
+	inText := false
+	for i := 0; i < len(data); {
+		c := data[i]
+		switch {
+		case inText && c == '\\' && i+1 < len(data):
+			out = append(out, c, data[i+1])
+			i += 2
+			continue
+		case c == '"':
+			inText = !inText
+		case !inText:
+			if word := infinities.Find(data[i:]); word != nil {
+				out = append(append(append(out, '"'), word...), '"')
+				i += len(word)
+				continue
+			}
+		}
+		out = append(out, c)
+		i++
+	}
+	return out
+}
+
+var infinities = regexp.MustCompile(`^(-?Infinity|NaN)`)
+
+// extended is a number that may be infinite.
+type extended float64
+
+// UnmarshalJSON reads a number, or the text of an infinite one.
+func (x *extended) UnmarshalJSON(b []byte) error {
+	switch string(b) {
+	case `"Infinity"`:
+		*x = extended(math.Inf(1))
+		return nil
+	case `"-Infinity"`:
+		*x = extended(math.Inf(-1))
+		return nil
+	}
+	return json.Unmarshal(b, (*float64)(x))
 }
 
 func decode(class string, fields map[string]json.RawMessage) (Scheduler, error) {
@@ -88,9 +135,8 @@ func targets(v reflect.Value) map[string]reflect.Value {
 // leaves in and passes over, and fields that it has retired.
 func others() map[string]bool {
 	known := map[string]bool{"tensor_format": true, "skip_prk_steps": true}
-	for _, class := range []string{"DDPMScheduler", "DDIMScheduler", "EulerDiscreteScheduler", "HeunDiscreteScheduler", "FlowMatchEulerDiscreteScheduler"} {
-		s, _ := New(class)
-		for name := range targets(reflect.ValueOf(s).Elem()) {
+	for _, make := range registry {
+		for name := range targets(reflect.ValueOf(make()).Elem()) {
 			known[name] = true
 		}
 	}

@@ -40,6 +40,8 @@ func TestDefaults(t *testing.T) {
 // Every mistake names its field.
 func TestMistakes(t *testing.T) {
 	const ddim, ddpm, euler, heun, flow = "DDIMScheduler", "DDPMScheduler", "EulerDiscreteScheduler", "HeunDiscreteScheduler", "FlowMatchEulerDiscreteScheduler"
+	const dpm, single, uni, deis = "DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler", "UniPCMultistepScheduler", "DEISMultistepScheduler"
+	const lms, kdpm2, flowHeun, edm, edmDPM = "LMSDiscreteScheduler", "KDPM2DiscreteScheduler", "FlowMatchHeunDiscreteScheduler", "EDMEulerScheduler", "EDMDPMSolverMultistepScheduler"
 	for _, c := range []struct{ class, config, field, says string }{
 		{ddim, `"beta_strat": 1`, "beta_strat", "not a field"},
 		{ddim, `"beta_start": "x"`, "beta_start", "must be a number"},
@@ -74,6 +76,45 @@ func TestMistakes(t *testing.T) {
 		{flow, `"shift_terminal": 1`, "shift_terminal", "[0, 1)"},
 		{flow, `"use_dynamic_shifting": true, "base_shift": null`, "base_shift", "max_shift"},
 		{flow, `"stochastic_sampling": true, "invert_sigmas": true`, "stochastic_sampling", "invert_sigmas"},
+		{dpm, `"algorithm_type": "sde-dpmsolver++"`, "algorithm_type", "stochastic"},
+		{dpm, `"algorithm_type": "dpm"`, "algorithm_type", "dpmsolver++"},
+		{dpm, `"algorithm_type": "dpmsolver"`, "final_sigmas_type", "sigma_min"},
+		{dpm, `"final_sigmas_type": "one"`, "final_sigmas_type", "zero"},
+		{dpm, `"solver_type": "rk"`, "solver_type", "midpoint"},
+		{dpm, `"solver_order": 4`, "solver_order", "1…3"},
+		{dpm, `"prediction_type": "flow_prediction"`, "prediction_type", "use_flow_sigmas"},
+		{dpm, `"prediction_type": "v_prediction", "use_flow_sigmas": true`, "prediction_type", "use_flow_sigmas"},
+		{dpm, `"algorithm_type": "dpmsolver", "final_sigmas_type": "sigma_min", "prediction_type": "flow_prediction", "use_flow_sigmas": true`, "prediction_type", "noise"},
+		{dpm, `"use_flow_sigmas": true, "use_karras_sigmas": true`, "use_flow_sigmas", "excludes"},
+		{dpm, `"use_flow_sigmas": true, "use_lu_lambdas": true`, "use_lu_lambdas", "excludes"},
+		{dpm, `"lambda_min_clipped": NaN`, "lambda_min_clipped", "number"},
+		{dpm, `"lambda_min_clipped": Infinity`, "lambda_min_clipped", "-Infinity"},
+		{dpm, `"flow_shift": -Infinity`, "flow_shift", "must be a number"},
+		{dpm, `"flow_shift": 0`, "flow_shift", "positive"},
+		{dpm, `"variance_type": "small"`, "variance_type", "learned"},
+		{dpm, `"time_shift_type": "linear"`, "time_shift_type", "exponential"},
+		{dpm, `"thresholding": true, "sample_max_value": 0`, "sample_max_value", "at least 1"},
+		{dpm, `"timestep_spacing": "even"`, "timestep_spacing", "trailing"},
+		{single, `"thresholding": true, "algorithm_type": "dpmsolver", "final_sigmas_type": "sigma_min"`, "thresholding", "timestep"},
+		{single, `"euler_at_final": 3, "final_sigma_type": "zero"`, "final_sigma_type", "not a field"},
+		{uni, `"solver_p": {"a": 1}`, "solver_p", "not supported"},
+		{uni, `"disable_corrector": [-1]`, "disable_corrector", "from 0"},
+		{uni, `"shift_terminal": 0.1`, "shift_terminal", "use_flow_sigmas"},
+		{uni, `"use_flow_sigmas": true, "use_beta_sigmas": true`, "use_flow_sigmas", "excludes"},
+		{uni, `"predict_x0": false, "prediction_type": "flow_prediction", "use_flow_sigmas": true`, "prediction_type", "noise"},
+		{uni, `"sigma_min": 0`, "sigma_min", "positive"},
+		{deis, `"solver_type": "rho"`, "solver_type", "logrho"},
+		{deis, `"algorithm_type": "sde-dpmsolver"`, "algorithm_type", "stochastic"},
+		{deis, `"use_flow_sigmas": true, "use_beta_sigmas": true`, "use_flow_sigmas", "excludes"},
+		{lms, `"prediction_type": "original_sample"`, "prediction_type", "epsilon"},
+		{kdpm2, `"prediction_type": "sample"`, "prediction_type", "not implemented"},
+		{flowHeun, `"shift": 0`, "shift", "positive"},
+		{flowHeun, `"num_train_timesteps": 0`, "num_train_timesteps", "1…"},
+		{edm, `"sigma_max": 0.001`, "sigma_max", "above"},
+		{edm, `"prediction_type": "sample"`, "prediction_type", "preconditioning"},
+		{edm, `"sigma_schedule": "cosine"`, "sigma_schedule", "karras"},
+		{edmDPM, `"algorithm_type": "sde-dpmsolver++"`, "algorithm_type", "stochastic"},
+		{edmDPM, `"solver_order": 0`, "solver_order", "1…3"},
 	} {
 		_, err := Decode([]byte(`{"_class_name": "` + c.class + `", ` + c.config + `}`))
 		f, ok := err.(interface{ ConfigField() string })
@@ -103,6 +144,17 @@ func TestMistakes(t *testing.T) {
 		if _, err := s.Plan(c.steps); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s with %s in %d steps: %v", class, c.config, c.steps, err)
 		}
+	}
+}
+
+// Python writes infinite numbers as words that JSON does not have.
+func TestInfinity(t *testing.T) {
+	s, err := Decode([]byte(`{"_class_name": "DPMSolverMultistepScheduler", "lambda_min_clipped": -Infinity, "_note": "-Infinity \"NaN, and", "solver_order": 3}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := s.(*DPMMultistep); !math.IsInf(float64(d.LambdaMinClipped), -1) || d.SolverOrder != 3 {
+		t.Errorf("%+v", d)
 	}
 }
 
@@ -150,7 +202,14 @@ func TestForSampler(t *testing.T) {
 	if _, err := ForSampler("euler", flow); err != nil {
 		t.Error(err)
 	}
-	for name, data := range map[string][]byte{"ddim": flow, "dimm": data} {
+	if heun, err := ForSampler("heun", flow); err != nil || heun.Class() != "FlowMatchHeunDiscreteScheduler" {
+		t.Errorf("a flow as heun: %v, %v", heun, err)
+	}
+	edm := []byte(`{"_class_name": "EDMEulerScheduler", "sigma_max": 20}`)
+	if as, err := ForSampler("dpm_multistep", edm); err != nil || as.(*EDMDPM).SigmaMax != 20 {
+		t.Errorf("an EDM config as dpm_multistep: %v, %v", as, err)
+	}
+	for name, data := range map[string][]byte{"ddim": flow, "dimm": data, "heun": edm} {
 		if _, err := ForSampler(name, data); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -228,6 +287,9 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"_class_name": "EulerDiscreteScheduler", "num_train_timesteps": 8, "trained_betas": [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5], "use_beta_sigmas": true}`), 4)
 	f.Add([]byte(`{"_class_name": "DDIMScheduler", "num_train_timesteps": 3, "trained_betas": [0.5, 1, 2], "set_alpha_to_one": false}`), 3)
 	f.Add([]byte(`{"_class_name": "EulerDiscreteScheduler", "rescale_betas_zero_snr": true, "interpolation_type": "log_linear", "sigma_min": 1e-300, "use_karras_sigmas": true}`), 2)
+	f.Add([]byte(`{"_class_name": "DPMSolverMultistepScheduler", "lambda_min_clipped": 3.5, "timestep_spacing": "trailing"}`), 3)
+	f.Add([]byte(`{"_class_name": "UniPCMultistepScheduler", "use_flow_sigmas": true, "use_karras_sigmas": true, "shift_terminal": 0.5, "sigma_max": 1e-300}`), 3)
+	f.Add([]byte(`{"_class_name": "EDMDPMSolverMultistepScheduler", "rho": 1e-300, "final_sigmas_type": "sigma_min"}`), 3)
 	f.Add([]byte(`{"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 1e300, "shift_terminal": 0.999}`), 3)
 	f.Fuzz(func(t *testing.T, data []byte, steps int) {
 		s, err := Decode(data)

@@ -50,7 +50,7 @@ func openGolden(t *testing.T, class string) *goldenFile {
 		Options map[string]any  `json:"options"`
 		Table   string          `json:"table"`
 	}
-	if err := json.Unmarshal([]byte(raw), &generic); err != nil {
+	if err := json.Unmarshal(quoteInfinities([]byte(raw)), &generic); err != nil {
 		t.Fatal(err)
 	}
 	g.cases = map[string]goldenCase{}
@@ -163,6 +163,7 @@ func (g *goldenFile) run(key string, plan *Plan, h how) []float64 {
 		}
 		if h.jitter != nil { // the sampler's own state is disturbed, not just what the network sees of it
 			h.jitter.shake(values)
+			h.jitter.cancel(values, call, alphas[call])
 			overwrite(in, values)
 		}
 		exact.Reset()
@@ -225,8 +226,11 @@ func inSigma(p *Plan) bool {
 	if _, flow := p.Path.(diffusion.CondOT); flow {
 		return false
 	}
+	if _, edm := p.Predicts.(diffusion.Preconditioned); edm { // and what the network sees is times c_in
+		return true
+	}
 	switch p.Sampler.(type) {
-	case *sampler.Euler, *sampler.Heun:
+	case *sampler.Euler, *sampler.Heun, *sampler.LMS, *sampler.DPM2:
 		return true
 	}
 	return false
@@ -248,9 +252,13 @@ func (g *goldenFile) plan(key string) (*Plan, string) {
 		if s.VarianceType == "learned" || s.VarianceType == "learned_range" {
 			variance = s.VarianceType
 		}
-	case *FlowMatchEuler:
+	case *LMS:
+		if order, ok := c.Options["order"]; ok {
+			s.Order = int(order)
+		}
+	case interface{ setMu(mu float64) }:
 		if mu, ok := c.Options["mu"]; ok {
-			s.Mu = &mu
+			s.setMu(mu)
 		}
 	}
 	p, err := sched.Plan(c.Steps)
@@ -260,7 +268,15 @@ func (g *goldenFile) plan(key string) (*Plan, string) {
 	return p, variance
 }
 
-var classes = []string{"DDPMScheduler", "DDIMScheduler", "EulerDiscreteScheduler", "HeunDiscreteScheduler", "FlowMatchEulerDiscreteScheduler"}
+func (s *FlowMatchEuler) setMu(mu float64) { s.Mu = &mu }
+func (s *solver) setMu(mu float64)         { s.Mu = &mu }
+
+var classes = func() (names []string) {
+	for _, make := range registry {
+		names = append(names, make().Class())
+	}
+	return names
+}()
 
 // each calls f for every recorded case of every class. Left out are the cases
 // with churn: there diffusers' Euler adds noise after the network has seen the

@@ -1,12 +1,14 @@
 // Package schedule reads the scheduler configs of diffusers' pipelines and turns
 // each into this library's terms: a path, a grid of times, a sampler and what
-// the network is given and predicts. Every field of DDPMScheduler, DDIMScheduler,
-// EulerDiscreteScheduler, HeunDiscreteScheduler and FlowMatchEulerDiscreteScheduler is
-// honoured, or refused by name.
+// the network is given and predicts. Every field of the classes in the registry below
+// is honoured, or refused by name.
 package schedule
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/diffusion/sampler"
@@ -55,10 +57,10 @@ func (p *Plan) Model(net diffusion.Network, inC, outC int) (*diffusion.NetModel,
 }
 
 // ForSampler is the class that a sampler's name stands for, with a config of any class: the
-// config's own class for "", and among DDPM, DDIM, Euler and Heun diffusers' way of
-// exchanging them, by which fields that the new class lacks are dropped and those
-// that the old one lacked take the new class's defaults. A flow-matching config
-// stays what it is, and only euler goes with it.
+// config's own class for "", and else diffusers' way of exchanging classes, by
+// which fields that the new class lacks are dropped and those that the old one
+// lacked take the new class's defaults. A flow-matching config goes with euler
+// and heun only, an EDM config with euler and dpm_multistep.
 func ForSampler(name string, data []byte) (Scheduler, error) {
 	own, err := Decode(data)
 	if err != nil {
@@ -67,41 +69,76 @@ func ForSampler(name string, data []byte) (Scheduler, error) {
 	if name == "" {
 		return own, nil
 	}
-	class, ok := samplerClasses[name]
-	_, flow := own.(*FlowMatchEuler)
+	classes := samplerClasses
+	switch own.(type) {
+	case *FlowMatchEuler, *FlowMatchHeun:
+		classes = flowClasses
+	case *EDMEuler, *EDMDPM:
+		classes = edmClasses
+	}
+	class, ok := classes[name]
 	switch {
-	case flow && name == "euler":
-		return own, nil
-	case flow:
-		return nil, fmt.Errorf("sampler %s does not go with a %s: only euler does", name, own.Class())
+	case !ok && samplerClasses[name] != "":
+		return nil, fmt.Errorf("sampler %s does not go with a %s: %s do", name, own.Class(), strings.Join(slices.Sorted(maps.Keys(classes)), " and "))
 	case !ok:
-		return nil, fmt.Errorf("unknown sampler %q for a diffusers folder; valid are ddim, ddpm, euler, heun", name)
+		return nil, fmt.Errorf("unknown sampler %q for a diffusers folder; valid are %s", name, strings.Join(slices.Sorted(maps.Keys(classes)), ", "))
 	case class == own.Class():
 		return own, nil
 	}
 	return DecodeAs(class, data)
 }
 
-var samplerClasses = map[string]string{
-	"ddpm":  "DDPMScheduler",
-	"ddim":  "DDIMScheduler",
-	"euler": "EulerDiscreteScheduler",
-	"heun":  "HeunDiscreteScheduler",
+// Classes by the name of the sampler that they are: those of discrete tables, of flow matching, and of EDM.
+var (
+	samplerClasses = map[string]string{
+		"ddpm":           "DDPMScheduler",
+		"ddim":           "DDIMScheduler",
+		"euler":          "EulerDiscreteScheduler",
+		"heun":           "HeunDiscreteScheduler",
+		"lms":            "LMSDiscreteScheduler",
+		"dpm2":           "KDPM2DiscreteScheduler",
+		"dpm_multistep":  "DPMSolverMultistepScheduler",
+		"dpm_singlestep": "DPMSolverSinglestepScheduler",
+		"unipc":          "UniPCMultistepScheduler",
+		"deis":           "DEISMultistepScheduler",
+	}
+	flowClasses = map[string]string{
+		"euler": "FlowMatchEulerDiscreteScheduler",
+		"heun":  "FlowMatchHeunDiscreteScheduler",
+	}
+	edmClasses = map[string]string{
+		"euler":         "EDMEulerScheduler",
+		"dpm_multistep": "EDMDPMSolverMultistepScheduler",
+	}
+)
+
+// registry lists the classes: each with its defaults, by what makes it.
+var registry = []func() Scheduler{
+	func() Scheduler { return newDDPM() },
+	func() Scheduler { return newDDIM() },
+	func() Scheduler { return newEuler() },
+	func() Scheduler { return newHeun() },
+	func() Scheduler { return newFlowMatchEuler() },
+	func() Scheduler { return newFlowMatchHeun() },
+	func() Scheduler { return newLMS() },
+	func() Scheduler { return newKDPM2() },
+	func() Scheduler { return newDPMMultistep() },
+	func() Scheduler { return newDPMSinglestep() },
+	func() Scheduler { return newUniPC() },
+	func() Scheduler { return newDEIS() },
+	func() Scheduler { return newEDMEuler() },
+	func() Scheduler { return newEDMDPM() },
 }
 
 // New is a class with its defaults.
 func New(class string) (Scheduler, error) {
-	switch class {
-	case "DDPMScheduler":
-		return newDDPM(), nil
-	case "DDIMScheduler":
-		return newDDIM(), nil
-	case "EulerDiscreteScheduler":
-		return newEuler(), nil
-	case "HeunDiscreteScheduler":
-		return newHeun(), nil
-	case "FlowMatchEulerDiscreteScheduler":
-		return newFlowMatchEuler(), nil
+	var names []string
+	for _, make := range registry {
+		s := make()
+		if s.Class() == class {
+			return s, nil
+		}
+		names = append(names, s.Class())
 	}
-	return nil, fmt.Errorf("scheduler class %q is not supported; DDPMScheduler, DDIMScheduler, EulerDiscreteScheduler, HeunDiscreteScheduler and FlowMatchEulerDiscreteScheduler are", class)
+	return nil, fmt.Errorf("scheduler class %q is not supported; %s are", class, strings.Join(names, ", "))
 }

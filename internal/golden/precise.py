@@ -23,6 +23,15 @@ _MODULES = [
     "diffusers.schedulers.scheduling_euler_discrete",
     "diffusers.schedulers.scheduling_heun_discrete",
     "diffusers.schedulers.scheduling_flow_match_euler_discrete",
+    "diffusers.schedulers.scheduling_lms_discrete",
+    "diffusers.schedulers.scheduling_k_dpm_2_discrete",
+    "diffusers.schedulers.scheduling_dpmsolver_multistep",
+    "diffusers.schedulers.scheduling_dpmsolver_singlestep",
+    "diffusers.schedulers.scheduling_unipc_multistep",
+    "diffusers.schedulers.scheduling_deis_multistep",
+    "diffusers.schedulers.scheduling_flow_match_heun_discrete",
+    "diffusers.schedulers.scheduling_edm_euler",
+    "diffusers.schedulers.scheduling_edm_dpmsolver_multistep",
 ]
 
 

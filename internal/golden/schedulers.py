@@ -14,6 +14,7 @@ import diffusers
 import numpy
 import torch
 
+import solvers
 from precise import float64, normal
 
 SHAPE = (2, 2, 3, 2)  # N, C, H, W
@@ -44,6 +45,14 @@ def prediction(kind, x, alpha, sigma):
         return data
     noise = (x - alpha * data) / sigma
     return {"epsilon": noise, "v_prediction": alpha * noise - sigma * data, "flow": noise - data}[kind]
+
+
+def edm_output(kind, x, sigma, data_std):
+    """EDM's F, of which "epsilon" is the name in diffusers, or -F; x is c_in*(data + sigma*noise)."""
+    scale = 1 / (sigma**2 + data_std**2) ** 0.5
+    data, x = posterior_mean(x, scale, scale * sigma), x / scale
+    out = (data - (data_std * scale) ** 2 * x) / (sigma * data_std * scale)
+    return {"epsilon": out, "v_prediction": -out}[kind]
 
 
 def variance_output(variance_type, x):
@@ -183,6 +192,7 @@ CASES = {
     "EulerDiscreteScheduler": euler_cases(),
     "HeunDiscreteScheduler": heun_cases(),
     "FlowMatchEulerDiscreteScheduler": flow_cases(),
+    **solvers.CASES,
 }
 
 
@@ -203,10 +213,11 @@ def given_noises(scheduler, noises, dtype):
 def _run(scheduler, steps, options, dtype):
     """One sampling loop as a pipeline writes it. Returns states, the model's alpha and sigma a call."""
     name, config = type(scheduler).__name__, scheduler.config
-    flow, has_sigmas = name.startswith("Flow"), hasattr(scheduler, "sigmas")
+    flow, has_sigmas, edm = name.startswith("Flow"), hasattr(scheduler, "sigmas"), name.startswith("EDM")
+    on_flow = flow or getattr(config, "use_flow_sigmas", False)
     options = dict(options)
     scheduler.set_timesteps(steps, **({"mu": options.pop("mu")} if "mu" in options else {}))
-    kind = "flow" if flow else {"original_sample": "sample"}.get(config.prediction_type, config.prediction_type)
+    kind = "flow" if flow else {"original_sample": "sample", "flow_prediction": "flow"}.get(config.prediction_type, config.prediction_type)
     x = torch.tensor(NOISE, dtype=dtype) * getattr(scheduler, "init_noise_sigma", 1.0)
     states, alphas, sigmas = [x], [], []
     with given_noises(scheduler, NOISES, dtype) as use:
@@ -214,18 +225,23 @@ def _run(scheduler, steps, options, dtype):
             use(i)
             if has_sigmas and scheduler.step_index is None:
                 scheduler._init_step_index(t)
-            if flow:
+            if on_flow:
                 sigma = float(scheduler.sigmas[scheduler.step_index])
                 alpha = 1 - sigma
             elif has_sigmas:
                 s = float(scheduler.sigmas[scheduler.step_index])
+                if name == "KDPM2DiscreteScheduler" and not scheduler.state_in_first_order:
+                    s = float(scheduler.sigmas_interpol[scheduler.step_index])
                 alpha, sigma = 1 / (1 + s * s) ** 0.5, s / (1 + s * s) ** 0.5
+                if edm:  # the network's input is c_in*(data + sigma*noise)
+                    alpha = 1 / (s * s + config.sigma_data**2) ** 0.5
+                    sigma = s * alpha
             else:
                 a = float(scheduler.alphas_cumprod[t])
                 alpha, sigma = a**0.5, (1 - a) ** 0.5
             model_in = (x if flow else scheduler.scale_model_input(x, t)).to(torch.float64).numpy()
-            out = prediction(kind, model_in, alpha, sigma)
-            if "learned" in getattr(config, "variance_type", ""):
+            out = edm_output(kind, model_in, s, config.sigma_data) if edm else prediction(kind, model_in, alpha, sigma)
+            if "learned" in (getattr(config, "variance_type", None) or ""):
                 out = numpy.concatenate([out, variance_output(config.variance_type, model_in)], axis=1)
             x = scheduler.step(torch.tensor(out, dtype=dtype), t, x, **options).prev_sample
             states.append(x)
