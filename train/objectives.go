@@ -2,7 +2,6 @@ package train
 
 import (
 	"github.com/langevin-go/langevin/diffusion"
-	"github.com/langevin-go/langevin/flow"
 	"github.com/langevin-go/langevin/internal/invalid"
 	"github.com/langevin-go/langevin/nn"
 	"github.com/langevin-go/langevin/tensor"
@@ -23,6 +22,8 @@ type Job struct {
 	Model func(Network) diffusion.Model
 	// OutChannels is the network's output channels per channel of data; 0: 1.
 	OutChannels int
+	// Source opens what stands at the path's end in the place of normal noise; nil: normal noise.
+	Source func(DataArg) (*Dataset, error)
 }
 
 func (j *Job) outChannels(shape []int) int { return shape[len(shape)-1] * max(1, j.OutChannels) }
@@ -41,12 +42,6 @@ var (
 	Times      = config.NewRegistry[TimeArg, diffusion.TimeSampler]("time distribution", "How training times are drawn. 0 is data.")
 	Weightings = config.NewRegistry[WeightArg, diffusion.Weighting]("weighting", "How much an error counts at each time.")
 )
-
-// CouplingArg is empty: a coupling needs nothing but its config.
-type CouplingArg struct{}
-
-// Couplings is the registry of couplings of data and noise.
-var Couplings = config.NewRegistry[CouplingArg, flow.Coupling]("coupling", "Which noise goes with which data.")
 
 type timeSampling = config.Variant[TimeArg, diffusion.TimeSampler]
 type weighting = config.Variant[WeightArg, diffusion.Weighting]
@@ -104,19 +99,6 @@ func ModelOf(path diffusion.GaussianPath, kind diffusion.Kind, input func(diffus
 	}
 }
 
-type flowConfig struct {
-	Path             string                                     `yaml:"path" doc:"interpolation between data and noise: condot (straight lines) or trig (a quarter circle)" oneof:"condot trig"`
-	Predict          diffusion.Prediction                       `yaml:"predict" doc:"what the network's output is"`
-	Coupling         config.Variant[CouplingArg, flow.Coupling] `yaml:"coupling" doc:"which noise goes with which data"`
-	RegressionConfig `yaml:",inline"`
-}
-
-func (c *flowConfig) SetDefaults() {
-	c.Path, c.Predict = "condot", diffusion.Velocity
-	c.Coupling = Couplings.Default("independent")
-	c.RegressionConfig.SetDefaults()
-}
-
 type ddpmConfig struct {
 	Schedule         string               `yaml:"schedule" doc:"noise schedule" oneof:"linear scaled_linear squaredcos_cap_v2 sigmoid"`
 	Steps            int                  `yaml:"steps" doc:"entries of the noise schedule" range:"[2,100000]"`
@@ -144,23 +126,6 @@ func (c *ddpmConfig) Validate() error {
 }
 
 func init() {
-	config.Register(Objectives, "flow", "Flow matching on a continuous path (Lipman et al. 2023; rectified flow, Liu et al. 2023).",
-		func(c *flowConfig, a ObjectiveArg) (*Job, error) {
-			var path diffusion.GaussianPath = diffusion.CondOT{}
-			if c.Path == "trig" {
-				path = diffusion.Trig{}
-			}
-			coupling, err := c.Coupling.Build(CouplingArg{})
-			if err != nil {
-				return nil, err
-			}
-			job, err := c.job(path, c.Predict, nil, a)
-			if err != nil {
-				return nil, err
-			}
-			job.Objective = &flow.CFM{Regression: *job.Objective.(*diffusion.Regression), Coupling: coupling}
-			return job, nil
-		})
 	config.Register(Objectives, "ddpm", "Denoising diffusion on a discrete noise schedule (Ho et al. 2020).",
 		func(c *ddpmConfig, a ObjectiveArg) (*Job, error) {
 			betas, err := diffusion.Betas(diffusion.BetaSchedule(c.Schedule), c.Steps, c.BetaStart, c.BetaEnd)
@@ -179,8 +144,4 @@ func init() {
 			n := float64(c.Steps)
 			return c.job(table, c.Predict, func(p diffusion.Point) float64 { return (p.T - 1) / n }, a)
 		})
-
-	config.Register(Couplings, "independent", "Noise is drawn for each sample on its own.",
-		func(*struct{}, CouplingArg) (flow.Coupling, error) { return flow.Independent{}, nil })
-	config.RegisterOptions(Couplings, "ot", "Exact optimal transport within each batch, for the squared distance (Tong et al. 2024; Pooladian et al. 2023). With classes it biases the noise that each is paired with.", flow.Coupling(new(flow.OT)))
 }
