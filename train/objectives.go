@@ -10,9 +10,10 @@ import (
 
 // ObjectiveArg is what an objective is made for.
 type ObjectiveArg struct {
-	Shape []int // of a sample
-	Null  int   // the network's label for no class; −1: it has none
-	Batch int   // samples a step
+	Shape   []int // of a sample
+	Classes int   // that the network is conditioned on; 0: none
+	Null    int   // the network's label for no class; −1: it has none
+	Batch   int   // samples a step
 }
 
 // Job is an objective together with what the network's outputs mean in it.

@@ -118,6 +118,9 @@ func init() {
 			if err != nil {
 				return nil, err
 			}
+			if _, ok := coupling.(*flow.C2OT); ok && a.Classes == 0 {
+				return nil, invalid.Field("coupling", "is c2ot, and the network is conditioned on nothing: it needs data with classes and conditional: true")
+			}
 			job, err := c.job(path, c.Predict, nil, a)
 			if err != nil {
 				return nil, err
@@ -148,5 +151,6 @@ func init() {
 	config.Register(Couplings, "independent", "Noise is drawn for each sample on its own.",
 		func(*struct{}, CouplingArg) (flow.Coupling, error) { return flow.Independent{}, nil })
 	config.RegisterOptions(Couplings, "ot", "Exact optimal transport within each batch, for the squared distance (Tong et al. 2024; Pooladian et al. 2023). With classes it biases the noise that each is paired with: take c2ot.", flow.Coupling(new(flow.OT)))
+	config.RegisterOptions(Couplings, "c2ot", "Optimal transport that heeds conditions (Cheng and Schwing 2025): exact within each class, so that noise stays what sampling draws.", flow.Coupling(new(flow.C2OT)))
 	config.RegisterOptions(Couplings, "sinkhorn", "Entropic optimal transport within each batch (SB-CFM, Tong et al. 2024): with regularisation 2σ² and the latent bridge of σ, a Schrödinger bridge.", flow.Coupling(new(flow.Sinkhorn)))
 }

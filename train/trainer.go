@@ -276,7 +276,7 @@ func (t *Trainer) averageFrozen() error {
 // build makes the objective and the network of an experiment. The network's
 // outputs follow from the objective, and the objective's null condition from the network.
 func (l *Loaded) build(dev backend.Device, shape []int, classes int) (*Job, Network, []*tensor.Param, error) {
-	arg := ObjectiveArg{Shape: shape, Null: -1, Batch: l.Batch}
+	arg := ObjectiveArg{Shape: shape, Classes: classes, Null: -1, Batch: l.Batch}
 	job, err := l.Objective.Build(arg)
 	if err != nil {
 		return nil, nil, nil, l.at("objective", err)
