@@ -20,7 +20,8 @@ import (
 //	VP-CFM               Trig, constant latent   Independent
 //	stochastic interpolants  an Interpolant      any
 //
-// Where the path is an [Interpolant] with a latent, the model must predict a velocity.
+// Where the path is an [Interpolant] with a latent, the model must predict a velocity, and errors at all
+// times count alike: Weighting and Noise are for other paths.
 type CFM struct {
 	diffusion.Regression
 	Coupling Coupling // nil: independent
@@ -42,21 +43,23 @@ func (c *CFM) Draw(k rng.Key, b *diffusion.Batch, d *diffusion.Draw) {
 
 // Loss is the regression's, or with a latent
 //
-//	E ‖u(α·x0+σ·x1+γ·z, t) − (α'·x0 + σ'·x1 + γ'·z)‖².
+//	E ‖u(α·x0+σ·x1+γ·z, t) − (α'·x0 + σ'·x1 + γ'·z)‖²,
+//
+// and, of a model that estimates z, E ‖η(x_t, t) − z‖² besides.
 func (c *CFM) Loss(s *tensor.Scope, m diffusion.Model, d *diffusion.Draw) *tensor.Tensor {
 	p, ok := c.Path.(Interpolant)
 	if !ok || p.Latent == nil {
 		return c.Regression.Loss(s, m, d)
 	}
 	at := diffusion.Step{T: d.T}
-	x, target := p.between(s, m.Kind(), d, latentNoise(s, d))
-	u := m.Eval(x, at, d.Cond(s)).Value
-	if c.Weighting == nil {
-		return u.MSE(target)
+	z := latentNoise(s, d)
+	x, target := p.between(s, m.Kind(), d, z)
+	pred := m.Eval(x, at, d.Cond(s))
+	loss := pred.Value.MSE(target)
+	if pred.Latent != nil {
+		loss = loss.Add(pred.Latent.MSE(z))
 	}
-	return u.WeightedMSE(target, diffusion.PerSample(x, c.Path, at, func(p, _ diffusion.Point) float64 {
-		return diffusion.EffectiveWeight(c.Weighting, m.Kind(), p)
-	}))
+	return loss
 }
 
 // latentNoise is z of a draw.

@@ -39,6 +39,7 @@ var flows = []string{
 	"objective.interpolant={kind: trig, latent: {kind: sine, scale: 0.5}}",
 	"objective.interpolant=encdec",
 	"objective.source=null",
+	"objective={kind: flow, source: moons, interpolant: {kind: trig, latent: bridge}, learn_denoiser: true}",
 	"objective={kind: flow, interpolant: trig, times: logit_normal, shift: 2, stratified: true, source: swissroll, predict: data_velocity}",
 	"objective.source={kind: noise, shape: [2]}",
 }
@@ -57,6 +58,14 @@ func TestFlows(t *testing.T) {
 			for _, v := range x {
 				if math.IsNaN(float64(v)) || math.Abs(float64(v)) > 1e3 {
 					t.Fatalf("samples %v", x)
+				}
+			}
+			if strings.Contains(set, "learn_denoiser") {
+				if err := m.Choose(Choice{Sampler: "interpolant_sde"}); err != nil {
+					t.Fatal(err)
+				}
+				if y, err := m.Draw(context.Background(), Request{N: 5}); err != nil || slices.Equal(x, y) {
+					t.Fatalf("by the SDE: %v, %v", y, err)
 				}
 			}
 			for _, f := range m.Facts() {
@@ -187,6 +196,8 @@ func TestFlowsRefuse(t *testing.T) {
 		"objective.source={kind: npy, samples: nowhere.npy}":                    {"objective.source", "nowhere.npy"},
 		"objective={kind: flow, coupling: {kind: sinkhorn, regularisation: 0}}": {"regularisation", "0"},
 		"objective={kind: flow, coupling: {kind: c2ot, share: 2}}":              {"share", "2"},
+		"objective={kind: flow, learn_denoiser: true}":                          {"learn_denoiser", "latent"},
+		"sample.sampler=interpolant_sde":                                        {"interpolant_sde", "latent"},
 		"sample.sampler=ddpm":                                                   {"normal noise"},
 	} {
 		exp, err := ReadExperiment("x.yaml", []byte(flowYAML), []string{set, "sample.every=1"})

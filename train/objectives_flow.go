@@ -2,6 +2,7 @@ package train
 
 import (
 	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/diffusion/sampler"
 	"github.com/langevin-go/langevin/flow"
 	"github.com/langevin-go/langevin/internal/invalid"
 	"github.com/langevin-go/langevin/train/config"
@@ -63,6 +64,7 @@ type flowConfig struct {
 	Predict          diffusion.Prediction                                   `yaml:"predict" doc:"what the network's output is"`
 	Coupling         config.Variant[CouplingArg, flow.Coupling]             `yaml:"coupling" doc:"which noise, or sample of the source, goes with which data"`
 	Source           *config.Variant[DataArg, *Dataset]                     `yaml:"source" doc:"where the flow starts from: samples of the data's shape, which sampling then starts from, too; null: normal noise"`
+	Denoiser         bool                                                   `yaml:"learn_denoiser" doc:"have the network estimate the latent noise as well, in as many channels again: for the sampler interpolant_sde"`
 	RegressionConfig `yaml:",inline"`
 }
 
@@ -84,6 +86,9 @@ func (c *flowConfig) Validate() error {
 // latent checks the settings that go with an interpolant that has noise of its own.
 func (c *flowConfig) latent(path diffusion.GaussianPath) error {
 	p, ok := path.(flow.Interpolant)
+	if !ok && c.Denoiser {
+		return invalid.Field("learn_denoiser", "needs an interpolant with latent noise")
+	}
 	if !ok {
 		return nil
 	}
@@ -129,6 +134,11 @@ func init() {
 			if c.Source != nil {
 				job.Source = c.source
 			}
+			if c.Denoiser {
+				model := job.Model
+				job.OutChannels = 2
+				job.Model = func(net Network) diffusion.Model { return flow.TwoHeads{Model: model(net)} }
+			}
 			return job, nil
 		})
 
@@ -143,6 +153,10 @@ func init() {
 			part := LatentPart{&c.Latent}
 			return part.on(flow.EncDec{})
 		})
+
+	sde := new(flow.SDE)
+	sde.SetDefaults()
+	config.RegisterOptions(Samplers, "interpolant_sde", "Euler's method on the stochastic differential equation of an interpolant with latent noise (Albergo et al. 2023); needs learn_denoiser", sampler.Sampler(sde))
 
 	config.RegisterOptions(Latents, "constant", "σ at all times, at the ends, too (Tong et al. 2024).", flow.Latent(new(flow.ConstantLatent)))
 	config.RegisterOptions(Latents, "bridge", "σ·√(t(1−t)), a Brownian bridge (Schrödinger bridges: Tong et al. 2024; Albergo et al. 2023).", flow.Latent(new(flow.BridgeLatent)))

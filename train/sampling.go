@@ -266,7 +266,7 @@ func (d *Drawer) noisy() error {
 		return errors.New("the sampler adds normal noise, which the flow does not start from: take euler or heun")
 	}
 	if _, ok := d.Model.Path().(flow.Interpolant); ok {
-		return errors.New("the sampler adds normal noise as if the interpolant had none of its own: take euler or heun")
+		return errors.New("the sampler adds normal noise as if the interpolant had none of its own: take euler, heun or interpolant_sde")
 	}
 	return nil
 }

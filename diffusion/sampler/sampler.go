@@ -238,7 +238,10 @@ func (r *Run) Velocity(x *tensor.Tensor, p diffusion.Point) *tensor.Tensor {
 // LogVar is the learned log-variance of the newest evaluation, nil if there is none.
 func (r *Run) LogVar() *tensor.Tensor { return r.pred.LogVar }
 
-// Noise is the standard normal noise of this step.
+// Latent is the estimate of an interpolant's own noise of the newest evaluation, nil if there is none.
+func (r *Run) Latent() *tensor.Tensor { return r.pred.Latent }
+
+// Noise is the standard normal noise of this step, for samplers that add it as the noise of the path.
 func (r *Run) Noise() *tensor.Tensor {
 	if r.opts.Noisy != nil {
 		if r.err == nil {
@@ -246,6 +249,11 @@ func (r *Run) Noise() *tensor.Tensor {
 		}
 		return r.s.Zeros(r.X.Shape()...)
 	}
+	return r.LatentNoise()
+}
+
+// LatentNoise is Noise for samplers that do not take it for the path's own, and so go with any path.
+func (r *Run) LatentNoise() *tensor.Tensor {
 	if r.opts.Noise != nil {
 		return r.opts.Noise(r.s, r.step.Index)
 	}
