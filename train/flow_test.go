@@ -42,6 +42,8 @@ var flows = []string{
 	"objective={kind: flow, source: moons, interpolant: {kind: trig, latent: bridge}, learn_denoiser: true}",
 	"objective={kind: flow, interpolant: trig, times: logit_normal, shift: 2, stratified: true, source: swissroll, predict: data_velocity}",
 	"objective.source={kind: noise, shape: [2]}",
+	"objective={kind: cnf, steps: 2}",
+	"objective={kind: cnf, steps: 2, solver: midpoint, divergence: hutchinson, condition_dropout: 0.5}",
 }
 
 // Every variant trains, resumes bit for bit, and samples.
@@ -196,6 +198,8 @@ func TestFlowsRefuse(t *testing.T) {
 		"objective.source={kind: npy, samples: nowhere.npy}":                    {"objective.source", "nowhere.npy"},
 		"objective={kind: flow, coupling: {kind: sinkhorn, regularisation: 0}}": {"regularisation", "0"},
 		"objective={kind: flow, coupling: {kind: c2ot, share: 2}}":              {"share", "2"},
+		"objective={kind: cnf, solver: heun}":                                   {"solver", "rk4"},
+		"objective={kind: cnf, steps: 0}":                                       {"steps", "1"},
 		"objective={kind: flow, learn_denoiser: true}":                          {"learn_denoiser", "latent"},
 		"sample.sampler=interpolant_sde":                                        {"interpolant_sde", "latent"},
 		"sample.sampler=ddpm":                                                   {"normal noise"},
