@@ -54,6 +54,7 @@ func (s Step) To(i int) float64 {
 type Pred struct {
 	Value  *tensor.Tensor // x's shape
 	LogVar *tensor.Tensor // log-variance of the reverse step to Step.Next, x's shape; nil: not learned
+	Latent *tensor.Tensor // an interpolant's own noise, E[z|x_t], x's shape; nil: not learned
 	Kind   Kind           // what Value is
 }
 

@@ -12,18 +12,19 @@ type Batch struct {
 	N      int
 	Shape  []int     // of a sample, channels last
 	X      []float32 // (N,Shape…)
+	Source []float32 // (N,Shape…), what stands at the path's end in the place of N(0,1); nil: N(0,1)
 	Labels []int32   // (N); nil: no classes
 	Vector []float32 // (N,D); nil: no vector condition
 }
 
 // Draw is a batch with the randomness of one training step: all that a loss is
 // a function of, besides the network. Its slices are used again by the next
-// Draw into it; X may be the batch's own.
+// Draw into it; X and Noise may be the batch's own.
 type Draw struct {
 	N        int
 	Shape    []int
 	X        []float32 // data (N,Shape…)
-	Noise    []float32 // ε, likewise; nil: N(0,1) of sample i is row First+i under NoiseKey
+	Noise    []float32 // ε, or samples of a source, likewise; nil: N(0,1) of sample i is row First+i under NoiseKey
 	NoiseKey rng.Key
 	First    uint64    // the row under NoiseKey of sample 0: its place in the whole batch
 	T        []float64 // path times (N)
@@ -31,6 +32,7 @@ type Draw struct {
 	Labels   []int32   // after condition dropout; nil: none
 	Vector   []float32 // (N,D); nil: none
 	Drop     []float32 // (N), 1 where the vector is dropped; nil: nowhere
+	Err      error     // why nothing of this can be used, as where a coupling was not found; nil: it can
 
 	// storage
 	shape           []int
@@ -167,6 +169,8 @@ func (b *Batch) check() {
 	switch {
 	case len(b.X) != size:
 		panic(fmt.Sprintf("diffusion: a batch of %d samples of shape %v has %d values, want %d", b.N, b.Shape, len(b.X), size))
+	case b.Source != nil && len(b.Source) != size:
+		panic(fmt.Sprintf("diffusion: %d values of a source for %d samples of shape %v, want %d", len(b.Source), b.N, b.Shape, size))
 	case b.Labels != nil && len(b.Labels) != b.N:
 		panic(fmt.Sprintf("diffusion: %d labels for %d samples", len(b.Labels), b.N))
 	case b.Vector != nil && (b.N == 0 || len(b.Vector)%b.N != 0):

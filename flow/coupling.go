@@ -1,24 +1,24 @@
-// Package flow has what flow matching adds to Gaussian paths: couplings of data
-// and noise, and the objectives that use them.
+// Package flow has what flow matching adds to Gaussian paths: interpolants between
+// any two distributions, couplings of their samples, and the objectives that use them.
 package flow
 
 import (
 	"github.com/langevin-go/langevin/diffusion"
-	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/rng"
 )
 
 // Coupling pairs the data of a batch with its noise.
 type Coupling interface {
 	// Couple rearranges d, which has independent pairs. It is a function of k and d.
-	Couple(k rng.Key, d *diffusion.Draw)
+	// After an error, as of a plan that was not found, d is of no use.
+	Couple(k rng.Key, d *diffusion.Draw) error
 }
 
 // Independent leaves the pairs as they are drawn.
 type Independent struct{}
 
 // Couple does nothing.
-func (Independent) Couple(rng.Key, *diffusion.Draw) {}
+func (Independent) Couple(rng.Key, *diffusion.Draw) error { return nil }
 
 // OT pairs data and noise by exact optimal transport within the batch, for the
 // squared distance (Tong et al. 2024; Pooladian et al. 2023). Within a class-conditional batch it
@@ -33,60 +33,57 @@ type OT struct {
 	solver   Assigner
 	products products
 	cost     []float64
-	noise    []float32
-	pick     []int32
+	match    []int32
+	pairs    pairs
 }
 
 // SetDefaults takes every pair once.
 func (o *OT) SetDefaults() { o.Replace = false }
 
 // Couple permutes the noise to go with the data.
-func (o *OT) Couple(k rng.Key, d *diffusion.Draw) {
-	n := d.N
-	if n == 0 {
-		return
+func (o *OT) Couple(k rng.Key, d *diffusion.Draw) error {
+	if d.N == 0 {
+		return nil
 	}
-	dim := len(d.X) / n
 	noise := d.HostNoise()
-	o.cost = grow(o.cost, n*n)
-	o.products.negative(bestScans(), o.cost, d.X, noise, n, dim)
-	match := o.solver.Solve(o.cost, n)
-	o.pick = grow(o.pick, n)
-	for i := range o.pick {
-		o.pick[i] = int32(i)
-		if o.Replace {
-			o.pick[i] = int32(rng.Intn(k, uint64(i), 0, n))
+	o.cost = grow(o.cost, d.N*d.N)
+	o.products.negative(bestScans(), o.cost, d.X, noise, d.N, len(d.X)/d.N)
+	best := o.solver.Solve(o.cost, d.N)
+	o.pairs.choose(k, d.N, o.Replace)
+	o.match = grow(o.match, d.N)
+	for i, from := range o.pairs.pick {
+		o.match[i] = best[from]
+	}
+	o.pairs.apply(d, o.match, o.Replace)
+	return nil
+}
+
+// pairs puts a plan into a draw. It uses its storage again.
+type pairs struct {
+	noise []float32
+	pick  []int32 // the data of each sample
+}
+
+// choose takes all data in turn, or with replace as many at random.
+func (p *pairs) choose(k rng.Key, n int, replace bool) {
+	p.pick = grow(p.pick, n)
+	for i := range p.pick {
+		p.pick[i] = int32(i)
+		if replace {
+			p.pick[i] = int32(rng.Intn(k, uint64(i), 0, n))
 		}
 	}
-	o.noise = append(o.noise[:0], noise...)
-	for i, from := range o.pick {
-		copy(noise[i*dim:(i+1)*dim], o.noise[int(match[from])*dim:])
-	}
-	if o.Replace {
-		d.Select(o.pick)
-	}
 }
 
-// CFM is conditional flow matching (Lipman et al. 2023; Tong et al. 2024): the
-// regression on a path, by default of the velocity on CondOT, with data and
-// noise coupled.
-type CFM struct {
-	diffusion.Regression
-	Coupling Coupling // nil: independent
-}
-
-// NewCFM is rectified flow's regression: straight paths, independent pairs, uniform times.
-func NewCFM() *CFM { return &CFM{Regression: diffusion.Regression{Path: diffusion.CondOT{}}} }
-
-// Draw chooses times, noise and dropped conditions, and couples.
-func (c *CFM) Draw(k rng.Key, b *diffusion.Batch, d *diffusion.Draw) {
-	c.Regression.Draw(k, b, d)
-	if c.Coupling != nil {
-		c.Coupling.Couple(k.WithStream(diffusion.StreamCoupling), d)
+// apply makes sample i the data that were chosen for it and the noise match[i]. The
+// draw's noise is on the host.
+func (p *pairs) apply(d *diffusion.Draw, match []int32, replace bool) {
+	dim := len(d.X) / d.N
+	p.noise = append(p.noise[:0], d.Noise...)
+	for i, from := range match {
+		copy(d.Noise[i*dim:(i+1)*dim], p.noise[int(from)*dim:])
 	}
-}
-
-// Loss is the regression's.
-func (c *CFM) Loss(s *tensor.Scope, m diffusion.Model, d *diffusion.Draw) *tensor.Tensor {
-	return c.Regression.Loss(s, m, d)
+	if replace {
+		d.Select(p.pick)
+	}
 }

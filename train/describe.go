@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/flow"
 )
 
 // DescribeSampling says how samples are drawn, in a few words.
@@ -30,6 +31,10 @@ func describePath(p diffusion.GaussianPath) string {
 		return "straight lines from data to noise"
 	case diffusion.Trig, *diffusion.Trig:
 		return "quarter circles from data to noise"
+	case flow.EncDec:
+		return "data fade out, then the noise fades in"
+	case flow.Interpolant:
+		return describePath(p.GaussianPath) + describeLatent(p.Latent)
 	case *diffusion.Table:
 		return fmt.Sprintf("a table of %.0f levels", p.End())
 	case diffusion.EDM:
@@ -42,6 +47,19 @@ func describePath(p diffusion.GaussianPath) string {
 		return fmt.Sprintf("below constant variance, at rates from %g to %g", p.Beta0, p.Beta1)
 	}
 	return fmt.Sprintf("%T", p)
+}
+
+// describeLatent says what noise there is between the ends.
+func describeLatent(l flow.Latent) string {
+	switch l := l.(type) {
+	case *flow.ConstantLatent:
+		return fmt.Sprintf(", with noise of %g all along", l.Sigma)
+	case *flow.BridgeLatent:
+		return fmt.Sprintf(", with a Brownian bridge of %g in between", l.Sigma)
+	case *flow.SineLatent:
+		return fmt.Sprintf(", with noise of up to %g in between", l.Scale)
+	}
+	return fmt.Sprintf(", with %T in between", l)
 }
 
 // Facts are what inspect shows: names and values.

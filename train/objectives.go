@@ -2,7 +2,6 @@ package train
 
 import (
 	"github.com/langevin-go/langevin/diffusion"
-	"github.com/langevin-go/langevin/flow"
 	"github.com/langevin-go/langevin/internal/invalid"
 	"github.com/langevin-go/langevin/nn"
 	"github.com/langevin-go/langevin/tensor"
@@ -13,12 +12,13 @@ import (
 
 // ObjectiveArg is what an objective is made for.
 type ObjectiveArg struct {
-	Shape  []int // of a sample
-	Null   int   // the network's label for no class; −1: it has none
-	Draft  bool  // the network is not made yet: it follows from what the objective says
-	Batch  int   // samples a step
-	Device backend.Device
-	Init   rng.Key // of the first values of what the objective itself learns
+	Shape   []int // of a sample
+	Classes int   // that the network is conditioned on; 0: none
+	Null    int   // the network's label for no class; −1: it has none
+	Draft   bool  // the network is not made yet: it follows from what the objective says
+	Batch   int   // samples a step
+	Device  backend.Device
+	Init    rng.Key // of the first values of what the objective itself learns
 }
 
 // Job is an objective together with what the network's outputs mean in it.
@@ -30,6 +30,8 @@ type Job struct {
 	OutChannels int
 	// Jump tells networks how far a step leads.
 	Jump bool
+	// Source opens what stands at the path's end in the place of normal noise; nil: normal noise.
+	Source func(DataArg) (*Dataset, error)
 }
 
 func (j *Job) outChannels(shape []int) int { return shape[len(shape)-1] * max(1, j.OutChannels) }
@@ -48,12 +50,6 @@ var (
 	Times      = config.NewRegistry[TimeArg, diffusion.TimeSampler]("time distribution", "How training times are drawn. 0 is data.")
 	Weightings = config.NewRegistry[WeightArg, diffusion.Weighting]("weighting", "How much an error counts at each time.")
 )
-
-// CouplingArg is empty: a coupling needs nothing but its config.
-type CouplingArg struct{}
-
-// Couplings is the registry of couplings of data and noise.
-var Couplings = config.NewRegistry[CouplingArg, flow.Coupling]("coupling", "Which noise goes with which data.")
 
 type timeSampling = config.Variant[TimeArg, diffusion.TimeSampler]
 type weighting = config.Variant[WeightArg, diffusion.Weighting]
@@ -114,19 +110,6 @@ func ModelOf(path diffusion.GaussianPath, kind diffusion.Kind, input func(diffus
 			Along: path, Predicts: kind, TimeInput: input,
 		}
 	}
-}
-
-type flowConfig struct {
-	Path             string                                     `yaml:"path" doc:"interpolation between data and noise: condot (straight lines) or trig (a quarter circle)" oneof:"condot trig"`
-	Predict          diffusion.Prediction                       `yaml:"predict" doc:"what the network's output is"`
-	Coupling         config.Variant[CouplingArg, flow.Coupling] `yaml:"coupling" doc:"which noise goes with which data"`
-	RegressionConfig `yaml:",inline"`
-}
-
-func (c *flowConfig) SetDefaults() {
-	c.Path, c.Predict = "condot", diffusion.Velocity
-	c.Coupling = Couplings.Default("independent")
-	c.RegressionConfig.SetDefaults()
 }
 
 func pathNamed(name string) diffusion.GaussianPath {
@@ -196,20 +179,6 @@ func (c *ddpmConfig) Validate() error {
 }
 
 func init() {
-	config.Register(Objectives, "flow", "Flow matching on a continuous path (Lipman et al. 2023; rectified flow, Liu et al. 2023).",
-		func(c *flowConfig, a ObjectiveArg) (*Job, error) {
-			path := pathNamed(c.Path)
-			coupling, err := c.Coupling.Build(CouplingArg{})
-			if err != nil {
-				return nil, err
-			}
-			job, err := c.job(path, c.Predict, nil, a)
-			if err != nil {
-				return nil, err
-			}
-			job.Objective = &flow.CFM{Regression: *job.Objective.(*diffusion.Regression), Coupling: coupling}
-			return job, nil
-		})
 	config.Register(Objectives, "ddpm", "Denoising diffusion on a discrete noise schedule (Ho et al. 2020).",
 		func(c *ddpmConfig, a ObjectiveArg) (*Job, error) {
 			betas, err := diffusion.Betas(diffusion.BetaSchedule(c.Schedule), c.Steps, c.BetaStart, c.BetaEnd)
@@ -233,8 +202,4 @@ func init() {
 			c.bound(job)
 			return job, nil
 		})
-
-	config.Register(Couplings, "independent", "Noise is drawn for each sample on its own.",
-		func(*struct{}, CouplingArg) (flow.Coupling, error) { return flow.Independent{}, nil })
-	config.RegisterOptions(Couplings, "ot", "Exact optimal transport within each batch, for the squared distance (Tong et al. 2024; Pooladian et al. 2023). With classes it biases the noise that each is paired with.", flow.Coupling(new(flow.OT)))
 }

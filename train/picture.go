@@ -36,7 +36,7 @@ func (t *Trainer) picture(ctx context.Context) error {
 
 // Drawer draws samples with the averaged weights as they are at the time.
 func (t *Trainer) Drawer() *Drawer {
-	return &Drawer{Device: t.dev, Model: t.avgMod, Shape: t.data.Train.Shape(), Classes: t.classes(), Null: nullLabel(t.avg), How: t.exp.Sample, Precision: t.exp.Precision}
+	return &Drawer{Device: t.dev, Model: t.avgMod, Shape: t.data.Train.Shape(), Classes: t.classes(), Null: nullLabel(t.avg), How: t.exp.Sample, Precision: t.exp.Precision, Source: t.source.forSampling()}
 }
 
 // pictureName is the file that picture writes at the present step; "": samples make no picture.

@@ -2,14 +2,17 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/diffusion/sampler"
+	"github.com/langevin-go/langevin/flow"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/backend"
 	"github.com/langevin-go/langevin/tensor/rng"
 	"github.com/langevin-go/langevin/train/config"
+	"github.com/langevin-go/langevin/train/data"
 )
 
 // SamplerArg is empty: a sampler needs nothing but its config.
@@ -79,7 +82,7 @@ type Request struct {
 	N        int
 	Labels   []int32                           // (N) classes; nil: unconditional
 	Seed     uint64                            // sample i is a function of the seed and i
-	Noise    []float32                         // (N,Shape…) standard normal start, row-major; nil: drawn
+	Noise    []float32                         // (N,Shape…) standard normal start, or samples of the source, row-major; nil: drawn
 	Noises   func(step int) ([]float32, error) // standard normal noise of stochastic samplers, likewise; nil: drawn
 	Scale    float64                           // standard deviation that the start is multiplied with; 0: the path's
 	Progress func(done, total int)             // in model-step units; nil: nobody asks
@@ -101,6 +104,7 @@ type Drawer struct {
 	Number  bool  // the condition is a number, embedded like a time: labels give it
 	How     Sampling
 
+	Source    data.Source     // what samples start from; nil: normal noise
 	Precision string          // float32 or bf16: what the network was trained in
 	Sampler   sampler.Sampler // nil: what How says
 	Times     []float64       // grid; nil: what How says
@@ -166,6 +170,7 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 			Clip:  d.How.Clip,
 			Key:   rng.Key{Seed: q.Seed, Stream: streamSampler},
 			First: uint64(from),
+			Noisy: d.noisy(),
 
 			Float64: d.How.Float64,
 		}
@@ -190,7 +195,11 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 		if q.Progress != nil {
 			o.Progress = func(i, _ int, _ *tensor.Tensor) { q.Progress(b*steps+i+1, batches*steps) }
 		}
-		x, err := sampler.Sample(ctx, s, model, how, grid, d.start(s, q, grid[0], from, shape), o)
+		start, err := d.start(s, q, grid[0], from, shape)
+		if err != nil {
+			return nil, err
+		}
+		x, err := sampler.Sample(ctx, s, model, how, grid, start, o)
 		if noiseErr != nil {
 			return nil, noiseErr
 		}
@@ -229,15 +238,38 @@ func (d *Drawer) condition(q Request, from, n int) (func(s *tensor.Scope) diffus
 }
 
 // start is the state that sampling starts from.
-func (d *Drawer) start(s *tensor.Scope, q Request, t float64, from int, shape []int) *tensor.Tensor {
+func (d *Drawer) start(s *tensor.Scope, q Request, t float64, from int, shape []int) (*tensor.Tensor, error) {
+	size := volume(d.Shape)
+	if q.Noise == nil && d.Source != nil {
+		x := make([]float32, shape[0]*size)
+		if err := startFrom(d.Source, q.Seed, uint64(from), x); err != nil {
+			return nil, fmt.Errorf("the source: %w", err)
+		}
+		return s.Tensor(x, shape...), nil
+	}
 	var x *tensor.Tensor
-	if size := volume(d.Shape); q.Noise != nil {
+	if q.Noise != nil {
 		x = s.Tensor(q.Noise[from*size:(from+shape[0])*size], shape...)
 	} else {
 		x = s.Normal(rng.Key{Seed: q.Seed, Stream: streamStart}, uint64(from), shape...)
 	}
-	if d.InitScale != 0 {
-		return x.Scale(d.InitScale)
+	switch {
+	case d.Source != nil:
+		return x, nil
+	case d.InitScale != 0:
+		return x.Scale(d.InitScale), nil
 	}
-	return x.Scale(diffusion.PriorStd(d.Model.Path().At(t)))
+	return x.Scale(diffusion.PriorStd(d.Model.Path().At(t))), nil
+}
+
+// noisy says whether samplers may add noise, which is right only where it is what the
+// path ends in.
+func (d *Drawer) noisy() error {
+	if d.Source != nil {
+		return errors.New("the sampler adds normal noise, which the flow does not start from: take euler or heun")
+	}
+	if _, ok := d.Model.Path().(flow.Interpolant); ok {
+		return errors.New("the sampler adds normal noise as if the interpolant had none of its own: take euler, heun or interpolant_sde")
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -94,6 +95,11 @@ func openTrained(path string, c *checkpoint) (*Trained, error) {
 		return nil, err
 	}
 	t.Null = nullLabel(t.Net)
+	source, err := exp.openSource(context.Background(), job, t.Shape)
+	if err != nil {
+		return nil, err
+	}
+	t.Source = source.forSampling()
 	prefix := c.weights()
 	t.EMA = prefix == emaPrefix
 	if err := c.load(group{prefix: prefix, params: t.Params}); err != nil {

@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -32,6 +33,8 @@ type Trainer struct {
 	data *Dataset
 
 	loader  *data.Loader
+	source  *Dataset     // what the flow starts from; nil: normal noise
+	starts  *data.Loader // of source
 	net     Network
 	params  []*tensor.Param
 	trained []*tensor.Param // those that are not frozen
@@ -50,6 +53,7 @@ type Trainer struct {
 	scope     *tensor.Scope
 	batch     diffusion.Batch
 	labels    []int32 // of the batch, also where the network is not conditioned on them
+	ignored   []int32 // labels of the source
 	draw      diffusion.Draw
 	part      diffusion.Draw // of draw
 	profiles  []profile      // averages that are stored
@@ -143,6 +147,9 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 	if err = t.buildModels(); err != nil {
 		return err
 	}
+	if t.source, err = exp.openSource(ctx, t.job, t.data.Train.Shape()); err != nil {
+		return err
+	}
 	if err = t.buildOptimizer(); err != nil {
 		return err
 	}
@@ -173,6 +180,12 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 	t.labels = make([]int32, exp.Batch)
 	if t.classes() > 0 {
 		t.batch.Labels = t.labels
+	}
+	if t.source != nil {
+		if t.starts, err = data.NewLoader(t.source.Train, data.Options{Seed: sourceSeed(exp.Seed), Flip: exp.Flip}); err != nil {
+			return exp.at("objective.source", err)
+		}
+		t.batch.Source, t.ignored = make([]float32, len(t.batch.X)), make([]int32, exp.Batch)
 	}
 	if err = t.tryNetwork(); err != nil || o.Bare {
 		return err
@@ -287,7 +300,7 @@ func (t *Trainer) averageFrozen() error {
 // build makes the objective and the network of an experiment. The network's
 // outputs follow from the objective, and the objective's null condition from the network.
 func (l *Loaded) build(dev backend.Device, shape []int, classes int) (*Job, Network, []*tensor.Param, error) {
-	arg := ObjectiveArg{Shape: shape, Null: -1, Draft: true, Batch: l.Batch, Device: dev, Init: rng.Key{Seed: l.Seed, Stream: streamObjective}}
+	arg := ObjectiveArg{Shape: shape, Classes: classes, Null: -1, Draft: true, Batch: l.Batch, Device: dev, Init: rng.Key{Seed: l.Seed, Stream: streamObjective}}
 	job, err := l.Objective.Build(arg)
 	if err != nil {
 		return nil, nil, nil, l.at("objective", err)
@@ -463,11 +476,13 @@ func (t *Trainer) Train() error { return t.train(context.Background()) }
 
 // train is Train; when ctx is cancelled it may return ctx's error, and nothing has changed.
 func (t *Trainer) train(ctx context.Context) error {
-	if err := t.loader.Batch(uint64(t.step)*uint64(t.exp.Batch), t.batch.X, t.labels); err != nil {
+	if err := t.load(); err != nil {
 		return err
 	}
 	s := t.scope
-	t.job.Objective.Draw(t.key(), &t.batch, &t.draw)
+	if t.job.Objective.Draw(t.key(), &t.batch, &t.draw); t.draw.Err != nil {
+		return fmt.Errorf("step %d: %w", t.step+1, t.draw.Err)
+	}
 	value, grads, err := t.gradient(ctx)
 	if err != nil {
 		return err
@@ -502,6 +517,17 @@ func (t *Trainer) train(ctx context.Context) error {
 	t.shown[0] = record.V("loss", value)
 	t.progress.Update(t.step, t.shown[:]...)
 	return stop
+}
+
+// load reads the batch of the step in hand.
+func (t *Trainer) load() error {
+	cursor := uint64(t.step) * uint64(t.exp.Batch)
+	if t.starts != nil {
+		if err := t.starts.Batch(cursor, t.batch.Source, t.ignored); err != nil {
+			return err
+		}
+	}
+	return t.loader.Batch(cursor, t.batch.X, t.labels)
 }
 
 // log writes a record of the steps since the last one.

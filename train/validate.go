@@ -64,6 +64,9 @@ func (t *Trainer) openValidation() error {
 	at := min(n, (t.exp.Batch+t.exp.Accumulate-1)/t.exp.Accumulate) // no more memory than a part of a training batch
 	t.valid = &validator{scope: tensor.NewScope(t.dev, tensor.Inference), n: n, labels: make([]int32, at),
 		batch: diffusion.Batch{Shape: src.Shape(), X: make([]float32, at*volume(src.Shape()))}}
+	if t.source != nil {
+		t.valid.batch.Source = make([]float32, len(t.valid.batch.X))
+	}
 	return nil
 }
 
@@ -133,7 +136,15 @@ func (v *validator) loss(ctx context.Context, t *Trainer) (float64, error) {
 		if t.classes() > 0 {
 			b.Labels = v.labels[:n]
 		}
-		t.job.Objective.Draw(rng.Key{Seed: t.exp.Seed, Step: math.MaxUint64 - uint64(from)}, &b, &v.draw)
+		if b.Source != nil {
+			b.Source = b.Source[:n*size]
+			if err := startFrom(t.source.forSampling(), t.exp.Seed, uint64(from), b.Source); err != nil {
+				return 0, fmt.Errorf("validation: %w", err)
+			}
+		}
+		if t.job.Objective.Draw(rng.Key{Seed: t.exp.Seed, Step: math.MaxUint64 - uint64(from)}, &b, &v.draw); v.draw.Err != nil {
+			return 0, fmt.Errorf("validation: %w", v.draw.Err)
+		}
 		v.scope.Reset()
 		sum += t.job.Objective.Loss(v.scope, t.avgMod, &v.draw).Item() * float64(n)
 	}

@@ -32,6 +32,7 @@ type Options struct {
 	Key      rng.Key                              // of the noise of stochastic samplers: step i draws under Key with i+1 steps more, so that Start may have Key itself
 	First    uint64                               // sample i of the batch is row First+i under Key
 	Noise    Noise                                // replaces the drawn noise; nil: drawn
+	Noisy    error                                // why samplers must not ask for noise: the run ends with it where one does; nil: they may
 	Progress Progress                             // called after each step; nil: nobody asks
 	Count    *Count                               // is told what the run took; nil: nobody asks
 	Float64  bool                                 // keep the state, and compute what the sampler does with it, in float64, as EDM's sampler does; the model goes on computing in the scope's type
@@ -148,7 +149,7 @@ func CheckGrid(path diffusion.GaussianPath, grid []float64) error {
 	}
 	for i, t := range grid {
 		p := path.At(t)
-		if !(t >= 0 && p.Alpha >= 0 && p.Sigma >= 0 && p.Alpha+p.Sigma > 0) || math.IsInf(p.Sigma, 1) {
+		if !(t >= 0 && p.Alpha >= 0 && p.Sigma >= 0 && p.Alpha+p.Sigma+gamma(path, t) > 0) || math.IsInf(p.Sigma, 1) {
 			return fmt.Errorf("time %d of the grid, %g, is not on the path, which runs from 0 to %g", i, t, path.End())
 		}
 		if i > 0 && t > grid[i-1] {
@@ -163,6 +164,17 @@ func (r *Run) store() *tensor.Param {
 	p := tensor.NewParam(r.s.Device(), r.s.DType(), r.X.Shape()...)
 	p.Frozen = true
 	return p
+}
+
+// gamma is the noise of an interpolant's own, which may be all that there is in its middle.
+func gamma(path diffusion.GaussianPath, t float64) float64 {
+	if l, ok := path.(interface {
+		Gamma(t float64) (gamma, dGamma float64)
+	}); ok {
+		g, _ := l.Gamma(t)
+		return g
+	}
+	return 0
 }
 
 var assign = tensor.NewUpdate("assign", 1, 1, 0, func(_, in, _ []tensor.Expr) []tensor.Expr { return in })
@@ -279,8 +291,22 @@ func (r *Run) Velocity(x *tensor.Tensor, p diffusion.Point) *tensor.Tensor {
 // LogVar is the learned log-variance of the newest evaluation, nil if there is none.
 func (r *Run) LogVar() *tensor.Tensor { return r.pred.LogVar }
 
-// Noise is the standard normal noise of this step.
+// Latent is the estimate of an interpolant's own noise of the newest evaluation, nil if there is none.
+func (r *Run) Latent() *tensor.Tensor { return r.pred.Latent }
+
+// Noise is the standard normal noise of this step, for samplers that add it as the noise of the path.
 func (r *Run) Noise() *tensor.Tensor {
+	if r.opts.Noisy != nil {
+		if r.err == nil {
+			r.err = r.opts.Noisy
+		}
+		return r.s.Zeros(r.X.Shape()...)
+	}
+	return r.LatentNoise()
+}
+
+// LatentNoise is Noise for samplers that do not take it for the path's own, and so go with any path.
+func (r *Run) LatentNoise() *tensor.Tensor {
 	if r.opts.Noise != nil {
 		return r.opts.Noise(r.s, r.step.Index)
 	}

@@ -139,7 +139,9 @@ func (b *bridge) step() error {
 	key := rng.Key{Step: b.steps}
 	b.steps++
 	b.draw.N, b.draw.X, b.draw.Noise = n, b.x1, b.x0
-	b.pairing.Couple(key.WithStream(streamPairs), &b.draw)
+	if err := b.pairing.Couple(key.WithStream(streamPairs), &b.draw); err != nil {
+		return err
+	}
 
 	s := b.scope
 	s.Reset()

@@ -1,0 +1,56 @@
+package train
+
+import (
+	"context"
+
+	"github.com/langevin-go/langevin/tensor/rng"
+	"github.com/langevin-go/langevin/train/data"
+)
+
+// streamSource sets the draws of a flow's source apart from those of the data under the same seed.
+const streamSource = streamSampler + 1
+
+// openSource opens what a flow starts from; nil where that is normal noise.
+func (l *Loaded) openSource(ctx context.Context, job *Job, shape []int) (*Dataset, error) {
+	if job.Source == nil {
+		return nil, nil
+	}
+	d, err := job.Source(DataArg{Ctx: ctx, Dir: ".", Seed: sourceSeed(l.Seed)})
+	if err != nil {
+		return nil, l.at("objective.source", err)
+	}
+	if got := d.Train.Shape(); !equalShape(got, shape) {
+		return nil, l.places.Errorf("objective.source", "has samples of shape %v, the data have %v: a flow needs both alike", got, shape)
+	}
+	return d, nil
+}
+
+func sourceSeed(seed uint64) uint64 { return rng.Bits(rng.Key{Seed: seed, Stream: streamSource}, 0, 0) }
+
+// forSampling is the part of a source that samples start from: what is held out, if anything is.
+func (d *Dataset) forSampling() data.Source {
+	switch {
+	case d == nil:
+		return nil
+	case d.Heldout != nil:
+		return d.Heldout
+	}
+	return d.Train
+}
+
+// startFrom writes samples first… of a source, in an order that the seed chooses, to x. An
+// endless source is read from a place that the seed chooses.
+func startFrom(src data.Source, seed, first uint64, x []float32) error {
+	order := data.NewOrder(src.Len(), seed)
+	if src.Len() == data.Infinite {
+		first += rng.Bits(rng.Key{Seed: seed, Stream: streamStart}, 0, 0) >> 16 // so that it does not wrap around
+	}
+	size := volume(src.Shape())
+	for i := range len(x) / size {
+		index, _ := order.At(first + uint64(i))
+		if _, err := src.Sample(index, x[i*size:(i+1)*size]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
