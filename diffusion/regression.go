@@ -98,7 +98,7 @@ type evaluation struct {
 }
 
 func (r *Regression) eval(s *tensor.Scope, m Model, d *Draw, at Step) evaluation {
-	if !samePath(r.Path, m.Path()) {
+	if !SamePath(r.Path, m.Path()) {
 		panic(fmt.Sprintf("diffusion: an objective on %T trains a model on another path, %T", r.Path, m.Path()))
 	}
 	e := evaluation{at: at, data: d.Data(s), eps: r.Noise.offset(s, d)}
@@ -117,8 +117,8 @@ func (r *Regression) loss(e evaluation) *tensor.Tensor {
 	}))
 }
 
-// samePath compares paths by their values at a few times.
-func samePath(a, b GaussianPath) bool {
+// SamePath compares paths by their values at a few times.
+func SamePath(a, b GaussianPath) bool {
 	if a.End() != b.End() {
 		return false
 	}

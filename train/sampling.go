@@ -104,6 +104,8 @@ type Drawer struct {
 	Sampler   sampler.Sampler // nil: what How says
 	Times     []float64       // grid; nil: what How says
 	InitScale float64         // standard deviation of the start; 0: the path's
+
+	weaker *Trained // of autoguidance, once opened
 }
 
 // maxSamples bounds the numbers in all samples of a request: 8 GiB.

@@ -8,6 +8,7 @@ import (
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/nn"
 	"github.com/langevin-go/langevin/tensor"
+	"github.com/langevin-go/langevin/tensor/backend"
 	"github.com/langevin-go/langevin/train/config"
 )
 
@@ -42,6 +43,11 @@ func (t *Trained) network() diffusion.Network {
 // Open opens what can be sampled from: a run (its newest checkpoint), a
 // checkpoint file, or a folder that diffusers has written.
 func Open(path string, warn func(format string, args ...any)) (*Trained, error) {
+	return openOn(nil, path, warn)
+}
+
+// openOn opens on a device; nil: the one that the run's config asks for.
+func openOn(dev backend.Device, path string, warn func(format string, args ...any)) (*Trained, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, noRead(path, err, wantModel)
@@ -52,15 +58,15 @@ func Open(path string, warn func(format string, args ...any)) (*Trained, error) 
 		if err != nil {
 			return nil, err
 		}
-		return openTrained(path, c)
+		return openTrained(dev, path, c)
 	case info.IsDir():
-		return openDiffusers(path)
+		return openDiffusers(dev, path)
 	}
 	c, err := openCheckpoint(path)
 	if err != nil {
 		return nil, err
 	}
-	return openTrained(path, c)
+	return openTrained(dev, path, c)
 }
 
 // wantModel is what can be opened.
@@ -76,7 +82,7 @@ func newestOf(run string, warn func(format string, args ...any)) (*checkpoint, e
 }
 
 // openTrained builds the model of a checkpoint and closes the file.
-func openTrained(path string, c *checkpoint) (*Trained, error) {
+func openTrained(dev backend.Device, path string, c *checkpoint) (*Trained, error) {
 	defer c.Close()
 	exp := &Loaded{File: c.path}
 	places, err := config.Load(c.path+" (config)", c.config, nil, &exp.Experiment)
@@ -86,8 +92,10 @@ func openTrained(path string, c *checkpoint) (*Trained, error) {
 	exp.places = places
 	t := &Trained{Path: path, File: c.path, Step: c.state.Step, Exp: exp}
 	t.Shape, t.Classes, t.How, t.Precision = c.state.Shape, c.state.Classes, exp.Sample, exp.Precision
-	if t.Device, err = exp.device(); err != nil {
-		return nil, err
+	if t.Device = dev; dev == nil {
+		if t.Device, err = exp.device(); err != nil {
+			return nil, err
+		}
 	}
 	var job *Job
 	if job, t.Net, t.Params, err = exp.build(t.Device, t.Shape, t.Classes); err != nil {

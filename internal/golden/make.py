@@ -1,6 +1,6 @@
 """Makes the golden files in testdata/, or with --check compares them with what this machine makes.
 
-    python make.py [--check] [NAME ...]      NAME: unet dit schedulers pipelines ops optimizers, or one file such as unet/deep
+    python make.py [--check] [NAME ...]      NAME: unet dit schedulers pipelines ops optimizers diffusion, or one file such as unet/deep
 """
 
 import argparse
@@ -10,6 +10,7 @@ import sys
 import diffusers
 import torch
 
+import guidance
 import modern
 import networks
 import ops
@@ -34,6 +35,7 @@ def jobs():
         yield f"ops/{family}", lambda family=family: ops.make(family)
     yield "optimizers/optimizers", optimizers.make
     yield "optimizers/modern", modern.make
+    yield "diffusion/guidance", guidance.make
 
 
 def main():
