@@ -81,7 +81,7 @@ func (t *Trained) chooseDiffusers(c Choice) error {
 	if c.Guidance != nil {
 		t.How.Scale = *c.Guidance
 	}
-	t.SchedulerClass = sched.Class()
+	t.SchedulerClass, t.samplerName = sched.Class(), c.Sampler
 	return t.overridePlan(c.Overrides)
 }
 

@@ -119,6 +119,25 @@ func (d *Drawer) CheckCount(n int) error {
 	return nil
 }
 
+// plan is the sampler and the times of its grid.
+func (d *Drawer) plan() (how sampler.Sampler, grid []float64, err error) {
+	if how = d.Sampler; how == nil {
+		if how, err = d.How.Sampler.Build(SamplerArg{}); err != nil {
+			return nil, nil, err
+		}
+	}
+	if grid = d.Times; grid == nil {
+		g, err := d.How.Grid.Build(GridArg{})
+		if err != nil {
+			return nil, nil, err
+		}
+		if grid, err = g.Times(d.Model.Path(), d.How.Steps); err != nil {
+			return nil, nil, err
+		}
+	}
+	return how, grid, nil
+}
+
 // Draw draws samples, row-major (N,Shape…).
 func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 	size := volume(d.Shape)
@@ -128,21 +147,9 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 	case q.Labels != nil && len(q.Labels) != q.N:
 		return nil, fmt.Errorf("%d labels for %d samples", len(q.Labels), q.N)
 	}
-	how, err := d.Sampler, error(nil)
-	if how == nil {
-		if how, err = d.How.Sampler.Build(SamplerArg{}); err != nil {
-			return nil, err
-		}
-	}
-	grid := d.Times
-	if grid == nil {
-		g, err := d.How.Grid.Build(GridArg{})
-		if err != nil {
-			return nil, err
-		}
-		if grid, err = g.Times(d.Model.Path(), d.How.Steps); err != nil {
-			return nil, err
-		}
+	how, grid, err := d.plan()
+	if err != nil {
+		return nil, err
 	}
 	model, err := d.guided(q)
 	if err != nil {

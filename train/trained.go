@@ -25,10 +25,13 @@ type Trained struct {
 
 	Notes []string // what was assumed
 
+	job *Job // nil: not trained here
+
 	// Of a diffusers folder:
 	ModelClass     string
 	SchedulerClass string
 	scheduler      []byte // scheduler_config.json
+	samplerName    string // that was chosen; "": the config's own
 	schedulerFile  string
 	outChannels    int
 }
@@ -107,7 +110,7 @@ func openTrained(dev backend.Device, path string, c *checkpoint) (*Trained, erro
 	if err := c.load(group{prefix: prefix, params: t.Params}); err != nil {
 		return nil, err
 	}
-	t.Model = job.Model(t.Net)
+	t.job, t.Model = job, job.Model(t.Net)
 	return t, nil
 }
 

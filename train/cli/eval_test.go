@@ -195,3 +195,25 @@ func TestEvalLikelihood(t *testing.T) {
 	fails(t, 2, dir, []string{"eval", "runs/tiny", "--likelihood", "--tolerance", "0"}, "--tolerance", "is 0")
 	fails(t, 2, dir, []string{"eval", "runs/tiny", "--likelihood", "--probes", "0"}, "--probes", "at least 1")
 }
+
+func TestInspectSteps(t *testing.T) {
+	dir := workplace(t)
+	o := succeeds(t, dir, "inspect", "runs/tiny", "--sampler", "euler", "--steps", "4")
+	for _, want := range []string{"euler, 4 steps", "log-SNR", "    3        0.25    0.750000        0.25", "  end           0"} {
+		if !strings.Contains(o.stdout, want) {
+			t.Errorf("%q is not in\n%s", want, o.stdout)
+		}
+	}
+	if strings.Contains(o.stdout, "warning") {
+		t.Errorf("warns of nothing wrong:\n%s", o.stdout)
+	}
+	if o = succeeds(t, dir, "inspect", "runs/tiny"); strings.Contains(o.stdout, "log-SNR") {
+		t.Errorf("a table that nobody asked for:\n%s", o.stdout)
+	}
+	o = succeeds(t, dir, "inspect", "runs/tiny", "grid={kind: times, times: [1, 0.5, 0, 0]}", "steps=3")
+	if !strings.Contains(o.stdout, "warning      repeated step: the last step goes from time 0") {
+		t.Errorf("no warning of a repeated step in\n%s", o.stdout)
+	}
+	fails(t, 2, dir, []string{"inspect", "runs/tiny", "--steps", "0"}, "--steps")
+	fails(t, 1, dir, []string{"inspect", "runs/tiny", "stepz=3"}, "stepz", "unknown key")
+}
