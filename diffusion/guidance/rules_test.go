@@ -246,12 +246,16 @@ func every(o diffusion.Model) map[string]diffusion.Model {
 	wide.Stds = [][]float64{{0.8}, {1}, {0.6}}
 	auto := &Auto{Of: o, Weaker: &diffusion.Oracle{Of: &wide, Along: o.Path(), Predicts: diffusion.X0}, Strength: Strength{Scale: 1.5}}
 	return map[string]diffusion.Model{
-		"rescale":  &CFG{Of: o, Strength: s, Classes: 2, Rescale: 0.7},
-		"apg":      &CFG{Of: o, Strength: s, Classes: 2, Rule: &APG{Norm: 1, Momentum: -0.5, In: "x0"}},
-		"zerostar": &CFG{Of: o, Strength: s, Classes: 2, Rule: &ZeroStar{Zero: 0.04}},
-		"auto":     &CFG{Of: auto, Strength: s, Classes: 2, Rule: &APG{Eta: 0.5, Momentum: 0.3, In: "x0"}, Rescale: 0.5},
-		"auto apg": &Auto{Of: o, Weaker: auto.Weaker, Strength: s, Rule: &APG{Momentum: -0.75, In: "x0"}},
-		"compose":  &CFG{Of: o, Strength: s, Classes: 2, Away: Class(1), With: []Weighted{{Class(0), 0.5}}},
+		"rescale":     &CFG{Of: o, Strength: s, Classes: 2, Rescale: 0.7},
+		"apg":         &CFG{Of: o, Strength: s, Classes: 2, Rule: &APG{Norm: 1, Momentum: -0.5, In: "x0"}},
+		"zerostar":    &CFG{Of: o, Strength: s, Classes: 2, Rule: &ZeroStar{Zero: 0.04}},
+		"auto":        &CFG{Of: auto, Strength: s, Classes: 2, Rule: &APG{Eta: 0.5, Momentum: 0.3, In: "x0"}, Rescale: 0.5},
+		"auto apg":    &Auto{Of: o, Weaker: auto.Weaker, Strength: s, Rule: &APG{Momentum: -0.75, In: "x0"}},
+		"classified":  &Classified{Of: o, By: bayes{mixture, o.Path()}, Strength: Strength{Scale: 2, To: 0.9}, Blind: true, Classes: 2},
+		"cost":        &CFG{Of: &Costed{Of: o, J: towards(0.3, 0.5), Through: true, Strength: Strength{Scale: 1}}, Strength: s, Classes: 2},
+		"cheap cost":  &Costed{Of: &CFG{Of: o, Strength: s, Classes: 2, Rule: &APG{Momentum: -0.5}}, J: towards(0.3, 0.5), Strength: Strength{Scale: 1, Over: &Linear{}}},
+		"constrained": &Constrained{Of: &CFG{Of: o, Strength: s, Classes: 2}, To: All{&Mean{Value: 0.25}, &Box{Min: -1, Max: 1}}},
+		"compose":     &CFG{Of: o, Strength: s, Classes: 2, Away: Class(1), With: []Weighted{{Class(0), 0.5}}},
 	}
 }
 

@@ -58,3 +58,15 @@ func (g *Strength) uniform(path diffusion.GaussianPath, at diffusion.Step) (scal
 func (g *Strength) scales(x *tensor.Tensor, path diffusion.GaussianPath, at diffusion.Step) *tensor.Tensor {
 	return diffusion.PerSample(x, path, diffusion.Step{T: at.T}, func(p, _ diffusion.Point) float64 { return g.at(path, p) })
 }
+
+// of is the factor of a gradient at a point of the path: the scale itself changes along the path, and
+// is 0 outside of the interval.
+func (g *Strength) of(path diffusion.GaussianPath, p diffusion.Point) float64 {
+	switch {
+	case !g.inside(path, p):
+		return 0
+	case g.Over == nil:
+		return g.Scale
+	}
+	return g.Scale * g.Over.Factor(path, p)
+}
