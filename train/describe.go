@@ -17,7 +17,7 @@ func (t *Trained) DescribeSampling() string {
 	if dev, err := t.compute(); err == nil && dev != t.Device {
 		s += ", in bf16"
 	}
-	return s + t.How.Guidance.describe()
+	return s + t.How.Guidance.describe() + t.How.Steering.describe()
 }
 
 // describePath says how data turn into noise.

@@ -37,6 +37,7 @@ func openDiffusers(dev backend.Device, path string) (*Trained, error) {
 		return nil, err
 	}
 	t.Params = nn.Params(t.Net)
+	freeze(t.Params)
 	t.How.SetDefaults()
 	cond := t.Net.Conditions()
 	t.Classes = cond.Classes

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/diffusion/guidance"
 	"github.com/langevin-go/langevin/diffusion/sampler"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/backend"
@@ -58,6 +59,7 @@ type Sampling struct {
 	Steps     int                                         `yaml:"steps" doc:"sampling steps" range:"[1,100000]"`
 	Grid      config.Variant[GridArg, sampler.Grid]       `yaml:"grid" doc:"times of the steps"`
 	Guidance  `yaml:",inline"`
+	Steering  `yaml:",inline"`
 	Clip      sampler.Clip `yaml:"clip" doc:"limits of the estimate of the data"`
 	Precision string       `yaml:"precision" doc:"what the network computes in; train: what it was trained in, so that it is the same function" oneof:"train float32 bf16"`
 	Every     int64        `yaml:"every" doc:"training steps between pictures; 0: none" range:"[0,inf)"`
@@ -82,6 +84,10 @@ type Request struct {
 	Noises   func(step int) ([]float32, error) // standard normal noise of stochastic samplers, likewise; nil: drawn
 	Scale    float64                           // standard deviation that the start is multiplied with; 0: the path's
 	Progress func(done, total int)             // in model-step units; nil: nobody asks
+
+	// Violated hears how far the estimates of some samples were from the constraints when the
+	// model was asked in a step; in step steps, how far the samples are. nil: nobody asks.
+	Violated func(step, steps int, violation []float64)
 }
 
 // streamStart numbers the starting noise of samples, streamSampler the noise of their steps.
@@ -155,6 +161,13 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
+	if model, err = d.steered(model, q); err != nil {
+		return nil, err
+	}
+	within, err := d.constraint()
+	if err != nil {
+		return nil, err
+	}
 	dev, err := d.compute()
 	if err != nil {
 		return nil, err
@@ -204,6 +217,9 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 			return nil, err
 		}
 		x.CopyTo(out[from*size : (from+n)*size])
+		if within != nil && q.Violated != nil {
+			q.Violated(steps, steps, guidance.Violation(within, x))
+		}
 	}
 	return out, nil
 }

@@ -110,8 +110,16 @@ func openTrained(dev backend.Device, path string, c *checkpoint) (*Trained, erro
 	if err := c.load(group{prefix: prefix, params: t.Params}); err != nil {
 		return nil, err
 	}
+	freeze(t.Params)
 	t.job, t.Model = job, job.Model(t.Net)
 	return t, nil
+}
+
+// freeze makes weights constants: gradients that steer samples are by the state alone.
+func freeze(params []*tensor.Param) {
+	for _, p := range params {
+		p.Frozen = true
+	}
 }
 
 // loadInitial sets a network's weights from a run, a checkpoint or a diffusers folder.

@@ -20,14 +20,28 @@ type Projection func(x0 *tensor.Tensor) *tensor.Tensor
 // Project is f(x0).
 func (f Projection) Project(x0 *tensor.Tensor) *tensor.Tensor { return f(x0) }
 
-// All is several constraints, projected on one after another: exact where they do
-// not touch each other's values.
+// All is several constraints at once.
 type All []Constraint
 
-// Project projects in the order given.
+// rounds of Dykstra's method: it converges like a geometric series for the sets here.
+const rounds = 20
+
+// Project is the nearest data in all sets, if these are convex and meet, by Dykstra's
+// alternating projections (Boyle and Dykstra 1986). The last is kept to exactly.
 func (all All) Project(x0 *tensor.Tensor) *tensor.Tensor {
-	for _, c := range all {
-		x0 = c.Project(x0)
+	if len(all) == 1 {
+		return all[0].Project(x0)
+	}
+	off := make([]*tensor.Tensor, len(all)) // what each projection took away last
+	for i := range off {
+		off[i] = x0.Scope().Zeros(1)
+	}
+	for range rounds {
+		for i, c := range all {
+			from := x0.Add(off[i])
+			x0 = c.Project(from)
+			off[i] = from.Sub(x0)
+		}
 	}
 	return x0
 }

@@ -24,7 +24,7 @@ func (b bayes) LogProb(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond) *t
 
 // towards is (x0−y)²/(2τ²), summed over a sample.
 func towards(y, tau float64) Cost {
-	return func(x0 *tensor.Tensor) *tensor.Tensor {
+	return func(x0, _ *tensor.Tensor) *tensor.Tensor {
 		return x0.AddScalar(-y).Square().Reshape(x0.Dim(0), -1).Sum(1).Scale(1 / (2 * tau * tau))
 	}
 }
@@ -107,8 +107,43 @@ func TestCostGuidance(t *testing.T) {
 	// A cost that says nothing of the data changes nothing.
 	o := &diffusion.Oracle{Of: mixture, Along: diffusion.CondOT{}, Predicts: diffusion.Velocity}
 	x, _, c := three(s)
-	g := &Costed{Of: o, J: func(x0 *tensor.Tensor) *tensor.Tensor { return x0.Scope().Ones(x0.Dim(0)) }, Through: true, Strength: Strength{Scale: 3}}
+	g := &Costed{Of: o, J: func(x0, _ *tensor.Tensor) *tensor.Tensor { return x0.Scope().Ones(x0.Dim(0)) }, Through: true, Strength: Strength{Scale: 3}}
 	near(t, "constant cost", g.Eval(x, at, c).Value.Float64s(), o.Eval(x, at, c).Value.Float64s(), 1e-15)
+}
+
+// Of standard normal data, measured with an error, the guided score is that of the posterior, noised:
+// data with mean y/(1+τ²) and variance τ²/(1+τ²); and likewise of a measured mean.
+func TestMeasurementsOfNormalData(t *testing.T) {
+	s := tensor.NewScopeOf(cpu.Default(), tensor.Inference, tensor.Float64)
+	defer s.Close()
+	const y, tau = 0.75, 0.3
+	of := &diffusion.Mixture{Weights: []float64{1}, Means: [][]float64{{0, 0}}, Stds: [][]float64{{1}}}
+	x := s.Tensor([]float64{0.3, -0.2, 1, 0.6}, 2, 2)
+	v := x.Float64s()
+	for _, path := range []diffusion.GaussianPath{diffusion.CondOT{}, diffusion.VP{Beta0: 0.1, Beta1: 20}, diffusion.EDM{SigmaMax: 2}} {
+		for _, at := range []diffusion.Step{{T: []float64{0.4}}, {T: []float64{0.2, 0.9}}} {
+			o := &diffusion.Oracle{Of: of, Along: path, Predicts: diffusion.Score}
+			score := func(v, mean, variance float64, p diffusion.Point) float64 {
+				return -(v - p.Alpha*mean) / (p.Alpha*p.Alpha*variance + p.Sigma*p.Sigma)
+			}
+			for _, through := range []bool{true, false} {
+				g := &Costed{Of: o, Through: through, Strength: Strength{Scale: 1}}
+				g.J = Near(&Known{Values: []float32{0, y}, Mask: []float32{0, 1}}, tau)
+				known := g.Eval(x, at, diffusion.Cond{}).Value.Float64s()
+				g.J = NearMean(y, tau)
+				mean := g.Eval(x, at, diffusion.Cond{}).Value.Float64s()
+				for i := range 2 {
+					p := path.At(at.At(i))
+					near(t, "known", known[2*i:2*i+2], []float64{score(v[2*i], 0, 1, p), score(v[2*i+1], y/(1+tau*tau), tau*tau/(1+tau*tau), p)}, 1e-11)
+					// Sum and difference over √2 are independent; the sum is √2·mean, measured at √2·y with √2·τ.
+					sum, diff := (v[2*i]+v[2*i+1])/math.Sqrt2, (v[2*i]-v[2*i+1])/math.Sqrt2
+					t2 := 2 * tau * tau
+					a, b := score(sum, math.Sqrt2*y/(1+t2), t2/(1+t2), p), score(diff, 0, 1, p)
+					near(t, "mean", mean[2*i:2*i+2], []float64{(a + b) / math.Sqrt2, (a - b) / math.Sqrt2}, 1e-11)
+				}
+			}
+		}
+	}
 }
 
 // Samples go where the cost is low.
@@ -174,6 +209,22 @@ func TestProjections(t *testing.T) {
 		}
 	}
 	y := s.Tensor([]float64{0.5, -3, 2, 0.25, 4, 1}, 2, 3)
+	// The nearest values in a box with a mean are clamp(x+λ) with λ such that the mean is right.
+	wide := []float64{0.5, -3, 2, 0.25, -0.7, 1.2, 0.1, 0.9}
+	want := make([]float64, len(wide))
+	for lo, hi := -5.0, 5.0; hi-lo > 1e-14; {
+		mid, sum := (lo+hi)/2, 0.0
+		for i, v := range wide {
+			want[i] = min(max(v+mid, -1), 1)
+			sum += want[i]
+		}
+		if sum/8 < 0.4 {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	near(t, "box and mean", All{&Box{Min: -1, Max: 1}, &Mean{Value: 0.4}}.Project(s.Tensor(wide, 1, 8)).Float64s(), want, 1e-6)
 	near(t, "mean", (&Mean{Value: 1}).Project(y).Float64s(), []float64{0.5 + 1 + 1./6, -3 + 1 + 1./6, 2 + 1 + 1./6, -0.5, 3.25, 0.25}, 1e-15)
 	near(t, "sum", (&Mean{Value: 3, Sum: true}).Project(y).Float64s(), (&Mean{Value: 1}).Project(y).Float64s(), 1e-15)
 	if (&Box{Min: 1, Max: 0}).Validate() == nil {
