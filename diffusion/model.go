@@ -67,3 +67,20 @@ type Model interface {
 	// Kind is what Eval's predictions are.
 	Kind() Kind
 }
+
+// Stateful is a Model that remembers something along a trajectory, such as
+// guidance with momentum.
+type Stateful interface {
+	Model
+	// Begin is the model for one trajectory of a batch, and what gives the memory
+	// back at its end.
+	Begin() (m Model, end func())
+}
+
+// Begin is m for one trajectory: a new memory if it is Stateful, else m itself.
+func Begin(m Model) (of Model, end func()) {
+	if s, ok := m.(Stateful); ok {
+		return s.Begin()
+	}
+	return m, func() {}
+}

@@ -147,7 +147,7 @@ type evaluation struct {
 }
 
 func (r *Regression) eval(s *tensor.Scope, m Model, d *Draw, at Step) evaluation {
-	if !samePath(r.Path, m.Path()) {
+	if !SamePath(r.Path, m.Path()) {
 		panic(fmt.Sprintf("diffusion: an objective on %T trains a model on another path, %T", r.Path, m.Path()))
 	}
 	e := evaluation{at: at, data: d.Data(s), eps: r.Noise.offset(s, d)}
@@ -185,8 +185,8 @@ func perSample(t *tensor.Tensor) *tensor.Tensor {
 	return t.Reshape(n, t.Elems()/max(n, 1)).Mean(1)
 }
 
-// samePath compares paths by their values at a few times.
-func samePath(a, b GaussianPath) bool {
+// SamePath compares paths by their values at a few times.
+func SamePath(a, b GaussianPath) bool {
 	if a.End() != b.End() {
 		return false
 	}

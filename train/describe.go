@@ -18,10 +18,7 @@ func (t *Trained) DescribeSampling() string {
 	if dev, err := t.compute(); err == nil && dev != t.Device {
 		s += ", in bf16"
 	}
-	if g := t.How.EffectiveScale(); g != 1 {
-		s += fmt.Sprintf(", guidance %g", g)
-	}
-	return s
+	return s + t.How.Guidance.describe() + t.How.Steering.describe()
 }
 
 // describePath says how data turn into noise.

@@ -6,6 +6,7 @@ import (
 	"github.com/langevin-go/langevin/internal/invalid"
 	"github.com/langevin-go/langevin/nn"
 	"github.com/langevin-go/langevin/nn/interop"
+	"github.com/langevin-go/langevin/tensor/backend"
 	"github.com/langevin-go/langevin/train/config"
 )
 
@@ -13,7 +14,7 @@ import (
 const defaultScheduler = `{"_class_name": "DDPMScheduler"}`
 
 // openDiffusers opens a folder that diffusers has written.
-func openDiffusers(path string) (*Trained, error) {
+func openDiffusers(dev backend.Device, path string) (*Trained, error) {
 	if !interop.IsFolder(path) {
 		return nil, fmt.Errorf("%s is neither a run (no config.yaml) nor a diffusers folder (no model_index.json or config.json)", path)
 	}
@@ -27,13 +28,16 @@ func openDiffusers(path string) (*Trained, error) {
 		t.Notes = append(t.Notes, fmt.Sprintf("%s has no scheduler: taking DDPMScheduler's defaults (1000 steps, linear betas 1e-4 to 0.02, epsilon prediction)", path))
 	}
 	t.Precision = Float32
-	if t.Device, err = OpenDevice("auto"); err != nil {
-		return nil, err
+	if t.Device = dev; dev == nil {
+		if t.Device, err = OpenDevice("auto"); err != nil {
+			return nil, err
+		}
 	}
 	if t.Net, err = f.Load(t.Device); err != nil {
 		return nil, err
 	}
 	t.Params = nn.Params(t.Net)
+	freeze(t.Params)
 	t.How.SetDefaults()
 	cond := t.Net.Conditions()
 	t.Classes = cond.Classes

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/diffusion/guidance"
 	"github.com/langevin-go/langevin/diffusion/sampler"
 	"github.com/langevin-go/langevin/flow"
 	"github.com/langevin-go/langevin/tensor"
@@ -61,6 +62,7 @@ type Sampling struct {
 	Steps     int                                         `yaml:"steps" doc:"sampling steps" range:"[1,100000]"`
 	Grid      config.Variant[GridArg, sampler.Grid]       `yaml:"grid" doc:"times of the steps"`
 	Guidance  `yaml:",inline"`
+	Steering  `yaml:",inline"`
 	Clip      sampler.Clip `yaml:"clip" doc:"limits of the estimate of the data"`
 	Precision string       `yaml:"precision" doc:"what the network computes in; train: what it was trained in, so that it is the same function" oneof:"train float32 bf16"`
 	Float64   bool         `yaml:"float64_state" doc:"keep the state between steps in float64 while the network computes in its precision: for many small steps"`
@@ -86,6 +88,10 @@ type Request struct {
 	Noises   func(step int) ([]float32, error) // standard normal noise of stochastic samplers, likewise; nil: drawn
 	Scale    float64                           // standard deviation that the start is multiplied with; 0: the path's
 	Progress func(done, total int)             // in model-step units; nil: nobody asks
+
+	// Violated hears how far the estimates of some samples were from the constraints when the
+	// model was asked in a step; in step steps, how far the samples are. nil: nobody asks.
+	Violated func(step, steps int, violation []float64)
 }
 
 // streamStart numbers the starting noise of samples, streamSampler the noise of their steps.
@@ -109,6 +115,8 @@ type Drawer struct {
 	Sampler   sampler.Sampler // nil: what How says
 	Times     []float64       // grid; nil: what How says
 	InitScale float64         // standard deviation of the start; 0: the path's
+
+	weaker *Trained // of autoguidance, once opened
 }
 
 // maxSamples bounds the numbers in all samples of a request: 8 GiB.
@@ -122,6 +130,25 @@ func (d *Drawer) CheckCount(n int) error {
 	return nil
 }
 
+// plan is the sampler and the times of its grid.
+func (d *Drawer) plan() (how sampler.Sampler, grid []float64, err error) {
+	if how = d.Sampler; how == nil {
+		if how, err = d.How.Sampler.Build(SamplerArg{}); err != nil {
+			return nil, nil, err
+		}
+	}
+	if grid = d.Times; grid == nil {
+		g, err := d.How.Grid.Build(GridArg{})
+		if err != nil {
+			return nil, nil, err
+		}
+		if grid, err = g.Times(d.Model.Path(), d.How.Steps); err != nil {
+			return nil, nil, err
+		}
+	}
+	return how, grid, nil
+}
+
 // Draw draws samples, row-major (N,Shape…).
 func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 	size := volume(d.Shape)
@@ -131,23 +158,18 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 	case q.Labels != nil && len(q.Labels) != q.N:
 		return nil, fmt.Errorf("%d labels for %d samples", len(q.Labels), q.N)
 	}
-	how, err := d.Sampler, error(nil)
-	if how == nil {
-		if how, err = d.How.Sampler.Build(SamplerArg{}); err != nil {
-			return nil, err
-		}
-	}
-	grid := d.Times
-	if grid == nil {
-		g, err := d.How.Grid.Build(GridArg{})
-		if err != nil {
-			return nil, err
-		}
-		if grid, err = g.Times(d.Model.Path(), d.How.Steps); err != nil {
-			return nil, err
-		}
+	how, grid, err := d.plan()
+	if err != nil {
+		return nil, err
 	}
 	model, err := d.guided(q)
+	if err != nil {
+		return nil, err
+	}
+	if model, err = d.steered(model, q); err != nil {
+		return nil, err
+	}
+	within, err := d.constraint()
 	if err != nil {
 		return nil, err
 	}
@@ -207,6 +229,9 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 			return nil, err
 		}
 		x.CopyTo(out[from*size : (from+n)*size])
+		if within != nil && q.Violated != nil {
+			q.Violated(steps, steps, guidance.Violation(within, x))
+		}
 	}
 	return out, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/nn"
 	"github.com/langevin-go/langevin/tensor"
+	"github.com/langevin-go/langevin/tensor/backend"
 	"github.com/langevin-go/langevin/train/config"
 )
 
@@ -25,10 +26,13 @@ type Trained struct {
 
 	Notes []string // what was assumed
 
+	job *Job // nil: not trained here
+
 	// Of a diffusers folder:
 	ModelClass     string
 	SchedulerClass string
 	scheduler      []byte // scheduler_config.json
+	samplerName    string // that was chosen; "": the config's own
 	schedulerFile  string
 	outChannels    int
 }
@@ -43,6 +47,11 @@ func (t *Trained) network() diffusion.Network {
 // Open opens what can be sampled from: a run (its newest checkpoint), a
 // checkpoint file, or a folder that diffusers has written.
 func Open(path string, warn func(format string, args ...any)) (*Trained, error) {
+	return openOn(nil, path, warn)
+}
+
+// openOn opens on a device; nil: the one that the run's config asks for.
+func openOn(dev backend.Device, path string, warn func(format string, args ...any)) (*Trained, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, noRead(path, err, wantModel)
@@ -53,15 +62,15 @@ func Open(path string, warn func(format string, args ...any)) (*Trained, error) 
 		if err != nil {
 			return nil, err
 		}
-		return openTrained(path, c)
+		return openTrained(dev, path, c)
 	case info.IsDir():
-		return openDiffusers(path)
+		return openDiffusers(dev, path)
 	}
 	c, err := openCheckpoint(path)
 	if err != nil {
 		return nil, err
 	}
-	return openTrained(path, c)
+	return openTrained(dev, path, c)
 }
 
 // wantModel is what can be opened.
@@ -77,7 +86,7 @@ func newestOf(run string, warn func(format string, args ...any)) (*checkpoint, e
 }
 
 // openTrained builds the model of a checkpoint and closes the file.
-func openTrained(path string, c *checkpoint) (*Trained, error) {
+func openTrained(dev backend.Device, path string, c *checkpoint) (*Trained, error) {
 	defer c.Close()
 	exp := &Loaded{File: c.path}
 	places, err := config.Load(c.path+" (config)", c.config, nil, &exp.Experiment)
@@ -87,8 +96,10 @@ func openTrained(path string, c *checkpoint) (*Trained, error) {
 	exp.places = places
 	t := &Trained{Path: path, File: c.path, Step: c.state.Step, Exp: exp}
 	t.Shape, t.Classes, t.How, t.Precision = c.state.Shape, c.state.Classes, exp.Sample, exp.Precision
-	if t.Device, err = exp.device(); err != nil {
-		return nil, err
+	if t.Device = dev; dev == nil {
+		if t.Device, err = exp.device(); err != nil {
+			return nil, err
+		}
 	}
 	var job *Job
 	if job, t.Net, t.Params, err = exp.build(t.Device, t.Shape, t.Classes); err != nil {
@@ -105,8 +116,16 @@ func openTrained(path string, c *checkpoint) (*Trained, error) {
 	if err := c.load(group{prefix: prefix, params: t.Params}); err != nil {
 		return nil, err
 	}
-	t.Model = job.Model(t.Net)
+	freeze(t.Params)
+	t.job, t.Model = job, job.Model(t.Net)
 	return t, nil
+}
+
+// freeze makes weights constants: gradients that steer samples are by the state alone.
+func freeze(params []*tensor.Param) {
+	for _, p := range params {
+		p.Frozen = true
+	}
 }
 
 // loadInitial sets a network's weights from a run, a checkpoint or a diffusers folder.

@@ -1,8 +1,19 @@
-// Package guidance wraps models so that samples follow their condition more closely.
+// Package guidance wraps models so that samples follow their condition more
+// closely, or a constraint, a cost or a classifier.
 //
-// A guided prediction is not the score of a noised tilted density: guidance at
-// each time is applied to the marginal there, and the marginals so tilted do not
-// belong to one diffusion. It works with ODE samplers all the same.
+//   - CFG: classifier-free guidance, in both conventions; away from the null
+//     condition or a negative one; of several conditions at once.
+//   - Auto: away from a weaker model.
+//   - A Strength says how far and at which times, a Rule how the two predictions are
+//     combined: linearly, by APG, by CFG-Zero*.
+//
+// Each is a Model over a Model, and they nest.
+//
+// A guided prediction is not the score of a noised tilted density. The density
+// p(x)·p(y|x)^s, noised to time t, has another score than the tilt of the marginal
+// p_t(x)·p_t(y|x)^s, which is what guidance takes; and those tilted marginals do not
+// belong to any one diffusion. So guided samples do not have the density that the
+// formula suggests, with any sampler. It works with ODE samplers all the same.
 package guidance
 
 import (
@@ -19,16 +30,29 @@ import (
 // the paper's letters it is (1+w)·c − w·u with the weight w = s−1. The
 // coefficients sum to 1, so that it is the same in ε, x0, v, score and velocity.
 //
-// Both branches run as one batch of 2N.
+// All branches run as one batch: 2N samples, and N more for each condition beside the sample's own.
 type CFG struct {
-	Of      diffusion.Model
-	Scale   float64
-	Classes int // number of classes: the label of the null class
+	Of       diffusion.Model
+	Strength         // outside its interval, the model is conditional
+	Classes  int     // number of classes: the label of the null class
+	Rule     Rule    // nil: the formula above
+	Rescale  float64 // φ of Lin et al. 2024: part of the standard deviation of c that g gets back; 0: none
 
-	// From and To bound the times with guidance, as fractions of the path (0 is
-	// data): Kynkäänniemi et al. 2024. Outside, the model is conditional. To=0 stands
-	// for no bound.
-	From, To float64
+	// Away is what is guided away from in place of the null condition: a negative
+	// condition. nil: the null condition.
+	Away Condition
+	// With are conditions that hold beside the sample's own (Liu et al. 2022,
+	// composable diffusion): c + Σ w_i·(c_i − ∅) stands for c.
+	With []Weighted
+}
+
+// Condition gives n samples a condition in place of their own, c. It is called at each step.
+type Condition func(s *tensor.Scope, c diffusion.Cond, n int) diffusion.Cond
+
+// Weighted is a condition that holds beside others; a negative weight: that does not hold.
+type Weighted struct {
+	Is     Condition
+	Weight float64
 }
 
 // ScaleOfWeight is the scale s of a weight w: 1+w.
@@ -40,74 +64,69 @@ func (g *CFG) Path() diffusion.GaussianPath { return g.Of.Path() }
 // Kind is the model's.
 func (g *CFG) Kind() diffusion.Kind { return g.Of.Kind() }
 
-// Eval guides. All samples of a step are at one time or within the interval alike.
+// Begin starts the rule's memory and the model's.
+func (g *CFG) Begin() (diffusion.Model, func()) {
+	of, endModel := diffusion.Begin(g.Of)
+	rule, endRule := begin(g.Rule)
+	h := *g
+	h.Of, h.Rule = of, rule
+	return &h, func() { endRule(); endModel() }
+}
+
+// Eval guides. It panics where there is no condition to be guided by.
 func (g *CFG) Eval(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond) diffusion.Pred {
-	if g.Scale == 1 || !g.within(at.At(0)) {
+	s, n := x.Scope(), x.Dim(0)
+	scale, same := g.uniform(g.Path(), at)
+	linear := g.Rule == nil && len(g.With) == 0
+	switch {
+	case !g.within(g.Path(), at) || linear && same && scale == 1:
 		return g.Of.Eval(x, at, c)
-	}
-	if c.Labels == nil && c.Vector == nil {
+	case c.Labels == nil && c.Vector == nil:
 		panic("guidance: there is no condition to be guided by")
+	case linear && same && scale == 0 && g.Rescale == 0:
+		return g.Of.Eval(x, at, g.away(s, c, n))
 	}
-	n := x.Dim(0)
-	if g.Scale == 0 {
-		return g.Of.Eval(x, at, Null(x.Scope(), c, g.Classes, n))
+	p := g.Of.Eval(repeat(x, g.branches()), again(at, g.branches()), g.conditions(s, c, n))
+	cond, away := branch(p, 0, n), branch(p, 1, n)
+	null := away
+	if g.apart() {
+		null = branch(p, g.branches()-1, n)
 	}
-	both := g.Of.Eval(tensor.Concat(0, x, x), twice(at), withNull(x.Scope(), c, g.Classes, n))
-	cond, null := both.Value.Slice(0, 0, n), both.Value.Slice(0, n, 2*n)
-	p := diffusion.Pred{Value: null.Axpby(1-g.Scale, cond, g.Scale), Kind: both.Kind}
-	if both.LogVar != nil {
-		p.LogVar = both.LogVar.Slice(0, 0, n)
+	for i, w := range g.With {
+		cond.Value = cond.Value.Axpby(1, branch(p, 2+i, n).Value.Sub(null.Value), w.Weight)
 	}
-	return p
+	cond.Value = push{g.Rule, g.Rescale, x, g.Path(), at}.from(away, cond, g.scales(x, g.Path(), at))
+	return cond
 }
 
-func (g *CFG) within(t float64) bool {
-	f := t / g.Path().End()
-	return f >= g.From && (g.To == 0 || f <= g.To)
+// branches counts what is asked: the sample's condition, what to be guided away
+// from, the further conditions and, for these, the null condition if that is not among them.
+func (g *CFG) branches() int {
+	n := 2 + len(g.With)
+	if g.apart() {
+		n++
+	}
+	return n
 }
 
-// Null is the null condition in c's place, for n samples: the label after the
-// last class, and the vector dropped.
-func Null(s *tensor.Scope, c diffusion.Cond, classes, n int) diffusion.Cond {
-	var null diffusion.Cond
-	if c.Labels != nil {
-		labels := make([]int32, n)
-		for i := range labels {
-			labels[i] = int32(classes)
-		}
-		null.Labels = s.Ints(labels, n)
+// apart reports whether the null condition is a branch of its own, the last.
+func (g *CFG) apart() bool { return g.Away != nil && len(g.With) > 0 }
+
+func (g *CFG) away(s *tensor.Scope, c diffusion.Cond, n int) diffusion.Cond {
+	if g.Away == nil {
+		return Null(s, c, g.Classes, n)
 	}
-	if c.Vector != nil {
-		null.Vector, null.Drop = c.Vector, s.Ones(n)
-	}
-	return null
+	return g.Away(s, c, n)
 }
 
-// withNull is c for the first n samples and the null condition for n more.
-func withNull(s *tensor.Scope, c diffusion.Cond, classes, n int) diffusion.Cond {
-	null := Null(s, c, classes, n)
-	var both diffusion.Cond
-	if c.Labels != nil {
-		both.Labels = tensor.Concat(0, c.Labels, null.Labels)
+// conditions are those of all branches, one after another.
+func (g *CFG) conditions(s *tensor.Scope, c diffusion.Cond, n int) diffusion.Cond {
+	all := join(s, c, g.away(s, c, n), n)
+	for _, w := range g.With {
+		all = join(s, all, w.Is(s, c, n), n)
 	}
-	if c.Vector != nil {
-		drop := c.Drop
-		if drop == nil {
-			drop = s.Zeros(n)
-		}
-		both.Vector, both.Drop = tensor.Concat(0, c.Vector, c.Vector), tensor.Concat(0, drop, null.Drop)
+	if g.apart() {
+		all = join(s, all, Null(s, c, g.Classes, n), n)
 	}
-	return both
-}
-
-// twice repeats times that are each sample's own.
-func twice(at diffusion.Step) diffusion.Step {
-	double := func(t []float64) []float64 {
-		if len(t) <= 1 {
-			return t
-		}
-		return append(t[:len(t):len(t)], t...)
-	}
-	at.T, at.Next = double(at.T), double(at.Next)
-	return at
+	return all
 }

@@ -45,7 +45,7 @@ func TestBothConventions(t *testing.T) {
 			for _, w := range []float64{-1, -0.5, 0, 0.5, 6} {
 				model := &counting{Model: o}
 				scale := ScaleOfWeight(w)
-				got := (&CFG{Of: model, Scale: scale, Classes: 2}).Eval(x, at, c)
+				got := (&CFG{Of: model, Strength: Strength{Scale: scale}, Classes: 2}).Eval(x, at, c)
 				for i, v := range got.Value.Float64s() {
 					// Ho and Salimans 2022, eq. 6, and the scale form
 					paper, ours := (1+w)*cv[i]-w*uv[i], uv[i]+scale*(cv[i]-uv[i])
@@ -59,7 +59,7 @@ func TestBothConventions(t *testing.T) {
 				}
 				// The same whatever is predicted: affine combinations commute with conversions.
 				x0 := got.As(diffusion.X0, x, path, at).Float64s()
-				ref := (&CFG{Of: &diffusion.Oracle{Of: mixture, Along: path, Predicts: diffusion.X0}, Scale: scale, Classes: 2}).Eval(x, at, c).Value.Float64s()
+				ref := (&CFG{Of: &diffusion.Oracle{Of: mixture, Along: path, Predicts: diffusion.X0}, Strength: Strength{Scale: scale}, Classes: 2}).Eval(x, at, c).Value.Float64s()
 				for i := range x0 {
 					if math.Abs(x0[i]-ref[i]) > 1e-11 {
 						t.Errorf("%v at w=%g says x0=%g, guidance of x0 %g", k, w, x0[i], ref[i])
@@ -74,7 +74,7 @@ func TestInterval(t *testing.T) {
 	s := tensor.NewScopeOf(cpu.Default(), tensor.Inference, tensor.Float64)
 	defer s.Close()
 	o := &counting{Model: &diffusion.Oracle{Of: mixture, Along: diffusion.EDM{SigmaMax: 80}, Predicts: diffusion.X0}}
-	g := &CFG{Of: o, Scale: 3, Classes: 2, From: 0.25, To: 0.5}
+	g := &CFG{Of: o, Strength: Strength{Scale: 3, From: 0.25, To: 0.5}, Classes: 2}
 	x, c := s.Ones(1, 2), diffusion.Cond{Labels: s.Ints([]int32{1}, 1)}
 	for at, want := range map[float64]int{79: 1, 41: 1, 40: 2, 30: 2, 20: 2, 19: 1, 0.1: 1} {
 		o.batch = 0
@@ -102,7 +102,7 @@ func TestVectorConditions(t *testing.T) {
 	defer s.Close()
 	for _, drop := range []*tensor.Tensor{nil, s.Tensor([]float64{0, 1}, 2)} {
 		c := diffusion.Cond{Vector: s.Tensor([]float64{1, 2, 3, 4}, 2, 2), Drop: drop}
-		p := (&CFG{Of: vectors{}, Scale: 3}).Eval(s.Ones(2, 2), diffusion.Step{T: []float64{0.5}}, c)
+		p := (&CFG{Of: vectors{}, Strength: Strength{Scale: 3}}).Eval(s.Ones(2, 2), diffusion.Step{T: []float64{0.5}}, c)
 		want := []float64{3, 6, 9, 12}
 		if drop != nil {
 			want = []float64{3, 6, 0, 0}
@@ -121,7 +121,7 @@ func TestVectorConditions(t *testing.T) {
 			t.Error("guides without a condition")
 		}
 	}()
-	(&CFG{Of: vectors{}, Scale: 3}).Eval(s.Ones(2, 2), diffusion.Step{T: []float64{0.5}}, diffusion.Cond{})
+	(&CFG{Of: vectors{}, Strength: Strength{Scale: 3}}).Eval(s.Ones(2, 2), diffusion.Step{T: []float64{0.5}}, diffusion.Cond{})
 }
 
 // Guidance concentrates samples in their class.
@@ -138,7 +138,7 @@ func TestGuidedSamples(t *testing.T) {
 		const n = 1000
 		h := new(sampler.Heun)
 		h.SetDefaults()
-		out, err := sampler.Sample(context.Background(), s, &CFG{Of: &diffusion.Oracle{Of: m, Along: path, Predicts: diffusion.Velocity}, Scale: scale, Classes: 2},
+		out, err := sampler.Sample(context.Background(), s, &CFG{Of: &diffusion.Oracle{Of: m, Along: path, Predicts: diffusion.Velocity}, Strength: Strength{Scale: scale}, Classes: 2},
 			h, grid, s.Normal(rng.Key{Seed: 3}, 0, n, 1), sampler.Options{Cond: func(s *tensor.Scope) diffusion.Cond {
 				return diffusion.Cond{Labels: s.Ints(make([]int32, n), n)}
 			}})

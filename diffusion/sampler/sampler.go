@@ -99,6 +99,8 @@ func (st *Step) Last() bool { return st.Index == st.Count-1 }
 // Errors: ctx's, a grid that does not fit the path, a model whose prediction does
 // not determine what the sampler needs somewhere on the grid (ε where α=0).
 func Sample(ctx context.Context, s *tensor.Scope, m diffusion.Model, how Sampler, grid []float64, x *tensor.Tensor, o Options) (out *tensor.Tensor, err error) {
+	m, end := diffusion.Begin(m)
+	defer end()
 	r := &Run{X: x, Model: m, Path: m.Path(), ctx: ctx, s: s, grid: grid, opts: o}
 	if err := CheckGrid(r.Path, grid); err != nil {
 		return nil, err

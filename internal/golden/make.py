@@ -1,6 +1,6 @@
 """Makes the golden files in testdata/, or with --check compares them with what this machine makes.
 
-    python make.py [--check] [NAME ...]      NAME: unet dit schedulers pipelines ops optimizers flow, or one file such as unet/deep
+    python make.py [--check] [NAME ...]      NAME: unet dit schedulers pipelines ops optimizers flow diffusion, or one file such as unet/deep
 """
 
 import argparse
@@ -11,6 +11,7 @@ import diffusers
 import torch
 
 import flow
+import guidance
 import modern
 import networks
 import ops
@@ -36,6 +37,7 @@ def jobs():
     yield "optimizers/optimizers", optimizers.make
     yield "optimizers/modern", modern.make
     yield "flow/flow", flow.make
+    yield "diffusion/guidance", guidance.make
 
 
 def main():

@@ -17,6 +17,7 @@ func (a *app) eval() *cobra.Command {
 	var choice train.Choice
 	var guidance float64
 	var samples string
+	var l likelihoodFlags
 	c := &cobra.Command{
 		Use:   "eval RUN [key=value ...]",
 		Short: "Measure how good a run's samples are",
@@ -30,8 +31,12 @@ Points: Wasserstein, energy and maximum-mean-discrepancy distances.
 
 With --samples, samples from a file are measured instead, with the same classifier
 and the same data, such as another program's: the tensor samples, (N,C,H,W) for images, as
-sample writes it, and perhaps labels, (N), the classes asked for.`,
-		Example: fmt.Sprintf("  %[1]s eval runs/digits\n  %[1]s eval runs/digits --n 2000 --guidance 1.5 --json\n  %[1]s eval runs/digits --samples theirs.safetensors", a.Name),
+sample writes it, and perhaps labels, (N), the classes asked for.
+
+With --likelihood, no samples are drawn: it is measured how likely the model takes the
+held-out and the training data to be, each sample with its class and without guidance,
+by the probability-flow ODE. Pictures are made continuous by uniform noise.`,
+		Example: fmt.Sprintf("  %[1]s eval runs/digits\n  %[1]s eval runs/digits --n 2000 --guidance 1.5 --json\n  %[1]s eval runs/digits --samples theirs.safetensors\n  %[1]s eval runs/digits --likelihood --bits", a.Name),
 		Args:    first("a run or a checkpoint"),
 		RunE: func(c *cobra.Command, args []string) error {
 			choice.Overrides = args[1:]
@@ -55,6 +60,12 @@ sample writes it, and perhaps labels, (N), the classes asked for.`,
 			if o.N < 10 {
 				return usagef("--n must be at least 10, is %d", o.N)
 			}
+			if err := l.check(c); err != nil {
+				return err
+			}
+			if l.on {
+				return a.runLikelihood(c.Context(), args[0], choice, o, l, asJSON)
+			}
 			return a.runEval(c.Context(), args[0], choice, o, samples, asJSON)
 		},
 	}
@@ -66,6 +77,7 @@ sample writes it, and perhaps labels, (N), the classes asked for.`,
 	fl.StringVar(&choice.Sampler, "sampler", "", "sampler (default: as in the run's config)")
 	fl.Float64Var(&guidance, "guidance", 1, "scale of classifier-free guidance (default: as in the run's config)")
 	fl.StringVar(&samples, "samples", "", "safetensors file of samples to measure instead of drawing any")
+	l.add(fl)
 	a.completeSampler(c)
 	return c
 }

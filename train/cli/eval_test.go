@@ -167,3 +167,53 @@ func TestInspect(t *testing.T) {
 		}
 	}
 }
+
+func TestEvalLikelihood(t *testing.T) {
+	dir := workplace(t)
+	o := succeeds(t, dir, "eval", "runs/tiny", "--likelihood", "--n", "20", "--tolerance", "1e-3", "--json")
+	v := figures(t, o.stdout)
+	for _, split := range []string{"heldout", "train"} {
+		s, ok := v[split].(map[string]any)
+		if !ok || s["n"] != 20.0 {
+			t.Fatalf("%s is %v", split, v[split])
+		}
+		for _, k := range []string{"nll", "nll_error", "bits_per_dim", "bits_per_dim_error"} {
+			if _, ok := s[k].(float64); !ok {
+				t.Errorf("%s of %s is %v, want a number", k, split, s[k])
+			}
+		}
+	}
+	o = succeeds(t, dir, "eval", "runs/digits", "--likelihood", "--n", "10", "--tolerance", "1e-2", "--bits")
+	for _, want := range []string{"runs/digits, step 6", "bits/dim, −log2 p(x|class)", "held-out", "±", "17 levels"} {
+		if !strings.Contains(o.stdout, want) {
+			t.Errorf("%q is not in\n%s", want, o.stdout)
+		}
+	}
+	fails(t, 2, dir, []string{"eval", "runs/tiny", "--bits"}, "--bits", "--likelihood")
+	fails(t, 2, dir, []string{"eval", "runs/tiny", "--likelihood", "--guidance", "2"}, "--likelihood", "--guidance")
+	fails(t, 2, dir, []string{"eval", "runs/tiny", "--likelihood", "--divergence", "none"}, "--divergence", "exact")
+	fails(t, 2, dir, []string{"eval", "runs/tiny", "--likelihood", "--tolerance", "0"}, "--tolerance", "is 0")
+	fails(t, 2, dir, []string{"eval", "runs/tiny", "--likelihood", "--probes", "0"}, "--probes", "at least 1")
+}
+
+func TestInspectSteps(t *testing.T) {
+	dir := workplace(t)
+	o := succeeds(t, dir, "inspect", "runs/tiny", "--sampler", "euler", "--steps", "4")
+	for _, want := range []string{"euler, 4 steps", "log-SNR", "    3        0.25    0.750000        0.25", "  end           0"} {
+		if !strings.Contains(o.stdout, want) {
+			t.Errorf("%q is not in\n%s", want, o.stdout)
+		}
+	}
+	if strings.Contains(o.stdout, "warning") {
+		t.Errorf("warns of nothing wrong:\n%s", o.stdout)
+	}
+	if o = succeeds(t, dir, "inspect", "runs/tiny"); strings.Contains(o.stdout, "log-SNR") {
+		t.Errorf("a table that nobody asked for:\n%s", o.stdout)
+	}
+	o = succeeds(t, dir, "inspect", "runs/tiny", "grid={kind: times, times: [1, 0.5, 0, 0]}", "steps=3")
+	if !strings.Contains(o.stdout, "warning      repeated step: the last step goes from time 0") {
+		t.Errorf("no warning of a repeated step in\n%s", o.stdout)
+	}
+	fails(t, 2, dir, []string{"inspect", "runs/tiny", "--steps", "0"}, "--steps")
+	fails(t, 1, dir, []string{"inspect", "runs/tiny", "stepz=3"}, "stepz", "unknown key")
+}

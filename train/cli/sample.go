@@ -41,6 +41,7 @@ The noise of sample i depends on the seed and on i alone.`,
 		Example: fmt.Sprintf(`  %[1]s sample runs/digits --class 7 --n 16 --out sevens.png
   %[1]s sample runs/digits --steps 50 --guidance 2 --out digits.npy
   %[1]s sample runs/digits --sampler ddim sampler.eta=0.5
+  %[1]s sample runs/digits --guidance 3 guidance_rule=apg guidance_sigma_to=5
   %[1]s sample pipeline/ --sampler ddim --steps 10 --class 3 --noise n.safetensors --out x.safetensors`, a.Name),
 		Args: first("a run, a checkpoint or a diffusers folder"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -131,6 +132,8 @@ func (a *app) runSample(ctx context.Context, path string, choice train.Choice, f
 	}
 	progress := newStages(a)
 	q.Progress = func(done, total int) { progress.at("sampling", done, total) }
+	kept := violations{}
+	q.Violated = kept.add
 	started := time.Now()
 	x, err := t.Draw(ctx, q)
 	progress.finish()
@@ -145,7 +148,27 @@ func (a *app) runSample(ctx context.Context, path string, choice train.Choice, f
 		return err
 	}
 	fmt.Fprintf(a.Stdout, "%s: %d samples, %s, in %s\n", out, q.N, t.DescribeSampling(), time.Since(started).Round(time.Millisecond))
+	fmt.Fprint(a.Stdout, kept)
 	return nil
+}
+
+// violations are the largest distances from the constraints, by step; the last is that of the samples.
+type violations []float64
+
+func (v *violations) add(step, steps int, violation []float64) {
+	for len(*v) <= steps {
+		*v = append(*v, 0)
+	}
+	for _, d := range violation {
+		(*v)[step] = max((*v)[step], d)
+	}
+}
+
+func (v violations) String() string {
+	if len(v) < 2 {
+		return ""
+	}
+	return fmt.Sprintf("constraints: the model was off by up to %.3g in the first step and %.3g in the last; the samples are by %.3g\n", v[0], v[len(v)-2], v[len(v)-1])
 }
 
 // labelsFor reads --class.

@@ -148,3 +148,17 @@ func TestInterruptedWork(t *testing.T) {
 		}
 	}
 }
+
+func TestSampleWithConstraints(t *testing.T) {
+	dir := workplace(t)
+	o := succeeds(t, dir, "sample", "runs/tiny", "--n", "3", "--out", "x.npy", "constraints=[{kind: mean, value: 0.5}]")
+	for _, want := range []string{"within mean", "constraints: the model was off by up to", "in the first step", "the samples are by"} {
+		if !strings.Contains(o.stdout, want) {
+			t.Errorf("%q is not in\n%s", want, o.stdout)
+		}
+	}
+	if o = succeeds(t, dir, "sample", "runs/tiny", "--n", "3", "--out", "x.npy"); strings.Contains(o.stdout, "constraints") {
+		t.Errorf("speaks of constraints without any:\n%s", o.stdout)
+	}
+	fails(t, 1, dir, []string{"sample", "runs/tiny", "constraints=[{kind: known, file: none.safetensors}]"}, "constraints[0]", "none.safetensors")
+}

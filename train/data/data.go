@@ -36,6 +36,15 @@ func ClassNames(s Source) []string {
 	return nil
 }
 
+// Levels is the number of equally spaced values from −1 to 1 that the numbers of
+// samples have, as 256 of bytes; 0 of continuous ones.
+func Levels(s Source) int {
+	if n, ok := s.(interface{ Levels() int }); ok {
+		return n.Levels()
+	}
+	return 0
+}
+
 // FileError says which file cannot be used, where in it, why, and what would be right.
 type FileError = badfile.Error
 

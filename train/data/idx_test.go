@@ -45,6 +45,9 @@ func TestIDX(t *testing.T) {
 		if s.Len() != 2 || !slices.Equal(s.Shape(), []int{2, 3, 1}) || s.Classes() != 4 {
 			t.Errorf("%s: %d of shape %v in %d classes", name, s.Len(), s.Shape(), s.Classes())
 		}
+		if Levels(s) != 256 {
+			t.Errorf("%s: %d levels", name, Levels(s))
+		}
 		x := make([]float32, 6)
 		label, err := s.Sample(0, x)
 		// 2·v/255 − 1, in float32

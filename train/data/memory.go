@@ -1,5 +1,7 @@
 package data
 
+import "math"
+
 // memory is a source of samples held in memory, as bytes with a scale (images)
 // or as floats.
 type memory struct {
@@ -32,6 +34,14 @@ func (m *memory) Len() int {
 func (m *memory) Shape() []int         { return m.shape }
 func (m *memory) Classes() int         { return m.classes }
 func (m *memory) ClassNames() []string { return m.names }
+
+// Levels are those of the bytes' scale.
+func (m *memory) Levels() int {
+	if m.pixels == nil {
+		return 0
+	}
+	return int(math.Round(2/float64(m.scale[1]-m.scale[0]))) + 1
+}
 
 func (m *memory) Sample(i uint64, x []float32) (label int, err error) {
 	checkCall(m, i, x)

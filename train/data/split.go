@@ -48,6 +48,7 @@ type subset struct {
 
 func (s *subset) Len() int             { return len(s.index) }
 func (s *subset) ClassNames() []string { return ClassNames(s.Source) }
+func (s *subset) Levels() int          { return Levels(s.Source) }
 
 func (s *subset) Sample(i uint64, x []float32) (int, error) {
 	if i >= uint64(len(s.index)) {

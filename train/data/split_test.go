@@ -12,6 +12,9 @@ func TestDigitsAreScikitLearns(t *testing.T) {
 	if train.Len() != 1437 || heldout.Len() != 360 || train.Classes() != 10 {
 		t.Fatalf("%d and %d digits in %d classes", train.Len(), heldout.Len(), train.Classes())
 	}
+	if Levels(train) != 17 || Levels(heldout) != 17 {
+		t.Errorf("%d and %d levels", Levels(train), Levels(heldout))
+	}
 	perClass := []int{178, 182, 177, 183, 181, 182, 181, 179, 174, 180}
 	count := make([]int, 10)
 	sum, weighted := 0.0, 0.0

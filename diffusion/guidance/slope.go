@@ -1,0 +1,105 @@
+package guidance
+
+import (
+	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/tensor"
+)
+
+// slope takes gradients by x while sampling, whose scope records nothing: in a
+// recording scope of its own. Its memory is a trajectory's.
+type slope struct {
+	r   *tensor.Scope
+	in  [1]*tensor.Param
+	out [1]*tensor.Param
+}
+
+var carry = tensor.NewUpdate("carry", 1, 1, 0, func(_, in, _ []tensor.Expr) []tensor.Expr { return in })
+
+// of is the gradient at x of the sum over samples of f's values (N), in x's scope. What f is
+// given is in the recording scope.
+func (g *slope) of(x *tensor.Tensor, c diffusion.Cond, f func(x *tensor.Tensor, c diffusion.Cond) *tensor.Tensor) *tensor.Tensor {
+	s := x.Scope()
+	if g.r == nil {
+		g.r = tensor.NewScopeOf(s.Device(), tensor.Recording, s.DType())
+	}
+	g.r.Reset()
+	g.fit(s, x.Shape())
+	carry.Apply(s, nil, g.in[:], x)
+	leaf := g.r.Leaf(g.r.Param(g.in[0]))
+	y := f(leaf, moved(g.r, c)).Sum()
+	if !y.NeedsGrad() {
+		return s.Zeros(x.Shape()...)
+	}
+	carry.Apply(g.r, nil, g.out[:], g.r.GradOf(y, tensor.GradOptions{}, leaf)[0])
+	g.r.Reset()
+	return s.Param(g.out[0]).Scale(1) // a copy: out is used again
+}
+
+// fit makes in and out of a shape.
+func (g *slope) fit(s *tensor.Scope, shape []int) {
+	if g.in[0] != nil && sameShape(g.in[0].Shape(), shape) {
+		return
+	}
+	g.drop()
+	for _, p := range []*[1]*tensor.Param{&g.in, &g.out} {
+		p[0] = tensor.NewParam(s.Device(), s.DType(), shape...)
+		p[0].Frozen = true
+	}
+}
+
+func (g *slope) drop() {
+	if g.in[0] != nil {
+		(*tensor.Kept)(g.in[0]).Drop()
+		(*tensor.Kept)(g.out[0]).Drop()
+	}
+}
+
+// end gives all memory back.
+func (g *slope) end() {
+	g.drop()
+	if g.r != nil {
+		g.r.Close()
+	}
+}
+
+func sameShape(a, b []int) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// moved is a condition in another scope.
+func moved(to *tensor.Scope, c diffusion.Cond) diffusion.Cond {
+	var m diffusion.Cond
+	if c.Labels != nil {
+		v := make([]int32, c.Labels.Elems())
+		c.Labels.CopyTo(v)
+		m.Labels = to.Ints(v, c.Labels.Shape()...)
+	}
+	if c.Vector != nil {
+		m.Vector = to.Tensor(c.Vector.Float64s(), c.Vector.Shape()...)
+	}
+	if c.Drop != nil {
+		m.Drop = to.Tensor(c.Drop.Float64s(), c.Drop.Shape()...)
+	}
+	return m
+}
+
+// nudged is a prediction whose score is higher by w·grad, w a function of the point. Where
+// that says nothing of the prediction, as of x0 where α=0, it stays.
+func nudged(p diffusion.Pred, grad, x *tensor.Tensor, path diffusion.GaussianPath, at diffusion.Step, w func(p diffusion.Point) float64) diffusion.Pred {
+	by := diffusion.PerSample(x, path, diffusion.Step{T: at.T}, func(q, _ diffusion.Point) float64 {
+		if q.Sigma == 0 || q.Alpha == 0 {
+			return 0
+		}
+		return w(q) * diffusion.Convert(diffusion.Score, p.Kind, q).OnValue
+	})
+	p.Value = by.MulAdd(grad, p.Value)
+	return p
+}
