@@ -98,3 +98,12 @@ func onEntry(p GaussianPath, t float64) float64 {
 	}
 	return t
 }
+
+// AtEnd is the path's end, at which all is noise.
+type AtEnd struct{}
+
+// SetDefaults has nothing to set.
+func (*AtEnd) SetDefaults() {}
+
+// Time is the end.
+func (*AtEnd) Time(p GaussianPath, _ float64) float64 { return p.End() }

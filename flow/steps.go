@@ -23,7 +23,7 @@ func stepModel(m diffusion.Model, path diffusion.GaussianPath) StepModel {
 	if !ok || m.Kind() != diffusion.Velocity {
 		panic(fmt.Sprintf("flow: an objective of whole steps trains a %T that predicts %v, want a StepModel of velocities", m, m.Kind()))
 	}
-	if a, b := path.At(0.5), m.Path().At(0.5); a != b {
+	if !diffusion.SamePath(path, m.Path()) {
 		panic(fmt.Sprintf("flow: an objective on %T trains a model on another path, %T", path, m.Path()))
 	}
 	return f

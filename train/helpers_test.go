@@ -6,12 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/tensor"
+	"github.com/langevin-go/langevin/tensor/backend"
+	"github.com/langevin-go/langevin/tensor/rng"
 	"github.com/langevin-go/langevin/train/record"
 )
 
@@ -214,6 +219,26 @@ func wantError(t *testing.T, err error, parts ...string) {
 	for _, p := range parts {
 		if !strings.Contains(err.Error(), p) {
 			t.Errorf("error %q does not say %q", err, p)
+		}
+	}
+}
+
+// checkAlong compares the model in training with a teacher's on the path of the training.
+func checkAlong(t *testing.T, teacher *Trained, tr *Trainer) {
+	t.Helper()
+	path := tr.model.Path()
+	velocity := func(dev backend.Device, m diffusion.Model) []float32 {
+		s := tensor.NewScope(dev, tensor.Inference)
+		defer s.Close()
+		at := diffusion.Step{T: []float64{0.2, 0.5, 0.9}}
+		x := s.Normal(rng.Key{Seed: 3}, 0, 3, 2)
+		return m.Eval(x, at, diffusion.Cond{Labels: s.Ints([]int32{0, 1, 0}, 3)}).As(diffusion.Velocity, x, path, at).Float32s()
+	}
+	got, want := velocity(tr.dev, tr.model), velocity(teacher.Device, diffusion.Along(teacher.Model, path))
+	for i := range got {
+		// float32: a dozen roundings of numbers up to ten.
+		if math.Abs(float64(got[i]-want[i])) > 1e-4 {
+			t.Errorf("velocity %d is %g, the teacher's %g", i, got[i], want[i])
 		}
 	}
 }

@@ -32,6 +32,8 @@ type Job struct {
 	Jump bool
 	// Source opens what stands at the path's end in the place of normal noise; nil: normal noise.
 	Source func(DataArg) (*Dataset, error)
+	// Pairs opens what is trained on in the place of the data; nil: the data.
+	Pairs func(DataArg) (*Pairs, error)
 }
 
 func (j *Job) outChannels(shape []int) int { return shape[len(shape)-1] * max(1, j.OutChannels) }

@@ -54,3 +54,31 @@ func startFrom(src data.Source, seed, first uint64, x []float32) error {
 	}
 	return nil
 }
+
+// openPairs opens what is trained on in place of the data. Starts and samples are read in one order.
+func (t *Trainer) openPairs(ctx context.Context) (err error) {
+	if t.job.Pairs == nil {
+		return nil
+	}
+	exp, at := t.exp, "objective.pairs"
+	if t.pairs, err = t.job.Pairs(DataArg{Ctx: ctx, Dir: ".", Seed: exp.Seed}); err != nil {
+		return exp.at(at, err)
+	}
+	r := t.pairs.Recipe
+	switch {
+	case exp.Validation.Every > 0:
+		return exp.places.Errorf("validation.every", "is %d, but pairs hold nothing out", exp.Validation.Every)
+	case exp.Flip:
+		return exp.places.Errorf("flip", "has no place with pairs: a mirrored sample is not where its start leads")
+	case !equalShape(r.Shape, t.data.Train.Shape()):
+		return exp.places.Errorf(at, "are of shape %v, the data have %v", r.Shape, t.data.Train.Shape())
+	case t.classes() > 0 && r.Classes != t.classes():
+		return exp.places.Errorf(at, "are of %d classes, the network is conditioned on %d", r.Classes, t.classes())
+	}
+	opt := data.Options{Seed: exp.Seed}
+	if t.loader, err = data.NewLoader(t.pairs.Samples, opt); err != nil {
+		return exp.at(at, err)
+	}
+	t.starts, err = data.NewLoader(t.pairs.Noise, opt)
+	return exp.at(at, err)
+}

@@ -34,7 +34,8 @@ type Trainer struct {
 
 	loader  *data.Loader
 	source  *Dataset     // what the flow starts from; nil: normal noise
-	starts  *data.Loader // of source
+	starts  *data.Loader // of source, or of pairs
+	pairs   *Pairs       // what is trained on in place of the data; nil: the data
 	net     Network
 	params  []*tensor.Param
 	trained []*tensor.Param // those that are not frozen
@@ -147,6 +148,9 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 	if err = t.buildModels(); err != nil {
 		return err
 	}
+	if err = t.openPairs(ctx); err != nil {
+		return err
+	}
 	if t.source, err = exp.openSource(ctx, t.job, t.data.Train.Shape()); err != nil {
 		return err
 	}
@@ -180,6 +184,9 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 	t.labels = make([]int32, exp.Batch)
 	if t.classes() > 0 {
 		t.batch.Labels = t.labels
+	}
+	if t.pairs != nil {
+		t.batch.Source, t.ignored = make([]float32, len(t.batch.X)), make([]int32, exp.Batch)
 	}
 	if t.source != nil {
 		if t.starts, err = data.NewLoader(t.source.Train, data.Options{Seed: sourceSeed(exp.Seed), Flip: exp.Flip}); err != nil {

@@ -58,3 +58,13 @@ func (m *memory) Sample(i uint64, x []float32) (label int, err error) {
 	}
 	return int(m.labels[i]), nil
 }
+
+// InMemory is a source of samples that the caller has: values (N,shape…), and where there are
+// classes, N labels below them.
+func InMemory(shape []int, values []float32, labels []int32, classes int) Source {
+	m := &memory{shape: append([]int(nil), shape...), size: volume(shape), floats: values, classes: classes}
+	if classes > 0 {
+		m.labels = labels
+	}
+	return m
+}
