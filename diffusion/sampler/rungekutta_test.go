@@ -23,9 +23,13 @@ func TestRungeKuttaInTime(t *testing.T) {
 		}
 		for _, method := range tableaus {
 			var logs [5]float64
+			first := 10
+			if method.Order() > 2 { // the next term is small later only
+				first = 30
+			}
 			for k := range logs {
 				e := 0.0
-				for i, v := range solve(t, o, rk(method.name, "time"), grid(40<<k), x, 0, nil) {
+				for i, v := range solve(t, o, rk(method.name, "time"), grid(first<<k), x, 0, nil) {
 					e += math.Abs(v - fine[i])
 				}
 				logs[k] = math.Log2(e)
