@@ -132,3 +132,46 @@ func TestDopri5Ends(t *testing.T) {
 		}
 	}
 }
+
+// The controller of Hairer and Wanner's DOPRI5, by hand: h·.9·e^(−.17)·e_before^.04
+// within [.2, 10], no longer steps after a rejection, which leaves e_before alone.
+func TestStepControl(t *testing.T) {
+	d := new(Dopri5)
+	d.SetDefaults()
+	a := &adaptive{
+		Dopri5: d, ax: axis{"time", diffusion.CondOT{}}, target: 1000,
+		u: []float64{0}, h: []float64{1}, before: []float64{0.5}, failed: []bool{false},
+	}
+	at, before := 0.0, 0.5
+	for i, c := range []struct {
+		e, factor float64
+		accepted  bool
+	}{
+		{0.25, 0.9 * math.Pow(0.25, -0.17) * math.Pow(0.5, 0.04), true},
+		{0.5, 0.9 * math.Pow(0.5, -0.17) * math.Pow(0.25, 0.04), true},
+		{32, 0.9 * 0.5, false},
+		{1e5, 0.2, false},
+		{math.NaN(), 0.2, false},
+		{0.1, 1, true}, // after a rejection
+		{0, 10, true},
+		{0.5, 0.9 * math.Pow(0.5, -0.17) * math.Pow(1e-4, 0.04), true},
+	} {
+		h := a.h[0]
+		if got := a.judge(0, c.e); got != c.accepted {
+			t.Errorf("%d: an error of %g: accepted is %v", i, c.e, got)
+		}
+		if c.accepted {
+			at, before = at+h, max(c.e, 1e-4)
+		}
+		if math.Abs(a.h[0]/h-c.factor) > 1e-14 || a.u[0] != at || a.before[0] != before {
+			t.Errorf("%d: after an error of %g the step is %.15g times as long, want %.15g; at %g, error before %g", i, c.e, a.h[0]/h, c.factor, a.u[0], a.before[0])
+		}
+	}
+	// A step that would leave a crumb, or lead past the end, goes to the end.
+	a.target = a.u[0] + a.h[0]*0.5
+	a.h[0] = (a.target - a.u[0]) / 2
+	a.judge(0, 0.3)
+	if a.u[0]+a.h[0] != a.target {
+		t.Errorf("from %g by %g, but the end is %g", a.u[0], a.h[0], a.target)
+	}
+}
