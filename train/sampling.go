@@ -163,9 +163,10 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 		n := min(d.How.Batch, q.N-from)
 		s.Reset()
 		o := sampler.Options{
-			Clip:    d.How.Clip,
-			Key:     rng.Key{Seed: q.Seed, Stream: streamSampler},
-			First:   uint64(from),
+			Clip:  d.How.Clip,
+			Key:   rng.Key{Seed: q.Seed, Stream: streamSampler},
+			First: uint64(from),
+
 			Float64: d.How.Float64,
 		}
 		if o.Cond, err = d.condition(q, from, n); err != nil {
