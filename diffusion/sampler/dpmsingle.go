@@ -49,25 +49,17 @@ func (d *DPMSinglestep) Sample(r *Run) {
 	start, values := r.History(1), r.History(d.Order)
 	for st := range r.Steps() {
 		order := orders[st.Index-r.done]
-		if order == 1 {
+		if order == 1 || !bounded(start.Point(0)) || !bounded(st.To) { // a block begins; none goes through λ=±∞
 			start.Push(st.From, r.X)
 			values.Clear()
 		}
-		s := start.Point(0)
-		if !bounded(s) || !bounded(st.To) { // the block leaves α=0 or comes to σ=0
-			order = 1
-			start.Push(st.From, r.X)
-			values.Clear()
-			x, m := f.edge(r, st.From, st.To)
-			if bounded(st.From) {
-				values.Push(st.From, m)
-			}
-			r.X = x
+		if !bounded(st.From) || !bounded(st.To) {
+			r.X, _ = f.edge(r, st.From, st.To)
 			continue
 		}
 		values.Push(st.From, f.estimate(r, st.From))
 		order = min(order, values.Len())
-		r.X = d.step(r, f, s, st.To, start.Value(0), values, order)
+		r.X = d.step(r, f, start.Point(0), st.To, start.Value(0), values, order)
 	}
 }
 

@@ -44,3 +44,32 @@ func ExampleSample() {
 	fmt.Println(near, "of 1000 samples are near a mode")
 	// Output: 1000 of 1000 samples are near a mode
 }
+
+// Data is led back to the noise that it comes from, which makes the same data again.
+func ExampleInvert() {
+	model := &diffusion.Oracle{
+		Of:       &diffusion.Mixture{Weights: []float64{0.5, 0.5}, Means: [][]float64{{-2}, {2}}, Stds: [][]float64{{0.5}, {0.5}}},
+		Along:    diffusion.CondOT{},
+		Predicts: diffusion.Velocity,
+	}
+	ddim, err := sampler.New(sampler.Samplers, "ddim")
+	if err != nil {
+		panic(err)
+	}
+	grid, err := (&sampler.UniformGrid{Shift: 1}).Times(model.Path(), 400)
+	if err != nil {
+		panic(err)
+	}
+	ctx, s := context.Background(), tensor.NewScope(cpu.Default(), tensor.Inference)
+	defer s.Close()
+	noise, err := sampler.Invert(ctx, s, model, ddim, grid, s.Tensor([]float32{-2.5, -1.5, 1.7, 2}, 4, 1), sampler.Options{})
+	if err != nil {
+		panic(err)
+	}
+	data, err := sampler.Sample(ctx, s, model, ddim, grid, noise, sampler.Options{})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Printf("%.1f\n", data.Float32s())
+	// Output: [-2.5 -1.5 1.7 2.0]
+}

@@ -50,6 +50,7 @@ func TestRegistry(t *testing.T) {
 		"shift": &UniformGrid{}, "sigma_min": &Levels{}, "sigma_max": &Levels{SigmaMin: 1, SigmaMax: 0.5}, "rho": &KarrasGrid{Levels: Levels{1, 2}},
 		"algorithm": &DPM{Algorithm: "dpm"}, "type": &DPM{DPMSolver, 2, "ralston"}, "order": &DPM{DPMSolver, 4, Midpoint}, "third": &DPMMultistep{DPM: DPM{DPMSolver, 2, Midpoint}, Third: "half"},
 		"b": &UniPC{Order: 2, Algorithm: DPMSolver, B: "bh3"}, "no_corrector": &UniPC{Order: 2, Algorithm: DPMSolver, B: BH1, NoCorrector: []int{-1}},
+		"model": &AYSGrid{"sd3"}, "a": &BetaGrid{},
 		"spacing": &TableGrid{Spacing: "even"}, "offset": &TableGrid{Spacing: Leading, Offset: -1}, "times": &OwnGrid{List: []float64{0, 1}},
 	} {
 		err := v.Validate()
@@ -107,6 +108,60 @@ func TestGrids(t *testing.T) {
 			t.Errorf("half log-SNR %d is %g, want %g", i, got, want)
 		}
 	}
+}
+
+// Quantiles of Beta(.6,.6) against SciPy.
+func TestBetaQuantile(t *testing.T) {
+	for p, want := range betaQuantiles {
+		if got := BetaQuantile(p, 0.6); math.Abs(got-want) > 1e-14 {
+			t.Errorf("quantile %g is %.17g, want %.17g", p, got, want)
+		}
+	}
+}
+
+// The grids that others have, at numbers worked out by hand or by their code.
+func TestMoreGrids(t *testing.T) {
+	edm := diffusion.EDM{SigmaMax: 1000}
+	near := func(what string, got, want []float64) {
+		t.Helper()
+		if len(got) != len(want) {
+			t.Errorf("%s: %v, want %v", what, got, want)
+			return
+		}
+		for i := range want {
+			if !(math.Abs(got[i]-want[i]) <= 1e-13*want[i]) {
+				t.Errorf("%s: level %d is %.15g, want %.15g", what, i, got[i], want[i])
+			}
+		}
+	}
+	// k-diffusion: exp(ramp^ρ·(ln 16 − ln 1) + ln 1) at ramp 1, ½, 0: 16, 16^(¼) with ρ=2, 1.
+	poly, _ := (&PolyexponentialGrid{Levels: Levels{1, 16}, Rho: 2}).Times(edm, 3)
+	near("polyexponential", poly, []float64{16, 2, 1, 0})
+	log, _ := (&LogSNRGrid{Levels{0.01, 100}}).Times(edm, 9)
+	same, _ := (&PolyexponentialGrid{Levels: Levels{0.01, 100}, Rho: 1}).Times(edm, 9)
+	near("polyexponential with ρ=1", same, log)
+	// Ten steps are the table, five every other of its levels, twenty the geometric means between.
+	sd := alignedLevels["sd"]
+	ten, _ := (&AYSGrid{"sd"}).Times(edm, 10)
+	near("ays in 10", ten, append(slices.Clone(sd[:10]), 0))
+	five, _ := (&AYSGrid{"sd"}).Times(edm, 5)
+	near("ays in 5", five, []float64{sd[0], sd[2], sd[4], sd[6], sd[8], 0})
+	twenty, _ := (&AYSGrid{"sd"}).Times(edm, 20)
+	near("ays in 20", twenty[:4], []float64{sd[0], math.Sqrt(sd[0] * sd[1]), sd[1], math.Sqrt(sd[1] * sd[2])})
+	short, err := (&AYSGrid{"sd"}).Times(diffusion.EDM{SigmaMax: 14.6}, 10)
+	near("ays on a path that ends earlier", short[:2], []float64{14.6, sd[1]})
+	if err != nil {
+		t.Error(err)
+	}
+	if _, err := (&AYSGrid{"sd"}).Times(diffusion.EDM{SigmaMax: 5}, 10); err == nil || !strings.Contains(err.Error(), "ends at noise level 5") {
+		t.Errorf("ays on a path that ends too early: %v", err)
+	}
+	// Beta(1,1) is uniform, Beta(½,½) the arcsine law: sin²(πp/2).
+	uniform, _ := (&BetaGrid{A: 1}).Times(diffusion.CondOT{}, 4)
+	near("beta with a=1", uniform, []float64{1, 0.75, 0.5, 0.25, 0})
+	arc, _ := (&BetaGrid{A: 0.5}).Times(diffusion.CondOT{}, 4)
+	sin := math.Sin(math.Pi / 8)
+	near("beta with a=½", arc, []float64{1, 1 - sin*sin, 0.5, sin * sin, 0})
 }
 
 func TestDynamicThreshold(t *testing.T) {

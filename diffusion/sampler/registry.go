@@ -45,6 +45,9 @@ var Grids = []Entry[Grid]{
 	{"uniform", "equal steps in time, shifted or not", withDefaults[UniformGrid, Grid]},
 	{"karras", "noise levels with equal steps in sigma^(1/rho) (Karras et al. 2022)", withDefaults[KarrasGrid, Grid]},
 	{"logsnr", "equal steps in the log-SNR", withDefaults[LogSNRGrid, Grid]},
+	{"polyexponential", "noise levels whose logarithm falls as a power of the step (k-diffusion)", withDefaults[PolyexponentialGrid, Grid]},
+	{"ays", "noise levels found best for few steps of Stable Diffusion, SDXL or Stable Video Diffusion (Sabour et al. 2024)", withDefaults[AYSGrid, Grid]},
+	{"beta", "times at quantiles of a Beta distribution: short steps at both ends (Lee et al. 2024)", withDefaults[BetaGrid, Grid]},
 	{"table", "entries of a discrete table, spaced as diffusers does", withDefaults[TableGrid, Grid]},
 	{"times", "the user's own list", func() Grid { return new(OwnGrid) }},
 }

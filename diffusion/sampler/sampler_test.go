@@ -11,6 +11,7 @@ import (
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/internal/testenv"
 	"github.com/langevin-go/langevin/tensor"
+	"github.com/langevin-go/langevin/tensor/backend"
 	"github.com/langevin-go/langevin/tensor/cpu"
 	"github.com/langevin-go/langevin/tensor/rng"
 )
@@ -179,11 +180,12 @@ func (simple) Eval(x *tensor.Tensor, _ diffusion.Step, _ diffusion.Cond) diffusi
 func TestMemoryIsFlat(t *testing.T) {
 	s := tensor.NewScope(cpu.Default(), tensor.Inference)
 	defer s.Close()
+	wide := false
 	run := func(how Sampler, steps int) {
 		s.Reset()
 		grid := make([]float64, steps+1)
 		diffusion.Linspace(grid, 0.99, 0) // where alpha is 0, some samplers cannot start
-		if _, err := Sample(context.Background(), s, simple{}, how, grid, s.Ones(16, 64), Options{}); err != nil {
+		if _, err := Sample(context.Background(), s, simple{}, how, grid, s.Ones(16, 64), Options{Float64: wide}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -195,6 +197,14 @@ func TestMemoryIsFlat(t *testing.T) {
 		if got := s.MemoryHeld(); got != held {
 			t.Errorf("%s: %d bytes held after 20 steps, %d after 400", e.Name, held, got)
 		}
+		wide = true
+		run(how, 20)
+		held = s.MemoryHeld()
+		run(how, 400)
+		if got := s.MemoryHeld(); got != held {
+			t.Errorf("%s with a float64 state: %d bytes held after 20 steps, %d after 400", e.Name, held, got)
+		}
+		wide = false
 		if testenv.Race {
 			continue // allocations cannot be counted there
 		}
@@ -203,6 +213,39 @@ func TestMemoryIsFlat(t *testing.T) {
 		if per := (many - few) / 100; per > 3 {
 			t.Errorf("%s: %.1f allocations a step", e.Name, per)
 		}
+	}
+}
+
+// What a history holds is given back with the run, also one that fails.
+func TestHistoryIsGivenBack(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		s := tensor.NewScopeOf(cpu.Default(), tensor.Inference, tensor.Float64)
+		var h *History
+		spy := samplerFunc(func(r *Run) {
+			h = r.History(2)
+			for st := range r.Steps() {
+				h.Push(st.From, r.X.Scale(float64(st.Index+1)))
+				if h.Len() != min(st.Index+1, 2) || h.Point(0).T != st.From.T || h.Value(0).Float64s()[0] != float64(st.Index+1) {
+					t.Errorf("step %d: %d values, the newest %v of %g", st.Index, h.Len(), h.Value(0).Float64s(), h.Point(0).T)
+				}
+				if st.Index > 0 && h.Value(1).Float64s()[0] != float64(st.Index) {
+					t.Errorf("step %d: the older value is %v", st.Index, h.Value(1).Float64s())
+				}
+				if fails {
+					r.Fail("as planned")
+				}
+			}
+		})
+		_, err := Sample(context.Background(), s, simple{}, spy, []float64{1, 0.7, 0.4, 0.2, 0}, s.Ones(1, 2), Options{})
+		if (err != nil) != fails {
+			t.Errorf("fails: %v, %v", fails, err)
+		}
+		for _, p := range h.slots {
+			if p.View().Mem != (backend.Memory{}) {
+				t.Error("a history's memory is still there")
+			}
+		}
+		s.Close()
 	}
 }
 
@@ -229,7 +272,14 @@ func TestErrors(t *testing.T) {
 		"heun likewise":    {flow(diffusion.Velocity), heun("sigma"), good, Options{}, "alpha is 0"},
 		"no variance":      {flow(diffusion.Velocity), &DDPM{Variance: Learned}, good, Options{}, "the model has none"},
 		"clip":             {flow(diffusion.Velocity), &DDIM{}, good, Options{Clip: Clip{Range: -1}}, "range"},
-		"stops early":      {flow(diffusion.Velocity), samplerFunc(func(r *Run) {}), good, Options{}, "stopped"},
+		"fails, goes on": {flow(diffusion.Velocity), samplerFunc(func(r *Run) {
+			for st := range r.Steps() {
+				if st.Index == 0 {
+					r.Fail("as planned")
+				}
+			}
+		}), good, Options{}, "as planned"},
+		"stops early": {flow(diffusion.Velocity), samplerFunc(func(r *Run) {}), good, Options{}, "stopped"},
 	} {
 		s := tensor.NewScopeOf(cpu.Default(), tensor.Inference, tensor.Float64)
 		out, err := Sample(context.Background(), s, c.m, c.how, c.grid, s.Ones(1, 2), c.o)

@@ -271,15 +271,6 @@ func TestFlowMatchShift(t *testing.T) {
 	}
 }
 
-// Quantiles of Beta(.6,.6) against SciPy.
-func TestBetaQuantile(t *testing.T) {
-	for p, want := range betaQuantiles {
-		if got := betaQuantile(p, 0.6); math.Abs(got-want) > 1e-14 {
-			t.Errorf("quantile %g is %.17g, want %.17g", p, got, want)
-		}
-	}
-}
-
 func FuzzDecode(f *testing.F) {
 	for _, class := range classes {
 		f.Add([]byte(`{"_class_name": "`+class+`"}`), 7)

@@ -38,40 +38,8 @@ func (r *Respacing) levels(lo, hi float64, n int) []float64 {
 		case r.UseExponentialSigmas:
 			out[i] = math.Exp((1-u[i])*math.Log(hi) + u[i]*math.Log(lo))
 		case r.UseBetaSigmas:
-			out[i] = lo + betaQuantile(1-u[i], 0.6)*(hi-lo)
+			out[i] = lo + sampler.BetaQuantile(1-u[i], 0.6)*(hi-lo)
 		}
 	}
 	return out
-}
-
-// betaQuantile inverts the distribution function of Beta(a,a), a<1, by bisection.
-func betaQuantile(p, a float64) float64 {
-	if p > 0.5 { // symmetric about ½
-		return 1 - betaQuantile(1-p, a)
-	}
-	lo, hi := 0.0, 0.5
-	for range 200 {
-		mid := (lo + hi) / 2
-		if mid == lo || mid == hi {
-			break
-		}
-		if betaCDF(mid, a) < p {
-			lo = mid
-		} else {
-			hi = mid
-		}
-	}
-	return (lo + hi) / 2
-}
-
-// betaCDF is the regularised incomplete beta function I_x(a,a) for x≤½ by its
-// series x^a·(1−x)^a/(a·B(a,a))·Σ_n x^n·Π_{k<n} (2a+k)/(a+1+k) (DLMF 8.17.8).
-func betaCDF(x, a float64) float64 {
-	lg := func(v float64) float64 { l, _ := math.Lgamma(v); return l }
-	term, sum := 1.0, 1.0
-	for k := 0.0; term > 1e-18*sum; k++ {
-		term *= x * (2*a + k) / (a + 1 + k)
-		sum += term
-	}
-	return math.Exp(lg(2*a)-2*lg(a)) * math.Pow(x*(1-x), a) / a * sum
 }

@@ -37,7 +37,7 @@ def lms_cases():
         *_each(VP),
         *_respaced(VP, *KARRAS),
         *[(dict(prediction_type="v_prediction"), 10, dict(order=order)) for order in (1, 2, 3)],
-        (dict(), 50, {}),
+        *[(dict(prediction_type=p), 50, {}) for p in VP],
         (dict(), 1, {}),
         (dict(), 7, {}),
         (dict(timestep_spacing="leading", steps_offset=1), 20, {}),
@@ -49,7 +49,7 @@ def kdpm2_cases():
     return [
         *_each(("epsilon", "v_prediction")),
         *_respaced(("epsilon", "v_prediction"), *KARRAS),
-        (dict(timestep_spacing="trailing"), 50, {}),
+        *[(dict(prediction_type=p, timestep_spacing="trailing"), 50, {}) for p in ("epsilon", "v_prediction")],
         (dict(), 1, {}),
         (dict(), 7, {}),
         (dict(timestep_spacing="leading", steps_offset=1), 20, {}),
@@ -80,7 +80,7 @@ def multistep_cases():
                     config = dict(algorithm_type=algorithm, prediction_type=p, solver_order=order, solver_type=solver, **final)
                     cases.append((config, (5, 10, 20)[(i + order) % 3], {}))
     return cases + [
-        (dict(solver_order=3), 50, {}),
+        *[(dict(prediction_type=p, solver_order=3), 50, {}) for p in VP],
         (dict(), 1, {}),
         (dict(solver_order=3), 2, {}),
         (dict(), 7, {}),
@@ -118,7 +118,7 @@ def singlestep_cases():
                     )
                     cases.append((config, (5, 10, 12, 20)[(i + order) % 4], {}))
     return cases + [
-        (dict(solver_order=3), 50, {}),
+        *[(dict(prediction_type=p, solver_order=3), 50, {}) for p in VP],
         (dict(), 1, {}),
         *[(dict(solver_order=3, lower_order_final=lower), n, {}) for n in (6, 7, 8) for lower in (True, False)],
         *[(dict(solver_order=2, lower_order_final=lower), n, {}) for n in (6, 7) for lower in (True, False)],
@@ -143,7 +143,7 @@ def unipc_cases():
                     cases.append((config, (5, 10, 20)[(i + order) % 3], {}))
     flow = dict(use_flow_sigmas=True, prediction_type="flow_prediction")
     return cases + [
-        (dict(solver_order=3), 50, {}),
+        *[(dict(prediction_type=p, solver_order=3), 50, {}) for p in VP],
         (dict(), 1, {}),
         (dict(solver_order=3), 2, {}),
         (dict(), 7, {}),
@@ -172,7 +172,7 @@ def deis_cases():
         for order in (1, 2, 3):
             cases.append((dict(prediction_type=p, solver_order=order, beta_schedule=SCHEDULES[(i + order) % 2]), (5, 10, 20)[(i + order) % 3], {}))
     return cases + [
-        (dict(solver_order=3), 50, {}),
+        *[(dict(prediction_type=p, solver_order=3), 50, {}) for p in VP],
         (dict(), 1, {}),
         (dict(solver_order=3), 2, {}),
         (dict(), 7, {}),
@@ -188,7 +188,7 @@ def flow_heun_cases():
     return [
         (dict(shift=shift, num_train_timesteps=t), n, {})
         for shift in (1.0, 3.0, 0.5)
-        for t, n in ((1000, 1), (1000, 5), (1000, 10), (100, 20))
+        for t, n in ((1000, 1), (1000, 5), (1000, 10), (100, 20), (1000, 50))
     ]
 
 

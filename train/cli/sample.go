@@ -63,7 +63,7 @@ The noise of sample i depends on the seed and on i alone.`,
 	fl.IntVar(&f.n, "n", 16, "number of samples")
 	fl.StringVar(&f.class, "class", "", "class to draw: a number, none, or all in turn (default all)")
 	fl.IntVar(&f.steps, "steps", 0, "sampling steps")
-	fl.StringVar(&f.sampler, "sampler", "", "sampler, such as heun, euler, ddim or ddpm")
+	fl.StringVar(&f.sampler, "sampler", "", "sampler, such as heun, dpm_multistep, unipc, euler, ddim or ddpm")
 	fl.Float64Var(&f.guidance, "guidance", 1, "scale s of classifier-free guidance, u+s·(c−u); 1: none")
 	fl.Uint64Var(&f.seed, "seed", 0, "seed of all random numbers")
 	fl.StringVar(&f.noise, "noise", "", "safetensors file with the tensor noise (N,C,H,W) to start from, and perhaps noises, step first")

@@ -1,4 +1,4 @@
-package schedule
+package sampler
 
 // scipy 1.17.1 scipy.stats.beta.ppf(p, .6, .6)
 var betaQuantiles = map[float64]float64{
