@@ -92,6 +92,11 @@ func TestPredictionsAgree(t *testing.T) {
 	samplers := map[string]Sampler{
 		"ddim": &DDIM{}, "ddim η=.7": &DDIM{Eta: 0.7}, "ddim rederived": &DDIM{Rederive: true},
 		"ddpm small": &DDPM{Variance: FixedSmall}, "ddpm large": &DDPM{Variance: FixedLarge}, "renoise": &Renoise{},
+		"euler ancestral": entry(t, Samplers, "euler_ancestral"), "dpm2 ancestral": entry(t, Samplers, "dpm2_ancestral"), "dpmpp sde": entry(t, Samplers, "dpmpp_sde"),
+		"multistep sde": entry(t, Samplers, "dpm_multistep_sde"), "multistep sde, noise": multistep(func(m *DPMMultistepSDE) { m.Predict = OfNoise }),
+		"multistep sde, order 3": multistep(func(m *DPMMultistepSDE) { m.Order = 3 }), "euler maruyama": entry(t, Samplers, "euler_maruyama"),
+		"euler maruyama, sin": &EulerMaruyama{Shape: NoiseSin, Scale: 0.3, Measure: "std"}, "predictor corrector": entry(t, Samplers, "predictor_corrector"),
+		"annealed langevin": &AnnealedLangevin{Steps: 3}, "restart": &Restart{Min: 0.3, Max: 1, Times: 2, Steps: 2, Noise: 1},
 		"euler time": euler("time"), "heun time": heun("time"), "euler sigma": euler("sigma"), "heun sigma": heun("sigma"), "heun churn": churned,
 	}
 	for _, path := range []diffusion.GaussianPath{diffusion.CondOT{}, diffusion.Trig{}, diffusion.EDM{SigmaMax: 5}, diffusion.VP{Beta0: 0.1, Beta1: 10}, table(t)} {
@@ -107,7 +112,7 @@ func TestPredictionsAgree(t *testing.T) {
 					continue
 				}
 				for i := range got {
-					if !(math.Abs(got[i]-first[i]) <= 1e-10) {
+					if !(math.Abs(got[i]-first[i]) <= 1e-10*max(1, math.Abs(first[i]))) {
 						t.Errorf("%s on %T: %v gives %.15g, %v %.15g", name, path, k, got[i], kinds[0], first[i])
 						break
 					}

@@ -32,10 +32,13 @@ type Options struct {
 	Key      rng.Key                              // of the noise of stochastic samplers: step i draws under Key with i+1 steps more, so that Start may have Key itself
 	First    uint64                               // sample i of the batch is row First+i under Key
 	Noise    Noise                                // replaces the drawn noise; nil: drawn
+	Brownian bool                                 // the noise of all steps is that of one Brownian motion along the path's time, so that on a finer grid a sample goes nearly the same way
 	Progress Progress                             // called after each step; nil: nobody asks
 }
 
-// Noise gives the standard normal noise of step i, of the state's shape.
+// Noise gives the standard normal noise of step i, of the state's shape; to a
+// sampler that takes n noises a step, number i is noise i mod n of step i÷n. They
+// are to be independent.
 type Noise func(s *tensor.Scope, i int) *tensor.Tensor
 
 // Progress hears that step i of n, from 0, is done, and what the model takes
@@ -56,6 +59,7 @@ type Run struct {
 	cond  diffusion.Cond
 	step  Step
 	state [1]*tensor.Param // X between steps
+	past  []*History
 	err   error
 
 	// the newest evaluation of the model
@@ -100,9 +104,9 @@ func Sample(ctx context.Context, s *tensor.Scope, m diffusion.Model, how Sampler
 			out, err = nil, fmt.Errorf("sampling step %d of %d: %w", r.step.Index+1, len(grid)-1, u)
 		}
 	}()
-	r.state[0] = tensor.NewParam(s.Device(), s.DType(), x.Shape()...)
-	r.state[0].Frozen = true
+	r.state[0] = r.store()
 	defer func() { (*tensor.Kept)(r.state[0]).Drop() }()
+	defer r.forget()
 	s.NoGrad(func() { how.Sample(r) })
 	if r.err != nil {
 		return nil, r.err
@@ -131,6 +135,13 @@ func CheckGrid(path diffusion.GaussianPath, grid []float64) error {
 	return nil
 }
 
+// store is memory for a state that outlives steps.
+func (r *Run) store() *tensor.Param {
+	p := tensor.NewParam(r.s.Device(), r.s.DType(), r.X.Shape()...)
+	p.Frozen = true
+	return p
+}
+
 var assign = tensor.NewUpdate("assign", 1, 1, 0, func(_, in, _ []tensor.Expr) []tensor.Expr { return in })
 
 // Steps goes through the grid. Between steps it keeps X, gives everything else
@@ -139,16 +150,8 @@ func (r *Run) Steps() iter.Seq[*Step] {
 	return func(yield func(*Step) bool) {
 		n := len(r.grid) - 1
 		for i := range n {
-			if r.err = r.ctx.Err(); r.err != nil {
+			if !r.begin(i == 0) {
 				return
-			}
-			if i > 0 {
-				assign.Apply(r.s, nil, r.state[:], r.X)
-				r.s.Reset()
-				r.X = r.s.Param(r.state[0])
-			}
-			if r.opts.Cond != nil && (i > 0 || r.cond == diffusion.Cond{}) {
-				r.cond = r.opts.Cond(r.s)
 			}
 			r.step = Step{Index: i, Count: n, From: r.Path.At(r.grid[i]), To: r.Path.At(r.grid[i+1])}
 			if !yield(&r.step) {
@@ -159,6 +162,33 @@ func (r *Run) Steps() iter.Seq[*Step] {
 			}
 		}
 	}
+}
+
+// begin is what comes before a step; false ends the run.
+func (r *Run) begin(first bool) bool {
+	if r.err == nil {
+		r.err = r.ctx.Err()
+	}
+	if r.err != nil {
+		return false
+	}
+	if !first {
+		assign.Apply(r.s, nil, r.state[:], r.X)
+		r.s.Reset()
+		r.X = r.s.Param(r.state[0])
+	}
+	if r.opts.Cond != nil && (!first || r.cond == diffusion.Cond{}) {
+		r.cond = r.opts.Cond(r.s)
+	}
+	return true
+}
+
+// Settle keeps X and gives everything else back, as happens between steps: for
+// samplers that ask the model many times in one. It reports whether to go on, which
+// a run that is cancelled or has failed must not.
+func (r *Run) Settle() bool {
+	r.pred, r.seen, r.data = diffusion.Pred{}, nil, nil
+	return r.begin(false)
 }
 
 // eval asks the model about x at p.
@@ -224,14 +254,6 @@ func (r *Run) Velocity(x *tensor.Tensor, p diffusion.Point) *tensor.Tensor {
 
 // LogVar is the learned log-variance of the newest evaluation, nil if there is none.
 func (r *Run) LogVar() *tensor.Tensor { return r.pred.LogVar }
-
-// Noise is the standard normal noise of this step.
-func (r *Run) Noise() *tensor.Tensor {
-	if r.opts.Noise != nil {
-		return r.opts.Noise(r.s, r.step.Index)
-	}
-	return r.s.Normal(r.opts.Key.WithStep(r.opts.Key.Step+uint64(r.step.Index)+1), r.opts.First, r.X.Shape()...)
-}
 
 // Fail ends the run with an error after this step.
 func (r *Run) Fail(format string, args ...any) {
