@@ -24,6 +24,9 @@ func (d *DPM2Ancestral) Sample(r *Run) {
 			r.X = r.reach(st.To, down)
 		} else {
 			mid := r.atLevel(math.Sqrt(level * down))
+			if mid.T == st.To.T { // as with eta=1; a time of its own, so that a time input can tell (see schedule.TwoStage)
+				mid = r.Path.At(math.Nextafter(mid.T, st.From.T))
+			}
 			slope := r.Eps(r.reach(mid, mid.NoiseLevel()), mid)
 			r.X = r.X.Axpby(st.To.Alpha/st.From.Alpha, slope, st.To.Alpha*(down-level))
 		}

@@ -88,7 +88,7 @@ func targets(v reflect.Value) map[string]reflect.Value {
 // leaves in and passes over, and fields that it has retired.
 func others() map[string]bool {
 	known := map[string]bool{"tensor_format": true, "skip_prk_steps": true}
-	for _, class := range []string{"DDPMScheduler", "DDIMScheduler", "EulerDiscreteScheduler", "HeunDiscreteScheduler", "FlowMatchEulerDiscreteScheduler"} {
+	for _, class := range Classes() {
 		s, _ := New(class)
 		for name := range targets(reflect.ValueOf(s).Elem()) {
 			known[name] = true

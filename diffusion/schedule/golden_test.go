@@ -226,7 +226,7 @@ func inSigma(p *Plan) bool {
 		return false
 	}
 	switch p.Sampler.(type) {
-	case *sampler.Euler, *sampler.Heun:
+	case *sampler.Euler, *sampler.Heun, *sampler.EulerAncestral, *sampler.DPM2Ancestral, *sampler.DPMppSDE:
 		return true
 	}
 	return false
@@ -260,7 +260,8 @@ func (g *goldenFile) plan(key string) (*Plan, string) {
 	return p, variance
 }
 
-var classes = []string{"DDPMScheduler", "DDIMScheduler", "EulerDiscreteScheduler", "HeunDiscreteScheduler", "FlowMatchEulerDiscreteScheduler"}
+var classes = []string{"DDPMScheduler", "DDIMScheduler", "EulerDiscreteScheduler", "HeunDiscreteScheduler", "FlowMatchEulerDiscreteScheduler",
+	"EulerAncestralDiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "DPMSolverSDEScheduler"}
 
 // each calls f for every recorded case of every class. Left out are the cases
 // with churn: there diffusers' Euler adds noise after the network has seen the

@@ -1,12 +1,14 @@
 // Package schedule reads the scheduler configs of diffusers' pipelines and turns
 // each into this library's terms: a path, a grid of times, a sampler and what
-// the network is given and predicts. Every field of DDPMScheduler, DDIMScheduler,
-// EulerDiscreteScheduler, HeunDiscreteScheduler and FlowMatchEulerDiscreteScheduler is
+// the network is given and predicts. Every field of the classes in Classes is
 // honoured, or refused by name.
 package schedule
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/diffusion/sampler"
@@ -55,7 +57,7 @@ func (p *Plan) Model(net diffusion.Network, inC, outC int) (*diffusion.NetModel,
 }
 
 // ForSampler is the class that a sampler's name stands for, with a config of any class: the
-// config's own class for "", and among DDPM, DDIM, Euler and Heun diffusers' way of
+// config's own class for "", and among those of DDPM's paths diffusers' way of
 // exchanging them, by which fields that the new class lacks are dropped and those
 // that the old one lacked take the new class's defaults. A flow-matching config
 // stays what it is, and only euler goes with it.
@@ -75,7 +77,7 @@ func ForSampler(name string, data []byte) (Scheduler, error) {
 	case flow:
 		return nil, fmt.Errorf("sampler %s does not go with a %s: only euler does", name, own.Class())
 	case !ok:
-		return nil, fmt.Errorf("unknown sampler %q for a diffusers folder; valid are ddim, ddpm, euler, heun", name)
+		return nil, fmt.Errorf("unknown sampler %q for a diffusers folder; valid are %s", name, strings.Join(slices.Sorted(maps.Keys(samplerClasses)), ", "))
 	case class == own.Class():
 		return own, nil
 	}
@@ -83,10 +85,18 @@ func ForSampler(name string, data []byte) (Scheduler, error) {
 }
 
 var samplerClasses = map[string]string{
-	"ddpm":  "DDPMScheduler",
-	"ddim":  "DDIMScheduler",
-	"euler": "EulerDiscreteScheduler",
-	"heun":  "HeunDiscreteScheduler",
+	"ddpm":            "DDPMScheduler",
+	"ddim":            "DDIMScheduler",
+	"euler":           "EulerDiscreteScheduler",
+	"heun":            "HeunDiscreteScheduler",
+	"euler_ancestral": "EulerAncestralDiscreteScheduler",
+	"dpm2_ancestral":  "KDPM2AncestralDiscreteScheduler",
+	"dpmpp_sde":       "DPMSolverSDEScheduler",
+}
+
+// Classes are diffusers' names of the schedulers that are known here.
+func Classes() []string {
+	return append(slices.Sorted(maps.Values(samplerClasses)), "FlowMatchEulerDiscreteScheduler")
 }
 
 // New is a class with its defaults.
@@ -102,6 +112,12 @@ func New(class string) (Scheduler, error) {
 		return newHeun(), nil
 	case "FlowMatchEulerDiscreteScheduler":
 		return newFlowMatchEuler(), nil
+	case "EulerAncestralDiscreteScheduler":
+		return newEulerAncestral(), nil
+	case "KDPM2AncestralDiscreteScheduler":
+		return newKDPM2Ancestral(), nil
+	case "DPMSolverSDEScheduler":
+		return newDPMSolverSDE(), nil
 	}
-	return nil, fmt.Errorf("scheduler class %q is not supported; DDPMScheduler, DDIMScheduler, EulerDiscreteScheduler, HeunDiscreteScheduler and FlowMatchEulerDiscreteScheduler are", class)
+	return nil, fmt.Errorf("scheduler class %q is not supported; valid are %s", class, strings.Join(Classes(), ", "))
 }

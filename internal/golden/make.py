@@ -16,6 +16,7 @@ import ops
 import optimizers
 import pipelines
 import schedulers
+import schedulers_sde
 import store
 
 TESTDATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "testdata")
@@ -28,6 +29,8 @@ def jobs():
         yield f"dit/{name}", lambda name=name, case=case: networks.make("dit", name, case)
     for name in schedulers.CASES:
         yield f"schedulers/{name}", lambda name=name: schedulers.make(name)
+    for name in schedulers_sde.CASES:
+        yield f"schedulers/{name}", lambda name=name: schedulers_sde.make(name)
     for name in pipelines.PIPELINES:
         yield f"pipelines/{name}/samples", lambda name=name: pipelines.make(name)
     for family in ops.FAMILIES:

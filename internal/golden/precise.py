@@ -23,6 +23,10 @@ _MODULES = [
     "diffusers.schedulers.scheduling_euler_discrete",
     "diffusers.schedulers.scheduling_heun_discrete",
     "diffusers.schedulers.scheduling_flow_match_euler_discrete",
+    "diffusers.schedulers.scheduling_euler_ancestral_discrete",
+    "diffusers.schedulers.scheduling_k_dpm_2_ancestral_discrete",
+    "diffusers.schedulers.scheduling_dpmsolver_sde",
+    "diffusers.schedulers.scheduling_dpmsolver_multistep",
 ]
 
 
