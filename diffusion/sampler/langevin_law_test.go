@@ -49,7 +49,7 @@ func TestRestartKeepsTheLaw(t *testing.T) {
 	var logs []float64
 	for n := 8; n <= 128; n *= 2 {
 		// The single main step is as fine as nothing: from .3000001 to .3.
-		how := &Restart{Min: 0.3, Max: 4, Times: 2, Steps: n, Noise: 1}
+		how := &Restart{Intervals: []RestartInterval{{0.3, 4, 2, n}}, Noise: 1}
 		_, v := moments(t, o, how, []float64{0.3 + 1e-9, 0.3}, 2, mu, std*std+0.09)
 		logs = append(logs, math.Log2(math.Abs(v-std*std-0.09)))
 	}
@@ -57,7 +57,7 @@ func TestRestartKeepsTheLaw(t *testing.T) {
 		t.Errorf("order %.3f, want 2 (log₂ errors %.2f)", slope, logs)
 	}
 	// Without noise in it the level is too low: the test would see it.
-	_, v := moments(t, o, &Restart{Min: 0.3, Max: 4, Times: 2, Steps: 128, Noise: 0}, []float64{0.3 + 1e-9, 0.3}, 2, mu, std*std+0.09)
+	_, v := moments(t, o, &Restart{Intervals: []RestartInterval{{0.3, 4, 2, 128}}, Noise: 0}, []float64{0.3 + 1e-9, 0.3}, 2, mu, std*std+0.09)
 	if v > 0.9*(std*std+0.09) {
 		t.Errorf("without noise the variance is %.3f", v)
 	}

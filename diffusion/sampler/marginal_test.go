@@ -42,7 +42,7 @@ func TestMarginals(t *testing.T) {
 		{name: "euler_maruyama, CondOT", path: diffusion.CondOT{}, how: entry(t, Samplers, "euler_maruyama"), grid: inTime(1, 0)(200)},
 		{name: "euler_maruyama, sin, trigonometric", path: diffusion.Trig{}, how: &EulerMaruyama{Shape: NoiseSin, Scale: 1, Measure: "std", Denoise: true}, grid: inTime(1, 0)(200)},
 		{name: "predictor_corrector, annealed", path: vp, how: &PredictorCorrector{Predictor: PredictReverseDiffusion, Corrector: CorrectAnnealed, SNR: 0.1, Steps: 1, Denoise: true}, grid: inTime(1, 0)(150)},
-		{name: "restart", path: edm, how: &Restart{Min: 0.1, Max: 2, Times: 3, Steps: 20, Noise: 1}, grid: levels(edm, 60)},
+		{name: "restart", path: edm, how: &Restart{Intervals: []RestartInterval{{0.1, 2, 3, 20}}, Noise: 1}, grid: levels(edm, 60)},
 		{name: "annealed_langevin", path: edm, how: &AnnealedLangevin{Steps: 60}, grid: levels(edm, 25)},
 	} {
 		o := &diffusion.Oracle{Of: m, Along: c.path, Predicts: diffusion.X0}

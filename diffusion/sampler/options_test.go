@@ -25,8 +25,9 @@ func TestStochasticOptions(t *testing.T) {
 		{"snr", &PredictorCorrector{Predictor: None, Corrector: None}},
 		{"steps", &PredictorCorrector{Predictor: None, Corrector: None, SNR: 1}},
 		{"epsilon", &AnnealedLangevin{Epsilon: -1, Steps: 1}}, {"steps", &AnnealedLangevin{}},
-		{"min", &Restart{}}, {"max", &Restart{Min: 1, Max: 1}}, {"times", &Restart{Min: 1, Max: 2}},
-		{"steps", &Restart{Min: 1, Max: 2, Times: 1}}, {"noise", &Restart{Min: 1, Max: 2, Times: 1, Steps: 1, Noise: -1}},
+		{"min", &RestartInterval{}}, {"max", &RestartInterval{Min: 1, Max: 1}}, {"times", &RestartInterval{Min: 1, Max: 2}},
+		{"steps", &RestartInterval{Min: 1, Max: 2, Times: 1}}, {"noise", &Restart{Noise: -1}}, {"intervals", &Restart{}},
+		{"intervals", &Restart{Intervals: []RestartInterval{{}}}},
 	} {
 		err := c.v.Validate()
 		if f, ok := err.(interface{ ConfigField() string }); !ok || f.ConfigField() != c.field {

@@ -8,21 +8,34 @@ import (
 )
 
 // Restart is restart sampling (Xu et al. 2023, algorithm 1): Heun's method in σ/α,
-// and once the noise level is down to Min, several times over: noise up to Max, and
-// Heun's method back, along Karras's levels.
+// and once the noise level is down to an interval's lower end, several times over:
+// noise up to its upper end, and Heun's method back, along Karras's levels.
 type Restart struct {
-	Min   float64 `yaml:"min" doc:"noise level (sigma/alpha) to restart from: the first of the grid's that is not above it"`
+	Intervals []RestartInterval `yaml:"intervals" doc:"where to restart"`
+	Noise     float64           `yaml:"noise" doc:"S_noise: standard deviation of what is added"`
+}
+
+// RestartInterval is between two noise levels σ/α.
+type RestartInterval struct {
+	Min   float64 `yaml:"min" doc:"noise level to restart from: the first of the grid's that is not above it"`
 	Max   float64 `yaml:"max" doc:"noise level that a restart goes back to"`
 	Times int     `yaml:"times" doc:"K: number of restarts" range:"[1,1000]"`
 	Steps int     `yaml:"steps" doc:"steps of each restart" range:"[1,10000]"`
-	Noise float64 `yaml:"noise" doc:"S_noise: standard deviation of what is added"`
 }
 
-// SetDefaults are the paper's first interval for CIFAR-10 (table 3: [.14, .30], ten times).
-func (w *Restart) SetDefaults() { *w = Restart{Min: 0.14, Max: 0.3, Times: 10, Steps: 3, Noise: 1} }
+// SetDefaults is a low interval.
+func (w *RestartInterval) SetDefaults() {
+	*w = RestartInterval{Min: 0.14, Max: 0.3, Times: 4, Steps: 3}
+}
+
+// SetDefaults is one interval.
+func (w *Restart) SetDefaults() {
+	*w = Restart{Intervals: make([]RestartInterval, 1), Noise: 1}
+	w.Intervals[0].SetDefaults()
+}
 
 // Validate checks the ranges.
-func (w *Restart) Validate() error {
+func (w *RestartInterval) Validate() error {
 	switch {
 	case !(w.Min > 0):
 		return invalid.Field("min", "must be positive, is %g", w.Min)
@@ -32,41 +45,62 @@ func (w *Restart) Validate() error {
 		return invalid.Field("times", "must be in 1…1000, is %d", w.Times)
 	case w.Steps < 1 || w.Steps > 10000:
 		return invalid.Field("steps", "must be in 1…10000, is %d", w.Steps)
-	case !(w.Noise >= 0) || math.IsInf(w.Noise, 0):
-		return invalid.Field("noise", "must not be negative, is %g", w.Noise)
 	}
 	return nil
 }
 
-// Sample takes the main steps, and the restarts after one of them.
+// Validate checks the ranges.
+func (w *Restart) Validate() error {
+	if !(w.Noise >= 0) || math.IsInf(w.Noise, 0) {
+		return invalid.Field("noise", "must not be negative, is %g", w.Noise)
+	}
+	if len(w.Intervals) == 0 {
+		return invalid.Field("intervals", "must be at least one")
+	}
+	for i := range w.Intervals {
+		if err := w.Intervals[i].Validate(); err != nil {
+			return invalid.Field("intervals", "(number %d): %v", i, err)
+		}
+	}
+	return nil
+}
+
+// Sample takes the main steps, and restarts after those that end in an interval's lower end.
 func (w *Restart) Sample(r *Run) {
+	draws := 0
+	for _, v := range w.Intervals {
+		draws += v.Times
+	}
 	for st := range r.Steps() {
 		r.heun(st.From, st.To)
-		level := st.To.NoiseLevel()
-		if level > 0 && level <= w.Min && st.From.NoiseLevel() > w.Min {
-			if !w.restart(r, st.To) {
+		first := 0
+		for _, v := range w.Intervals {
+			level := st.To.NoiseLevel()
+			if level > 0 && level <= v.Min && st.From.NoiseLevel() > v.Min && !w.restart(r, st.To, v, first, draws) {
 				return
 			}
+			first += v.Times
 		}
 	}
 }
 
-// restart: x̃ + √(max²−min²)·z, and back to p.
-func (w *Restart) restart(r *Run, p diffusion.Point) bool {
+// restart goes, some times, from p up to the interval's end, x̃ + √(max²−σ²)·z, and
+// back to p. Its noises are those from first on, of n a step.
+func (w *Restart) restart(r *Run, p diffusion.Point, v RestartInterval, first, n int) bool {
 	low := p.NoiseLevel()
-	points := make([]diffusion.Point, w.Steps+1)
+	points := make([]diffusion.Point, v.Steps+1)
 	for i := range points {
-		points[i] = r.atLevel(Karras(low, w.Max, 7, float64(i)/float64(w.Steps)))
+		points[i] = r.atLevel(Karras(low, v.Max, 7, float64(i)/float64(v.Steps)))
 	}
-	points[w.Steps] = p
+	points[v.Steps] = p
 	top := points[0]
-	added := math.Sqrt(math.Max(0, top.NoiseLevel()*top.NoiseLevel()-low*low)) // the path may end below max
-	for k := range w.Times {
+	added := math.Sqrt(max(0, top.NoiseLevel()*top.NoiseLevel()-low*low)) // the path may end below max
+	for k := range v.Times {
 		if !r.Settle() {
 			return false
 		}
-		r.X = r.X.Axpby(top.Alpha/p.Alpha, r.NoiseOf(k, w.Times), top.Alpha*added*w.Noise)
-		for i := range w.Steps {
+		r.X = r.X.Axpby(top.Alpha/p.Alpha, r.NoiseOf(first+k, n), top.Alpha*added*w.Noise)
+		for i := range v.Steps {
 			if i > 0 && !r.Settle() {
 				return false
 			}

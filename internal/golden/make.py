@@ -15,6 +15,7 @@ import networks
 import ops
 import optimizers
 import pipelines
+import samplers_sde
 import schedulers
 import schedulers_sde
 import store
@@ -31,6 +32,7 @@ def jobs():
         yield f"schedulers/{name}", lambda name=name: schedulers.make(name)
     for name in schedulers_sde.CASES:
         yield f"schedulers/{name}", lambda name=name: schedulers_sde.make(name)
+    yield "samplers/stochastic", samplers_sde.make
     for name in pipelines.PIPELINES:
         yield f"pipelines/{name}/samples", lambda name=name: pipelines.make(name)
     for family in ops.FAMILIES:
