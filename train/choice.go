@@ -86,8 +86,8 @@ func (t *Trained) chooseDiffusers(c Choice) error {
 }
 
 // planKeys are the keys of a sample section that go beside a scheduler's config:
-// the arguments of its step (eta, churn), guidance and limits.
-var planKeys = []string{"sampler", "clip", "guidance", "guidance_weight", "guidance_from", "guidance_to", "batch"}
+// the arguments of its step (eta, churn), guidance, limits and noise.
+var planKeys = []string{"sampler", "clip", "guidance", "guidance_weight", "guidance_from", "guidance_to", "batch", "brownian", "eps_scaling"}
 
 // overridePlan puts key=value settings over diffusers' plan.
 func (t *Trained) overridePlan(overrides []string) error {
