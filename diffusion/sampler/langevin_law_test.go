@@ -1,10 +1,14 @@
 package sampler
 
 import (
+	"context"
+	"errors"
 	"math"
 	"testing"
 
 	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/tensor"
+	"github.com/langevin-go/langevin/tensor/cpu"
 )
 
 // Langevin steps that stay at one time end at the variance that the unadjusted
@@ -60,5 +64,41 @@ func TestRestartKeepsTheLaw(t *testing.T) {
 	_, v := moments(t, o, &Restart{Intervals: []RestartInterval{{0.3, 4, 2, 128}}, Noise: 0}, []float64{0.3 + 1e-9, 0.3}, 2, mu, std*std+0.09)
 	if v > 0.9*(std*std+0.09) {
 		t.Errorf("without noise the variance is %.3f", v)
+	}
+}
+
+// counting cancels after some evaluations.
+type counting struct {
+	diffusion.Model
+	left   int
+	cancel func()
+}
+
+func (m *counting) Eval(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond) diffusion.Pred {
+	if m.left--; m.left == 0 {
+		m.cancel()
+	}
+	return m.Model.Eval(x, at, c)
+}
+
+// Samplers that ask the model many times in a step hear of a cancellation within it, and
+// make the condition anew after what was in the scope is gone.
+func TestCancelWithinAStep(t *testing.T) {
+	path := diffusion.EDM{SigmaMax: 5}
+	for name, how := range map[string]Sampler{
+		"annealed_langevin":   &AnnealedLangevin{Steps: 1000},
+		"predictor_corrector": &PredictorCorrector{Predictor: PredictAncestral, Corrector: CorrectAnnealed, SNR: 0.1, Steps: 1000},
+		"restart":             &Restart{Intervals: []RestartInterval{{2, 4, 1000, 5}}, Noise: 1},
+	} {
+		s := tensor.NewScopeOf(cpu.Default(), tensor.Inference, tensor.Float64)
+		ctx, cancel := context.WithCancel(context.Background())
+		m := &counting{&diffusion.Oracle{Of: testMixture(), Along: path, Predicts: diffusion.X0}, 20, cancel}
+		_, err := Sample(ctx, s, m, how, []float64{5, 1.5, 0}, s.Ones(2, 2), Options{Cond: func(s *tensor.Scope) diffusion.Cond {
+			return diffusion.Cond{Labels: s.Ints([]int32{0, 2}, 2)}
+		}})
+		if !errors.Is(err, context.Canceled) || m.left < -3 {
+			t.Errorf("%s: %v, %d evaluations after the cancellation", name, err, -m.left)
+		}
+		s.Close()
 	}
 }
