@@ -12,14 +12,17 @@ import (
 //	x' = x + ½h_i·score + √h_i·z,   h_i = ε·σ_i²/σ_L²,
 //
 // σ_L being the smallest σ above 0. A step to σ=0 ends at the estimate of the
-// data (Song and Ermon 2020, section 3.4); other steps take the state over.
+// data, unless told otherwise (Song and Ermon 2020, section 3.4); other steps take the state over.
 type AnnealedLangevin struct {
 	Epsilon float64 `yaml:"epsilon" doc:"step at the smallest noise level sigma_L; stable below 4·sigma_L²; 0: .2·sigma_L², the paper's 2e-5 at its sigma_L of .01"`
 	Steps   int     `yaml:"steps" doc:"steps at each noise level" range:"[1,100000]"`
+	Denoise bool    `yaml:"denoise" doc:"a step to sigma=0 ends at the estimate of the data; if not, the last level's state is the sample"`
 }
 
 // SetDefaults are the paper's steps.
-func (a *AnnealedLangevin) SetDefaults() { a.Epsilon, a.Steps = 0, 100 }
+func (a *AnnealedLangevin) SetDefaults() {
+	a.Epsilon, a.Steps, a.Denoise = 0, 100, true
+}
 
 // Validate checks the ranges.
 func (a *AnnealedLangevin) Validate() error {
@@ -52,7 +55,7 @@ func (a *AnnealedLangevin) Sample(r *Run) {
 			}
 			r.X = r.X.Axpby(1, r.Score(r.X, st.From), h/2).Axpby(1, r.NoiseOf(k, a.Steps), math.Sqrt(h))
 		}
-		if st.To.Sigma == 0 {
+		if a.Denoise && st.To.Sigma == 0 {
 			if !r.Settle() {
 				return
 			}

@@ -67,12 +67,12 @@ func TestBrownianRefinement(t *testing.T) {
 			}
 			return math.Sqrt(sum / float64(len(a)))
 		}
-		coarse, fine := change(32, true), change(256, true)
+		coarse, fine := change(16, true), change(128, true)
 		// Over three halvings of the step: by 2^{1.5} at order ½, with room for 32 samples' luck.
 		if !(fine < coarse/2) {
-			t.Errorf("%s: twice the steps move samples by %.3g at 32 steps, %.3g at 256", name, coarse, fine)
+			t.Errorf("%s: twice the steps move samples by %.3g at 16 steps, %.3g at 128", name, coarse, fine)
 		}
-		if free := change(256, false); free < 5*fine {
+		if free := change(128, false); free < 5*fine {
 			t.Errorf("%s: without a common motion samples move by %.3g, with it by %.3g", name, free, fine)
 		}
 	}

@@ -127,7 +127,7 @@ func goldenSampler(t *testing.T, family string, options bool) (diffusion.Gaussia
 		// the ends of both intervals are levels of the grid
 		return edm, &Restart{Intervals: []RestartInterval{{Min: karrasLevel(9), Max: 0.5, Times: 2, Steps: 3}, {Min: karrasLevel(5), Max: 4, Times: 3, Steps: 2}}, Noise: 1.003}
 	case "annealed_langevin":
-		return edm, &AnnealedLangevin{Epsilon: 2e-5, Steps: 6}
+		return edm, &AnnealedLangevin{Epsilon: 2e-5, Steps: 6, Denoise: true}
 	case "pc_ve":
 		return edm, &PredictorCorrector{Predictor: PredictReverseDiffusion, Corrector: CorrectLangevin, SNR: 0.16, Steps: 2, Denoise: true}
 	case "pc_vp":

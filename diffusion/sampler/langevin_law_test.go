@@ -31,7 +31,7 @@ func TestLangevinStationaryLaw(t *testing.T) {
 		h     float64
 	}{
 		{"annealed_langevin", &AnnealedLangevin{Epsilon: 0.5 * law, Steps: 5}, 5, 0.5 * law},
-		{"annealed_langevin, by default", &AnnealedLangevin{Steps: 5}, 5, 0.2 * p.Sigma * p.Sigma},
+		{"annealed_langevin, by default", &AnnealedLangevin{Steps: 5, Denoise: true}, 5, 0.2 * p.Sigma * p.Sigma},
 		{"corrector", &PredictorCorrector{Predictor: None, Corrector: CorrectAnnealed, SNR: 0.3, Steps: 5}, 6, 4 * 0.09 * p.Sigma * p.Sigma},
 	} {
 		m, v := moments(t, o, c.how, grid, c.draws, 0, 9)
@@ -86,7 +86,7 @@ func (m *counting) Eval(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond) d
 func TestCancelWithinAStep(t *testing.T) {
 	path := diffusion.EDM{SigmaMax: 5}
 	for name, how := range map[string]Sampler{
-		"annealed_langevin":   &AnnealedLangevin{Steps: 1000},
+		"annealed_langevin":   &AnnealedLangevin{Steps: 1000, Denoise: true},
 		"predictor_corrector": &PredictorCorrector{Predictor: PredictAncestral, Corrector: CorrectAnnealed, SNR: 0.1, Steps: 1000},
 		"restart":             &Restart{Intervals: []RestartInterval{{2, 4, 1000, 5}}, Noise: 1},
 	} {

@@ -23,6 +23,7 @@ func TestMarginals(t *testing.T) {
 		return 0.6*normalCDF((x+1)/0.4) + 0.4*normalCDF((x-1.5)/0.6)
 	}
 	vp, edm := diffusion.VP{Beta0: 0.1, Beta1: 20}, diffusion.EDM{SigmaMax: 40}
+	ddpm := table(t)
 	levels := func(path diffusion.GaussianPath, steps int) []float64 {
 		return append(inLevels(path, min(40, path.At(path.End()).NoiseLevel()), 0.02)(steps), 0)
 	}
@@ -39,11 +40,13 @@ func TestMarginals(t *testing.T) {
 		{name: "dpm_multistep_sde", path: vp, how: entry(t, Samplers, "dpm_multistep_sde"), grid: levels(vp, 100)},
 		{name: "dpm_multistep_sde, order=3", path: edm, how: multistep(func(m *DPMMultistepSDE) { m.Order = 3 }), grid: levels(edm, 100)},
 		{name: "euler_maruyama", path: vp, how: entry(t, Samplers, "euler_maruyama"), grid: inTime(1, 0)(200)},
+		{name: "euler_maruyama, table", path: ddpm, how: entry(t, Samplers, "euler_maruyama"), grid: inTime(1000, 0)(250)},
+		{name: "predictor_corrector, table", path: ddpm, how: entry(t, Samplers, "predictor_corrector"), grid: inTime(1000, 0)(125)},
 		{name: "euler_maruyama, CondOT", path: diffusion.CondOT{}, how: entry(t, Samplers, "euler_maruyama"), grid: inTime(1, 0)(200)},
 		{name: "euler_maruyama, sin, trigonometric", path: diffusion.Trig{}, how: &EulerMaruyama{Shape: NoiseSin, Scale: 1, Measure: "std", Denoise: true}, grid: inTime(1, 0)(200)},
 		{name: "predictor_corrector, annealed", path: vp, how: &PredictorCorrector{Predictor: PredictReverseDiffusion, Corrector: CorrectAnnealed, SNR: 0.1, Steps: 1, Denoise: true}, grid: inTime(1, 0)(150)},
 		{name: "restart", path: edm, how: &Restart{Intervals: []RestartInterval{{0.1, 2, 3, 20}}, Noise: 1}, grid: levels(edm, 60)},
-		{name: "annealed_langevin", path: edm, how: &AnnealedLangevin{Steps: 60}, grid: levels(edm, 25)},
+		{name: "annealed_langevin", path: edm, how: &AnnealedLangevin{Steps: 60, Denoise: true}, grid: levels(edm, 25)},
 	} {
 		o := &diffusion.Oracle{Of: m, Along: c.path, Predicts: diffusion.X0}
 		if c.path.At(c.grid[0]).Alpha == 0 {

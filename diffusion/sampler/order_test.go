@@ -96,7 +96,8 @@ func TestPredictionsAgree(t *testing.T) {
 		"multistep sde": entry(t, Samplers, "dpm_multistep_sde"), "multistep sde, noise": multistep(func(m *DPMMultistepSDE) { m.Predict = OfNoise }),
 		"multistep sde, order 3": multistep(func(m *DPMMultistepSDE) { m.Order = 3 }), "euler maruyama": entry(t, Samplers, "euler_maruyama"),
 		"euler maruyama, sin": &EulerMaruyama{Shape: NoiseSin, Scale: 0.3, Measure: "std"}, "predictor corrector": entry(t, Samplers, "predictor_corrector"),
-		"annealed langevin": &AnnealedLangevin{Steps: 3}, "restart": &Restart{Intervals: []RestartInterval{{0.3, 1, 2, 2}}, Noise: 1},
+		"predictor corrector, langevin": &PredictorCorrector{Predictor: PredictAncestral, Corrector: CorrectLangevin, SNR: 0.1, Steps: 2},
+		"annealed langevin":             &AnnealedLangevin{Steps: 3, Denoise: true}, "restart": &Restart{Intervals: []RestartInterval{{0.3, 1, 2, 2}}, Noise: 1},
 		"euler time": euler("time"), "heun time": heun("time"), "euler sigma": euler("sigma"), "heun sigma": heun("sigma"), "heun churn": churned,
 	}
 	for _, path := range []diffusion.GaussianPath{diffusion.CondOT{}, diffusion.Trig{}, diffusion.EDM{SigmaMax: 5}, diffusion.VP{Beta0: 0.1, Beta1: 10}, table(t)} {

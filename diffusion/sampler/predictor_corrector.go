@@ -24,15 +24,15 @@ const (
 // at the estimate of the data.
 type PredictorCorrector struct {
 	Predictor string  `yaml:"predictor" doc:"step to the next time: euler_maruyama (of the reverse SDE), reverse_diffusion (the forward step's own coefficients, reversed), ancestral (of the posterior's mean and variance), or none (the state is taken over)" oneof:"reverse_diffusion euler_maruyama ancestral none"`
-	Corrector string  `yaml:"corrector" doc:"steps at each time: langevin (its step from the norms of each sample's score and noise), annealed (the step that has on average), or none" oneof:"langevin annealed none"`
+	Corrector string  `yaml:"corrector" doc:"steps at each time: annealed (their size from sigma), langevin (the paper's, from the norms of each sample's score and noise: for many dimensions), or none" oneof:"annealed langevin none"`
 	SNR       float64 `yaml:"snr" doc:"r: of a corrector's step, the ratio of its drift's norm to its noise's"`
 	Steps     int     `yaml:"steps" doc:"corrector steps at each time" range:"[1,1000]"`
 	Denoise   bool    `yaml:"denoise" doc:"leave the noise out of the last step"`
 }
 
-// SetDefaults are the paper's.
+// SetDefaults are the paper's, but for the corrector's step, which fits any dimension.
 func (c *PredictorCorrector) SetDefaults() {
-	*c = PredictorCorrector{Predictor: PredictReverseDiffusion, Corrector: CorrectLangevin, SNR: 0.16, Steps: 1, Denoise: true}
+	*c = PredictorCorrector{Predictor: PredictReverseDiffusion, Corrector: CorrectAnnealed, SNR: 0.16, Steps: 1, Denoise: true}
 }
 
 // Validate checks names and ranges.
@@ -45,7 +45,7 @@ func (c *PredictorCorrector) Validate() error {
 	switch c.Corrector {
 	case CorrectLangevin, CorrectAnnealed, None:
 	default:
-		return invalid.Field("corrector", "must be one of langevin, annealed, none, is %q", c.Corrector)
+		return invalid.Field("corrector", "must be one of annealed, langevin, none, is %q", c.Corrector)
 	}
 	if !(c.SNR > 0) || math.IsInf(c.SNR, 0) {
 		return invalid.Field("snr", "must be positive, is %g", c.SNR)
@@ -103,8 +103,9 @@ func (c *PredictorCorrector) Sample(r *Run) {
 // correct is a step of Langevin dynamics, x' = x + h·score + √(2h)·z, with
 // h = 2a·(r·‖z‖/‖score‖)² and a = (α_t/α_s)², the step's 1−β (Song et al. 2021,
 // algorithms 4 and 5). The norms are each sample's own: their mean over a batch, which
-// the authors' code takes, would make a sample depend on the others. On average the
-// ratio is σ: the annealed step, h = 2a·(r·σ)².
+// the authors' code takes, would make a sample depend on the others; with few
+// dimensions they scatter so much that the law suffers. Of a score −ε/σ the ratio is on
+// average σ: the annealed step, h = 2a·(r·σ)², does not ask for norms.
 func (c *PredictorCorrector) correct(r *Run, st *Step, z *tensor.Tensor, axes []int) *tensor.Tensor {
 	a := st.From.Alpha / st.To.Alpha * st.From.Alpha / st.To.Alpha
 	score := r.Score(r.X, st.From)

@@ -84,6 +84,8 @@ func TestBatchIndependence(t *testing.T) {
 				how.Churn.Amount, how.Variable = 3, "sigma"
 			case *AnnealedLangevin:
 				how.Steps = 3
+			case *PredictorCorrector:
+				how.Corrector = CorrectLangevin
 			}
 			path := diffusion.EDM{SigmaMax: 10}
 			grid, err := entry(t, Grids, "karras").Times(path, 7)
