@@ -105,7 +105,7 @@ func goldenSampler(t *testing.T, family string, options bool) (diffusion.Gaussia
 		a, ratio = Ancestral{Eta: 0.6, Noise: 1.05}, 0.3
 	}
 	multi := func(set func(m *DPMMultistepSDE)) Sampler {
-		return multistep(func(m *DPMMultistepSDE) { m.Eta, m.Noise = a.Eta, a.Noise; set(m) })
+		return sdeMultistep(func(m *DPMMultistepSDE) { m.Eta, m.Noise = a.Eta, a.Noise; set(m) })
 	}
 	edm, vp := diffusion.EDM{}, diffusion.VP{Beta0: 0.1, Beta1: 20}
 	switch family {

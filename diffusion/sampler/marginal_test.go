@@ -38,7 +38,7 @@ func TestMarginals(t *testing.T) {
 		{name: "dpm2_ancestral", path: edm, how: entry(t, Samplers, "dpm2_ancestral"), grid: levels(edm, 100)},
 		{name: "dpmpp_sde", path: edm, how: entry(t, Samplers, "dpmpp_sde"), grid: levels(edm, 60)},
 		{name: "dpm_multistep_sde", path: vp, how: entry(t, Samplers, "dpm_multistep_sde"), grid: levels(vp, 100)},
-		{name: "dpm_multistep_sde, order=3", path: edm, how: multistep(func(m *DPMMultistepSDE) { m.Order = 3 }), grid: levels(edm, 100)},
+		{name: "dpm_multistep_sde, order=3", path: edm, how: sdeMultistep(func(m *DPMMultistepSDE) { m.Order = 3 }), grid: levels(edm, 100)},
 		{name: "euler_maruyama", path: vp, how: entry(t, Samplers, "euler_maruyama"), grid: inTime(1, 0)(200)},
 		{name: "euler_maruyama, table", path: ddpm, how: entry(t, Samplers, "euler_maruyama"), grid: inTime(1000, 0)(250)},
 		{name: "predictor_corrector, table", path: ddpm, how: entry(t, Samplers, "predictor_corrector"), grid: inTime(1000, 0)(125)},

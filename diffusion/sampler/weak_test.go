@@ -137,7 +137,7 @@ func inTime(from, to float64) func(n int) []float64 {
 	}
 }
 
-func multistep(set func(m *DPMMultistepSDE)) *DPMMultistepSDE {
+func sdeMultistep(set func(m *DPMMultistepSDE)) *DPMMultistepSDE {
 	m := new(DPMMultistepSDE)
 	m.SetDefaults()
 	set(m)
@@ -146,7 +146,7 @@ func multistep(set func(m *DPMMultistepSDE)) *DPMMultistepSDE {
 
 func weakCases(t testing.TB) []weakCase {
 	vp, edm, condot := diffusion.VP{Beta0: 0.1, Beta1: 20}, diffusion.EDM{SigmaMax: 80}, diffusion.CondOT{}
-	order := func(n int) *DPMMultistepSDE { return multistep(func(m *DPMMultistepSDE) { m.Order = n }) }
+	order := func(n int) *DPMMultistepSDE { return sdeMultistep(func(m *DPMMultistepSDE) { m.Order = n }) }
 	half := Ancestral{Eta: math.Sqrt(0.5), Noise: 1} // η=½ of the SDE
 	euler, dpmpp := &EulerAncestral{Ancestral: half, Form: "level"}, &DPMppSDE{Ancestral: half, Ratio: 0.5}
 	em := func(shape, measure string) *EulerMaruyama {
@@ -167,14 +167,14 @@ func weakCases(t testing.TB) []weakCase {
 		{"dpmpp_sde, eta=√½", vp, dpmpp, 2, inLevels(vp, 1, 0.2), 0.5, 1, 1, nil, 16},
 		{"dpm_multistep_sde, order=1", vp, order(1), 1, inLevels(vp, 10, 0.05), 1, exact, 1, nil, 16},
 		{"dpm_multistep_sde", vp, order(2), 1, inLevels(vp, 10, 0.05), 1, exact, 2, nil, 16},
-		{"dpm_multistep_sde, heun", vp, multistep(func(m *DPMMultistepSDE) { m.Solver = "heun" }), 1, inLevels(vp, 10, 0.05), 1, exact, 2, nil, 16},
-		{"dpm_multistep_sde, eta=½", vp, multistep(func(m *DPMMultistepSDE) { m.Eta = 0.5 }), 1, inLevels(vp, 10, 0.05), 0.5, 2, 2, nil, 16},
-		{"dpm_multistep_sde, eta=0", vp, multistep(func(m *DPMMultistepSDE) { m.Eta = 0 }), 1, inLevels(vp, 10, 0.05), 0, 2, 2, nil, 16},
-		{"dpm_multistep_sde, noise", vp, multistep(func(m *DPMMultistepSDE) { m.Predict = OfNoise }), 1, inLevels(vp, 10, 0.05), 1, 2, 2, nil, 16},
-		{"dpm_multistep_sde, order=3, eta=½", vp, multistep(func(m *DPMMultistepSDE) { m.Order, m.Eta = 3, 0.5 }), 1, inLevels(vp, 10, 0.05), 0.5, unchecked, 2, nil, 32},
-		{"dpm_multistep_sde, order=3, eta=½, exact starts", vp, multistep(func(m *DPMMultistepSDE) { m.Order, m.Eta = 3, 0.5 }), 1, graded(vp, 10, 0.05), 0.5, 3, unchecked, nil, 32},
-		{"dpm_multistep_sde, order=3, eta=½, published, exact starts", vp, multistep(func(m *DPMMultistepSDE) { m.Order, m.Eta, m.Third = 3, 0.5, ThirdPublished }), 1, graded(vp, 10, 0.05), 0.5, 2, unchecked, nil, 32},
-		{"dpm_multistep_sde, order=3, eta=½, diffusers", vp, multistep(func(m *DPMMultistepSDE) { m.Order, m.Eta, m.Third = 3, 0.5, ThirdDiffusers }), 1, inLevels(vp, 10, 0.05), 0.5, 1, 1, nil, 16},
+		{"dpm_multistep_sde, heun", vp, sdeMultistep(func(m *DPMMultistepSDE) { m.Solver = "heun" }), 1, inLevels(vp, 10, 0.05), 1, exact, 2, nil, 16},
+		{"dpm_multistep_sde, eta=½", vp, sdeMultistep(func(m *DPMMultistepSDE) { m.Eta = 0.5 }), 1, inLevels(vp, 10, 0.05), 0.5, 2, 2, nil, 16},
+		{"dpm_multistep_sde, eta=0", vp, sdeMultistep(func(m *DPMMultistepSDE) { m.Eta = 0 }), 1, inLevels(vp, 10, 0.05), 0, 2, 2, nil, 16},
+		{"dpm_multistep_sde, noise", vp, sdeMultistep(func(m *DPMMultistepSDE) { m.Predict = OfNoise }), 1, inLevels(vp, 10, 0.05), 1, 2, 2, nil, 16},
+		{"dpm_multistep_sde, order=3, eta=½", vp, sdeMultistep(func(m *DPMMultistepSDE) { m.Order, m.Eta = 3, 0.5 }), 1, inLevels(vp, 10, 0.05), 0.5, unchecked, 2, nil, 32},
+		{"dpm_multistep_sde, order=3, eta=½, exact starts", vp, sdeMultistep(func(m *DPMMultistepSDE) { m.Order, m.Eta = 3, 0.5 }), 1, graded(vp, 10, 0.05), 0.5, 3, unchecked, nil, 32},
+		{"dpm_multistep_sde, order=3, eta=½, published, exact starts", vp, sdeMultistep(func(m *DPMMultistepSDE) { m.Order, m.Eta, m.Third = 3, 0.5, ThirdPublished }), 1, graded(vp, 10, 0.05), 0.5, 2, unchecked, nil, 32},
+		{"dpm_multistep_sde, order=3, eta=½, diffusers", vp, sdeMultistep(func(m *DPMMultistepSDE) { m.Order, m.Eta, m.Third = 3, 0.5, ThirdDiffusers }), 1, inLevels(vp, 10, 0.05), 0.5, 1, 1, nil, 16},
 		{"euler_maruyama, reverse", vp, em(NoiseReverse, "std"), 1, inTime(1, 0.2), 1, 1, 1, nil, 16},
 		{"euler_maruyama, reverse, EDM", edm, em(NoiseReverse, "std"), 1, inTime(5, 0.5), 1, 1, 1, nil, 32},
 		{"euler_maruyama, proportional, CondOT", condot, em(NoiseProportional, "std"), 1, inTime(0.9, 0.1), 0, 1, 1, func(p diffusion.Point) float64 { return p.Sigma }, 16},
