@@ -89,7 +89,7 @@ func TestGoldenStochastic(t *testing.T) {
 			for _, v := range want {
 				scale = max(scale, math.Abs(v))
 			}
-			if d := distance(out.Float64s(), want) / max(scale, 1); !(d <= c.bound) {
+			if d := largestGap(out.Float64s(), want) / max(scale, 1); !(d <= c.bound) {
 				t.Errorf("%s in %v is off by %.2g of the largest value", name, c.dtype, d)
 			}
 			s.Close()

@@ -84,18 +84,18 @@ func TestAncestralIsDDIM(t *testing.T) {
 		for _, eta := range []float64{0, 0.6, 1} {
 			want := sample(t, o, &DDIM{Eta: eta}, grid, 4, Options{})
 			how := &EulerAncestral{Ancestral: Ancestral{Eta: eta, Noise: 1}, Form: "level"}
-			if d := distance(sample(t, o, how, grid, 4, Options{}), want); d > 1e-11 {
+			if d := largestGap(sample(t, o, how, grid, 4, Options{}), want); d > 1e-11 {
 				t.Errorf("%T, eta=%g: ddim and euler_ancestral differ by %.2g", path, eta, d)
 			}
 		}
 		want := sample(t, o, &DDPM{Variance: FixedSmall}, grid, 4, Options{})
-		if d := distance(sample(t, o, &DDIM{Eta: 1}, grid, 4, Options{}), want); d > 1e-9 {
+		if d := largestGap(sample(t, o, &DDIM{Eta: 1}, grid, 4, Options{}), want); d > 1e-9 {
 			t.Errorf("%T: ddim with eta=1 and ddpm differ by %.2g", path, d) // their last noise: √(1e-20)
 		}
 	}
 }
 
-func distance(a, b []float64) float64 {
+func largestGap(a, b []float64) float64 {
 	d := 0.0
 	for i := range a {
 		d = max(d, math.Abs(a[i]-b[i]))

@@ -260,10 +260,10 @@ func TestNestedNoiseMatters(t *testing.T) {
 	}
 }
 
-var update = flag.Bool("update", false, "write measured tables into the documentation")
+var writeTables = flag.Bool("weak-orders", false, "write the measured weak orders into the documentation")
 
 // checkTable compares a table in docs/samplers-stochastic.md, between comments that
-// name it, with what was measured, or with -update puts it there.
+// name it, with what was measured, or with -weak-orders puts it there.
 func checkTable(t *testing.T, name, want string) {
 	t.Helper()
 	file := filepath.Join("..", "..", "docs", "samplers-stochastic.md")
@@ -277,7 +277,7 @@ func checkTable(t *testing.T, name, want string) {
 	if !ok || !ok2 {
 		t.Fatalf("%s has no table %q", file, name)
 	}
-	if *update {
+	if *writeTables {
 		if err := os.WriteFile(file, []byte(before+begin+want+end+after), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -292,6 +292,6 @@ func checkTable(t *testing.T, name, want string) {
 		same = same && math.Abs(x-y) < 0.015 // one unit of the last digit
 	}
 	if !same {
-		t.Errorf("the table %q in %s is not what was measured: go test ./diffusion/sampler -update\n%s", name, file, want)
+		t.Errorf("the table %q in %s is not what was measured: go test ./diffusion/sampler -run WeakOrders -weak-orders\n%s", name, file, want)
 	}
 }

@@ -1,7 +1,6 @@
 package schedule
 
 import (
-	"slices"
 	"strings"
 	"testing"
 )
@@ -32,19 +31,12 @@ func TestStochasticMistakes(t *testing.T) {
 	}
 }
 
-// What Classes lists can be made and read, and every class in the tests is listed.
-func TestClasses(t *testing.T) {
-	for _, class := range Classes() {
-		if s, err := New(class); err != nil || s.Class() != class {
-			t.Errorf("%s: %v, %v", class, s, err)
-		}
-	}
+// An unknown class's error lists those that there are.
+func TestClassIsListed(t *testing.T) {
+	_, err := New("PNDMScheduler")
 	for _, class := range classes {
-		if !slices.Contains(Classes(), class) {
-			t.Errorf("%s is not listed", class)
+		if err == nil || !strings.Contains(err.Error(), class) {
+			t.Errorf("%s is not among %v", class, err)
 		}
-	}
-	if _, err := New("PNDMScheduler"); err == nil || !strings.Contains(err.Error(), "DPMSolverSDEScheduler") {
-		t.Errorf("an unknown class: %v", err)
 	}
 }
