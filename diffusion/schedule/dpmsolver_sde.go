@@ -37,7 +37,7 @@ func (s *DPMSolverSDE) Plan(steps int) (*Plan, error) {
 func multistepSDE(algorithm, solver string, order int, lowerOrderFinal, eulerAtFinal bool) *sampler.DPMMultistepSDE {
 	how := new(sampler.DPMMultistepSDE)
 	how.SetDefaults()
-	if algorithm == "sde-dpmsolver" {
+	if algorithm == sdeDPMSolver {
 		how.Predict = sampler.OfNoise
 	}
 	how.Order, how.Solver, how.Third = order, solver, sampler.ThirdDiffusers
