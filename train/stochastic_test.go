@@ -9,20 +9,20 @@ import (
 )
 
 // Every sampler draws finite samples from a trained flow; those of this package's
-// stochastic ones also from where α is 0, and others with another seed.
+// stochastic ones also from where α is 0, and others with another seed from the same start.
 func TestEverySamplerDraws(t *testing.T) {
 	m := opened(t, trained(t, moonsYAML, "steps=30"))
 	how := m.How
 	from := func(name, grid string, seed uint64) []float32 {
 		m.How = how
-		c := Choice{Sampler: name, Steps: 4, Overrides: []string{"grid.kind=" + grid}}
+		c := Choice{Sampler: name, Steps: 12, Overrides: []string{"grid.kind=" + grid}}
 		if name == "annealed_langevin" {
 			c.Overrides = append(c.Overrides, "sampler.steps=3")
 		}
 		if err := m.Choose(c); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		x := draw(t, m, Request{N: 3, Labels: turns(3, 2), Seed: seed})
+		x := draw(t, m, Request{N: 3, Labels: turns(3, 2), Seed: seed, Noise: []float32{1, 0.5, -1, 0.2, 0, -0.7}})
 		for _, v := range x {
 			if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
 				t.Errorf("%s: %g among the samples", name, v)
