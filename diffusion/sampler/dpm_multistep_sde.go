@@ -69,8 +69,9 @@ func (m *DPMMultistepSDE) Sample(r *Run) {
 	past := r.History(2)
 	var h, h1, h2 float64 // of this step and the ones before
 	for st := range r.Steps() {
-		if st.From.T == st.To.T {
-			continue // nowhere to go
+		if st.From.T == st.To.T { // nowhere to go
+			r.Data(r.X, st.From)
+			continue
 		}
 		h, h1, h2 = math.Log(st.From.NoiseLevel()/st.To.NoiseLevel()), h, h1
 		now := r.Data(r.X, st.From)

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/tensor"
+	"github.com/langevin-go/langevin/tensor/rng"
 )
 
 // What a constant ς does at the data: on the straight path a point mass is sampled,
@@ -101,4 +103,39 @@ func largestGap(a, b []float64) float64 {
 		d = max(d, math.Abs(a[i]-b[i]))
 	}
 	return d
+}
+
+// A time that a grid has twice is no step: samples are those without it, and whoever
+// watches the estimate of the data gets one all the same.
+func TestRepeatedTime(t *testing.T) {
+	path := diffusion.VP{Beta0: 0.1, Beta1: 20}
+	o := &diffusion.Oracle{Of: testMixture(), Along: path, Predicts: diffusion.X0}
+	z := func(s *tensor.Scope, at float64) *tensor.Tensor { // by the time, whatever step it is
+		return s.Normal(rng.Key{Seed: uint64(1000 * at)}, 0, 3, 2)
+	}
+	for _, e := range Samplers {
+		switch e.Name {
+		case "euler_ancestral", "dpm2_ancestral", "dpmpp_sde", "dpm_multistep_sde", "euler_maruyama":
+		default:
+			continue
+		}
+		run := func(grid []float64) []float64 {
+			seen := 0
+			draws := 1
+			if e.Name == "dpmpp_sde" {
+				draws = 2
+			}
+			x := sample(t, o, e.New(), grid, 3, Options{
+				Noise:    func(s *tensor.Scope, i int) *tensor.Tensor { return z(s, grid[i/draws+1]+float64(i%draws)) },
+				Progress: func(_, _ int, data *tensor.Tensor) { seen += len(data.Float64s()) },
+			})
+			if seen != 6*(len(grid)-1) {
+				t.Errorf("%s: %d numbers of estimates in %d steps", e.Name, seen, len(grid)-1)
+			}
+			return x
+		}
+		if d := largestGap(run([]float64{1, 0.6, 0.6, 0.3, 0.3, 0.1}), run([]float64{1, 0.6, 0.3, 0.1})); d > 1e-9 {
+			t.Errorf("%s: repeated times move samples by %.2g", e.Name, d)
+		}
+	}
 }

@@ -1,6 +1,6 @@
 """Makes the golden files in testdata/, or with --check compares them with what this machine makes.
 
-    python make.py [--check] [NAME ...]      NAME: unet dit schedulers pipelines ops optimizers flow diffusion, or one file such as unet/deep
+    python make.py [--check] [NAME ...]      NAME: unet dit schedulers samplers pipelines ops optimizers flow diffusion, or one file such as unet/deep
 """
 
 import argparse
