@@ -54,3 +54,9 @@ func VariableOf(p GaussianPath) Variable {
 	}
 	return InTime
 }
+
+// Drift is f of the path's forward SDE dx = f·x·dt + g·dW (Song et al. 2021): α'/α.
+func (p Point) Drift() float64 { return p.DAlpha / p.Alpha }
+
+// Diffusion2 is g² of the forward SDE, dσ²/dt − 2f·σ² = 2σ²·(σ'/σ − α'/α).
+func (p Point) Diffusion2() float64 { return 2 * p.Sigma * (p.DSigma - p.Sigma*p.Drift()) }

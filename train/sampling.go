@@ -63,12 +63,14 @@ type Sampling struct {
 	Grid      config.Variant[GridArg, sampler.Grid]       `yaml:"grid" doc:"times of the steps"`
 	Guidance  `yaml:",inline"`
 	Steering  `yaml:",inline"`
-	Clip      sampler.Clip `yaml:"clip" doc:"limits of the estimate of the data"`
-	Precision string       `yaml:"precision" doc:"what the network computes in; train: what it was trained in, so that it is the same function" oneof:"train float32 bf16"`
-	Float64   bool         `yaml:"float64_state" doc:"keep the state between steps in float64 while the network computes in its precision: for many small steps"`
-	Every     int64        `yaml:"every" doc:"training steps between pictures; 0: none" range:"[0,inf)"`
-	Rows      int          `yaml:"rows" doc:"samples of each class in a picture; without classes, a picture has rows² samples" range:"[1,100]"`
-	Batch     int          `yaml:"batch" doc:"samples that are drawn at a time; it does not change them" range:"[1,100000]"`
+	Clip      sampler.Clip       `yaml:"clip" doc:"limits of the estimate of the data"`
+	Brownian  bool               `yaml:"brownian" doc:"the noise of all steps is that of one Brownian motion along the path's time: more steps refine a sample, and do not exchange it"`
+	Scaling   sampler.EpsScaling `yaml:"eps_scaling" doc:"scales the noise estimate, against exposure bias (Ning et al. 2024)"`
+	Precision string             `yaml:"precision" doc:"what the network computes in; train: what it was trained in, so that it is the same function" oneof:"train float32 bf16"`
+	Float64   bool               `yaml:"float64_state" doc:"keep the state between steps in float64 while the network computes in its precision: for many small steps"`
+	Every     int64              `yaml:"every" doc:"training steps between pictures; 0: none" range:"[0,inf)"`
+	Rows      int                `yaml:"rows" doc:"samples of each class in a picture; without classes, a picture has rows² samples" range:"[1,100]"`
+	Batch     int                `yaml:"batch" doc:"samples that are drawn at a time; it does not change them" range:"[1,100000]"`
 }
 
 func (s *Sampling) SetDefaults() {
@@ -77,6 +79,7 @@ func (s *Sampling) SetDefaults() {
 	s.Precision = AsTrained
 	s.Guidance.SetDefaults()
 	s.Clip.SetDefaults()
+	s.Scaling.SetDefaults()
 }
 
 // Request is what is to be sampled.
@@ -166,6 +169,7 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
+	model = d.How.Scaling.Model(model)
 	if model, err = d.steered(model, q); err != nil {
 		return nil, err
 	}
@@ -194,7 +198,8 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 			First: uint64(from),
 			Noisy: d.noisy(),
 
-			Float64: d.How.Float64,
+			Float64:  d.How.Float64,
+			Brownian: d.How.Brownian,
 		}
 		if o.Cond, err = d.condition(q, from, n); err != nil {
 			return nil, err

@@ -101,7 +101,7 @@ func TestPredictionsAgree(t *testing.T) {
 					continue
 				}
 				for i := range got {
-					if !(math.Abs(got[i]-first[i]) <= 1e-10) {
+					if !(math.Abs(got[i]-first[i]) <= 1e-10*max(1, math.Abs(first[i]))) {
 						t.Errorf("%s on %T: %v gives %.15g, %v %.15g", name, path, k, got[i], kinds[0], first[i])
 						break
 					}

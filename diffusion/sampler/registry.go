@@ -37,6 +37,14 @@ var Samplers = []Entry[Sampler]{
 	{"deis", "exponential integrator in the noise (Zhang and Chen 2023)", withDefaults[DEIS, Sampler]},
 	{"lms", "linear multistep in sigma (Adams and Bashforth; k-diffusion)", withDefaults[LMS, Sampler]},
 	{"dpm2", "midpoint method in sigma at the geometric mean (k-diffusion)", withDefaults[DPM2, Sampler]},
+	{"euler_ancestral", "Euler's method in sigma to below the next noise level, and noise up to it (k-diffusion)", withDefaults[EulerAncestral, Sampler]},
+	{"dpm2_ancestral", "DPM-Solver-2's midpoint method to below the next noise level, and noise up to it (k-diffusion)", withDefaults[DPM2Ancestral, Sampler]},
+	{"dpmpp_sde", "DPM-Solver++ with noise, two evaluations a step (k-diffusion)", withDefaults[DPMppSDE, Sampler]},
+	{"dpm_multistep_sde", "DPM-Solver++ 2M and 3M SDE (k-diffusion; diffusers' sde-dpmsolver++), and their form that predicts noise", withDefaults[DPMMultistepSDE, Sampler]},
+	{"euler_maruyama", "Euler–Maruyama on the SDEs with the path's marginals: Anderson's reverse SDE, or noise of one's own choice", withDefaults[EulerMaruyama, Sampler]},
+	{"predictor_corrector", "steps of the reverse SDE, each after Langevin steps (Song et al. 2021)", withDefaults[PredictorCorrector, Sampler]},
+	{"annealed_langevin", "Langevin dynamics at falling noise levels (Song and Ermon 2019)", withDefaults[AnnealedLangevin, Sampler]},
+	{"restart", "Heun's method, going back to noise several times at a low noise level (Xu et al. 2023)", withDefaults[Restart, Sampler]},
 	{"renoise", "estimate the data, add noise of the next time, repeat", withDefaults[Renoise, Sampler]},
 }
 

@@ -33,6 +33,7 @@ type Options struct {
 	First    uint64                               // sample i of the batch is row First+i under Key
 	Noise    Noise                                // replaces the drawn noise; nil: drawn
 	Noisy    error                                // why samplers must not ask for noise: the run ends with it where one does; nil: they may
+	Brownian bool                                 // the noise of all steps is that of one Brownian motion along the path's time, so that on a finer grid a sample goes nearly the same way
 	Progress Progress                             // called after each step; nil: nobody asks
 	Count    *Count                               // is told what the run took; nil: nobody asks
 	Float64  bool                                 // keep the state, and compute what the sampler does with it, in float64, as EDM's sampler does; the model goes on computing in the scope's type
@@ -44,7 +45,9 @@ type Count struct {
 	Rejected    int // steps that an adaptive sampler tried in vain
 }
 
-// Noise gives the standard normal noise of step i, of the state's shape.
+// Noise gives the standard normal noise of step i, of the state's shape; to a
+// sampler that takes n noises a step, number i is noise i mod n of step i÷n. They
+// are to be independent.
 type Noise func(s *tensor.Scope, i int) *tensor.Tensor
 
 // Progress hears that step i of n, from 0, is done, and what the model takes
@@ -220,6 +223,14 @@ func (r *Run) begin(first bool) bool {
 	return true
 }
 
+// Settle keeps X and gives everything else back, as happens between steps: for
+// samplers that ask the model many times in one. It reports whether to go on, which
+// a run that is cancelled or has failed must not.
+func (r *Run) Settle() bool {
+	r.pred, r.seen, r.data = diffusion.Pred{}, nil, nil
+	return r.begin(false)
+}
+
 // eval asks the model about x at p.
 func (r *Run) eval(x *tensor.Tensor, p diffusion.Point) diffusion.Pred {
 	r.t[0] = p.T
@@ -295,25 +306,6 @@ func (r *Run) LogVar() *tensor.Tensor { return r.pred.LogVar }
 
 // Latent is the estimate of an interpolant's own noise of the newest evaluation, nil if there is none.
 func (r *Run) Latent() *tensor.Tensor { return r.pred.Latent }
-
-// Noise is the standard normal noise of this step, for samplers that add it as the noise of the path.
-func (r *Run) Noise() *tensor.Tensor {
-	if r.opts.Noisy != nil {
-		if r.err == nil {
-			r.err = r.opts.Noisy
-		}
-		return r.s.Zeros(r.X.Shape()...)
-	}
-	return r.LatentNoise()
-}
-
-// LatentNoise is Noise for samplers that do not take it for the path's own, and so go with any path.
-func (r *Run) LatentNoise() *tensor.Tensor {
-	if r.opts.Noise != nil {
-		return r.opts.Noise(r.s, r.step.Index)
-	}
-	return r.s.Normal(r.opts.Key.WithStep(r.opts.Key.Step+uint64(r.step.Index)+1), r.opts.First, r.X.Shape()...)
-}
 
 // Fail ends the run with an error after this step.
 func (r *Run) Fail(format string, args ...any) {

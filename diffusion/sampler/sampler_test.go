@@ -83,6 +83,10 @@ func TestBatchIndependence(t *testing.T) {
 				how.Eta = 1
 			case *Heun:
 				how.Churn.Amount, how.Variable = 3, "sigma"
+			case *AnnealedLangevin:
+				how.Steps = 3
+			case *PredictorCorrector:
+				how.Corrector = CorrectLangevin
 			}
 			path := diffusion.EDM{SigmaMax: 10}
 			grid, err := entry(t, Grids, "karras").Times(path, 7)
@@ -191,6 +195,9 @@ func TestMemoryIsFlat(t *testing.T) {
 	}
 	for _, e := range Samplers {
 		how := e.New()
+		if a, ok := how.(*AnnealedLangevin); ok {
+			a.Steps = 1
+		}
 		run(how, 20)
 		held := s.MemoryHeld()
 		run(how, 400)

@@ -30,13 +30,14 @@ func (s *dpm) defaults() {
 	s.LambdaMinClipped = extended(math.Inf(-1))
 }
 
-func (s *dpm) validate() error {
+func (s *dpm) validate(algorithms ...string) error {
+	inNoise := s.AlgorithmType == sampler.DPMSolver || s.AlgorithmType == sdeDPMSolver
 	for _, err := range []error{
-		algorithm(s.AlgorithmType, "dpmsolver++", "dpmsolver", "deis"),
+		algorithm(s.AlgorithmType, append([]string{"dpmsolver++", "dpmsolver", "deis"}, algorithms...)...),
 		oneOf("solver_type", s.SolverType, "midpoint", "heun", "logrho", "bh1", "bh2"),
 		oneOf("final_sigmas_type", s.FinalSigmasType, "zero", "sigma_min"),
 		oneOf("time_shift_type", s.TimeShiftType, "exponential"),
-		s.solver.validate(s.AlgorithmType == sampler.DPMSolver),
+		s.solver.validate(inNoise),
 	} {
 		if err != nil {
 			return err
@@ -45,8 +46,10 @@ func (s *dpm) validate() error {
 	switch {
 	case s.VarianceType != nil && !slices.Contains(varianceTypes, *s.VarianceType):
 		return invalid.Field("variance_type", "must be null or one of %s, is %q", strings.Join(varianceTypes, ", "), *s.VarianceType)
-	case s.AlgorithmType == sampler.DPMSolver && s.FinalSigmasType == "zero":
-		return invalid.Field("final_sigmas_type", "must be sigma_min with algorithm_type dpmsolver")
+	case inNoise && s.FinalSigmasType == "zero":
+		return invalid.Field("final_sigmas_type", "must be sigma_min with algorithm_type %s", s.AlgorithmType)
+	case s.AlgorithmType == sdeDPMSolver && s.SolverOrder == 3:
+		return invalid.Field("solver_order", "must be 1 or 2 with algorithm_type %s: diffusers has no formula for 3", s.AlgorithmType)
 	case math.IsNaN(float64(s.LambdaMinClipped)) || math.IsInf(float64(s.LambdaMinClipped), 1):
 		return invalid.Field("lambda_min_clipped", "must be a number or -Infinity, is %g", s.LambdaMinClipped)
 	case s.UseFlowSigmas && s.on():
@@ -55,9 +58,15 @@ func (s *dpm) validate() error {
 	return nil
 }
 
-// algorithm refuses the stochastic ones by name.
+// The stochastic algorithms.
+const (
+	sdeDPMSolver   = "sde-dpmsolver"
+	sdeDPMSolverPP = "sde-dpmsolver++"
+)
+
+// algorithm refuses the stochastic ones by name where they are not among the choices.
 func algorithm(name string, choices ...string) error {
-	if name == "sde-dpmsolver" || name == "sde-dpmsolver++" {
+	if (name == sdeDPMSolver || name == sdeDPMSolverPP) && !slices.Contains(choices, name) {
 		return invalid.Field("algorithm_type", "%s is not supported: it is stochastic", name)
 	}
 	return oneOf("algorithm_type", name, choices...)
@@ -115,7 +124,7 @@ func (*DPMMultistep) Class() string { return "DPMSolverMultistepScheduler" }
 
 // Validate checks the fields.
 func (s *DPMMultistep) Validate() error {
-	if err := s.dpm.validate(); err != nil {
+	if err := s.dpm.validate(sdeDPMSolver, sdeDPMSolverPP); err != nil {
 		return err
 	}
 	if s.UseLuLambdas && s.UseFlowSigmas {
@@ -156,6 +165,9 @@ func (s *DPMMultistep) Plan(steps int) (*Plan, error) {
 	p.Sampler = &sampler.DPMMultistep{
 		DPM: s.options(), Third: sampler.Published,
 		Ending: sampler.Ending{LowerOrderFinal: s.LowerOrderFinal, EulerAtFinal: s.EulerAtFinal},
+	}
+	if s.AlgorithmType == sdeDPMSolver || s.AlgorithmType == sdeDPMSolverPP {
+		p.Sampler = multistepSDE(s.AlgorithmType, s.options().Type, s.SolverOrder, s.LowerOrderFinal, s.EulerAtFinal)
 	}
 	return p, s.finish(g, p, s.RescaleBetasZeroSNR)
 }

@@ -230,7 +230,7 @@ func inSigma(p *Plan) bool {
 		return true
 	}
 	switch p.Sampler.(type) {
-	case *sampler.Euler, *sampler.Heun, *sampler.LMS, *sampler.DPM2:
+	case *sampler.Euler, *sampler.Heun, *sampler.LMS, *sampler.DPM2, *sampler.EulerAncestral, *sampler.DPM2Ancestral, *sampler.DPMppSDE:
 		return true
 	}
 	return false

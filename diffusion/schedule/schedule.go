@@ -91,16 +91,19 @@ func ForSampler(name string, data []byte) (Scheduler, error) {
 // Classes by the name of the sampler that they are: those of discrete tables, of flow matching, and of EDM.
 var (
 	samplerClasses = map[string]string{
-		"ddpm":           "DDPMScheduler",
-		"ddim":           "DDIMScheduler",
-		"euler":          "EulerDiscreteScheduler",
-		"heun":           "HeunDiscreteScheduler",
-		"lms":            "LMSDiscreteScheduler",
-		"dpm2":           "KDPM2DiscreteScheduler",
-		"dpm_multistep":  "DPMSolverMultistepScheduler",
-		"dpm_singlestep": "DPMSolverSinglestepScheduler",
-		"unipc":          "UniPCMultistepScheduler",
-		"deis":           "DEISMultistepScheduler",
+		"ddpm":            "DDPMScheduler",
+		"ddim":            "DDIMScheduler",
+		"euler":           "EulerDiscreteScheduler",
+		"heun":            "HeunDiscreteScheduler",
+		"lms":             "LMSDiscreteScheduler",
+		"dpm2":            "KDPM2DiscreteScheduler",
+		"dpm_multistep":   "DPMSolverMultistepScheduler",
+		"dpm_singlestep":  "DPMSolverSinglestepScheduler",
+		"unipc":           "UniPCMultistepScheduler",
+		"deis":            "DEISMultistepScheduler",
+		"euler_ancestral": "EulerAncestralDiscreteScheduler",
+		"dpm2_ancestral":  "KDPM2AncestralDiscreteScheduler",
+		"dpmpp_sde":       "DPMSolverSDEScheduler",
 	}
 	flowClasses = map[string]string{
 		"euler": "FlowMatchEulerDiscreteScheduler",
@@ -128,6 +131,9 @@ var registry = []func() Scheduler{
 	func() Scheduler { return newDEIS() },
 	func() Scheduler { return newEDMEuler() },
 	func() Scheduler { return newEDMDPM() },
+	func() Scheduler { return newEulerAncestral() },
+	func() Scheduler { return newKDPM2Ancestral() },
+	func() Scheduler { return newDPMSolverSDE() },
 }
 
 // New is a class with its defaults.

@@ -1,6 +1,6 @@
 """Makes the golden files in testdata/, or with --check compares them with what this machine makes.
 
-    python make.py [--check] [NAME ...]      NAME: unet dit schedulers pipelines ops optimizers flow diffusion, or one file such as unet/deep
+    python make.py [--check] [NAME ...]      NAME: unet dit schedulers samplers pipelines ops optimizers flow diffusion, or one file such as unet/deep
 """
 
 import argparse
@@ -17,7 +17,9 @@ import networks
 import ops
 import optimizers
 import pipelines
+import samplers_sde
 import schedulers
+import schedulers_sde
 import store
 
 TESTDATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "testdata")
@@ -30,6 +32,9 @@ def jobs():
         yield f"dit/{name}", lambda name=name, case=case: networks.make("dit", name, case)
     for name in schedulers.CASES:
         yield f"schedulers/{name}", lambda name=name: schedulers.make(name)
+    for name in schedulers_sde.CASES:
+        yield f"schedulers/{name}", lambda name=name: schedulers_sde.make(name)
+    yield "samplers/stochastic", samplers_sde.make
     for name in pipelines.PIPELINES:
         yield f"pipelines/{name}/samples", lambda name=name: pipelines.make(name)
     for family in ops.FAMILIES:

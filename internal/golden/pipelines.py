@@ -42,6 +42,7 @@ PIPELINES = {
         scheduler=("DDPMScheduler", dict(variance_type="learned_range", clip_sample=False)), steps=8,
     ),
     "dit-euler": dict(network=("transformer", _DIT), scheduler=("EulerDiscreteScheduler", dict(use_karras_sigmas=True)), steps=6, labels=[1, 2]),
+    "dit-euler-ancestral": dict(network=("transformer", _DIT), scheduler=("EulerAncestralDiscreteScheduler", dict()), steps=6, labels=[1, 2]),
     "dit-heun": dict(network=("transformer", _DIT), scheduler=("HeunDiscreteScheduler", dict()), steps=4, labels=[7, 7]),
 }
 

@@ -32,6 +32,9 @@ _MODULES = [
     "diffusers.schedulers.scheduling_flow_match_heun_discrete",
     "diffusers.schedulers.scheduling_edm_euler",
     "diffusers.schedulers.scheduling_edm_dpmsolver_multistep",
+    "diffusers.schedulers.scheduling_euler_ancestral_discrete",
+    "diffusers.schedulers.scheduling_k_dpm_2_ancestral_discrete",
+    "diffusers.schedulers.scheduling_dpmsolver_sde",
 ]
 
 

@@ -93,7 +93,7 @@ func readGolden(t *testing.T, name string) golden {
 	if g.plan, err = s.Plan(g.steps); err != nil {
 		t.Fatal(err)
 	}
-	g.sampler = map[string]string{"DDPMScheduler": "ddpm", "DDIMScheduler": "ddim", "EulerDiscreteScheduler": "euler", "HeunDiscreteScheduler": "heun"}[s.Class()]
+	g.sampler = map[string]string{"DDPMScheduler": "ddpm", "DDIMScheduler": "ddim", "EulerDiscreteScheduler": "euler", "HeunDiscreteScheduler": "heun", "EulerAncestralDiscreteScheduler": "euler_ancestral"}[s.Class()]
 	return g
 }
 

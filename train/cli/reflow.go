@@ -29,8 +29,8 @@ few steps are is measured, beside the run itself.
 
 Everything is kept in one folder. After Ctrl-C, the same command goes on.`,
 		Example: fmt.Sprintf(`  %[1]s reflow runs/digits
-  %[1]s reflow runs/digits --rounds 2 --pairs 50000 steps=10000 optim.lr=1e-3
-  %[1]s reflow runs/digits --guidance 1.5 objective.huber=0.00054 objective.times=u_shaped`, a.Name),
+  %[1]s reflow runs/digits --rounds 2 --pairs 50000 --run runs/straight steps=10000 optim.lr=1e-3
+  %[1]s reflow runs/digits --guidance 1.5 --run runs/guided objective.huber=0.00054 objective.times=u_shaped`, a.Name),
 		Args: first("a run"),
 		RunE: func(c *cobra.Command, args []string) error {
 			r.Teacher, r.Overrides = args[0], args[1:]
