@@ -10,6 +10,7 @@ import sys
 import diffusers
 import torch
 
+import bound
 import guidance
 import modern
 import networks
@@ -36,6 +37,7 @@ def jobs():
     yield "optimizers/optimizers", optimizers.make
     yield "optimizers/modern", modern.make
     yield "diffusion/guidance", guidance.make
+    yield "diffusion/bound", bound.make
 
 
 def main():
