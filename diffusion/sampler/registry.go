@@ -28,6 +28,7 @@ var Samplers = []Entry[Sampler]{
 	{"ddim", "Song et al. 2021: deterministic with eta=0, which is Euler's method in sigma", withDefaults[DDIM, Sampler]},
 	{"euler", "Euler's method on the probability-flow ODE", withDefaults[Euler, Sampler]},
 	{"heun", "Heun's second-order method on the probability-flow ODE (in sigma: Karras et al. 2022)", withDefaults[Heun, Sampler]},
+	{"repaint", "ancestral sampling that goes back and forth, for inpainting with the constraint known (Lugmayr et al. 2022)", withDefaults[RePaint, Sampler]},
 	{"renoise", "estimate the data, add noise of the next time, repeat", withDefaults[Renoise, Sampler]},
 }
 
