@@ -226,7 +226,7 @@ func (l *Likelihood) Table(bits bool) string {
 		}
 	}
 	if v := l.Train.Bound; v != nil {
-		fmt.Fprintf(&b, "\nVariational bound of ancestral sampling with the variance %s, %d times a sample:\n", v.Variance, v.Times)
+		fmt.Fprintf(&b, "\nVariational bound of ancestral sampling with the variance %s, estimates limited to [−1,1], %d times a sample:\n", v.Variance, v.Times)
 		bound("held-out", l.Heldout)
 		bound("training", l.Train)
 		b.WriteString("\n")

@@ -96,7 +96,7 @@ func TestLikelihoodOfDigits(t *testing.T) {
 			t.Errorf("terms add up to %g, the bound is %g", sum, b.Bits)
 		}
 	}
-	if table := l.Table(true); !strings.Contains(table, "Variational bound") || !strings.Contains(table, "fixed_small, 7 times") {
+	if table := l.Table(true); !strings.Contains(table, "Variational bound") || !strings.Contains(table, "fixed_small, estimates limited to [−1,1], 7 times") {
 		t.Errorf("no bound in\n%s", table)
 	}
 	if err := m.Choose(Choice{Sampler: "ddpm", Overrides: []string{"sampler.variance=fixed_large"}}); err != nil {

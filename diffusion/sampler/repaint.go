@@ -45,10 +45,6 @@ func (p *RePaint) Sample(r *Run) {
 		if st.Last() || st.To.Sigma == 0 {
 			times = 1
 		}
-		if times > 1 && r.opts.Noise != nil {
-			r.Fail("sampler repaint draws more noise than a file has: resample must be 1 with given noise")
-			return
-		}
 		for k := range times {
 			x0 := r.Data(r.X, st.From)
 			x := r.X.Axpby(q.OnX, x0, q.OnX0)
@@ -63,7 +59,8 @@ func (p *RePaint) Sample(r *Run) {
 	}
 }
 
-// noise is draw k of a step, the first being that of other samplers.
+// noise is draw k of a step, the first being that of other samplers, which may be given; the
+// others are always drawn.
 func (p *RePaint) noise(r *Run, k int) *tensor.Tensor {
 	if k == 0 {
 		return r.Noise()
