@@ -77,7 +77,7 @@ func (t *Trained) noiseSlope(at float64) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	const n = 4
+	const n = 2
 	q := Request{N: n}
 	if t.Number || t.Classes > 0 && t.Null < 0 {
 		q.Labels = make([]int32, n)

@@ -88,7 +88,7 @@ func (t *Trained) chooseDiffusers(c Choice) error {
 // planKeys are the keys of a sample section that go beside a scheduler's config:
 // the arguments of its step (eta, churn), guidance, limits and noise.
 var planKeys = []string{"sampler", "clip", "guidance", "guidance_weight", "guidance_from", "guidance_to", "guidance_sigma_from", "guidance_sigma_to",
-	"guidance_schedule", "guidance_rule", "guidance_rescale", "guidance_negative", "guidance_with", "autoguidance", "cost", "constraints", "batch", "brownian", "eps_scaling"}
+	"guidance_schedule", "guidance_rule", "guidance_rescale", "guidance_negative", "guidance_with", "autoguidance", "classifier_guidance", "cost", "constraints", "batch", "brownian", "eps_scaling"}
 
 // overridePlan puts key=value settings over diffusers' plan.
 func (t *Trained) overridePlan(overrides []string) error {

@@ -64,10 +64,14 @@ func (t *Trained) drawForEval(ctx context.Context, o EvalOptions) (*SampleFile, 
 		return nil, err
 	}
 	q := Request{N: o.N, Seed: o.Seed}
-	if t.Classes > 0 {
+	classes, err := t.AskedClasses()
+	if err != nil {
+		return nil, err
+	}
+	if classes > 0 {
 		q.Labels = make([]int32, o.N)
 		for i := range q.Labels {
-			q.Labels[i] = int32(i % t.Classes)
+			q.Labels[i] = int32(i % classes)
 		}
 	}
 	q.Progress = func(done, total int) { o.Progress("sampling", done, total) }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/diffusion/likelihood"
+	"github.com/langevin-go/langevin/diffusion/sampler"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/rng"
 	"github.com/langevin-go/langevin/train/data"
@@ -20,6 +21,7 @@ type LikelihoodOptions struct {
 	N        int // samples of each split, the first ones
 	Seed     uint64
 	ODE      likelihood.ODE
+	Times    int // that the variational bound asks each sample at; 0: all
 	Progress func(what string, done, total int)
 }
 
@@ -45,14 +47,36 @@ type LikelihoodSplit struct {
 	Bits  metrics.Figure `json:"bits_per_dim"`    // of the levels where there are some
 	// BitsError is the standard error of that.
 	BitsError metrics.Figure `json:"bits_per_dim_error"`
+	// Bound is the variational bound of discrete diffusion; null of other models, and of continuous data.
+	Bound *VariationalBound `json:"bound"`
 	// Truth is the data's own −ln p where that is known.
 	Truth metrics.Figure `json:"nll_truth"`
+}
+
+// VariationalBound is that on the bits of each number, with its terms.
+type VariationalBound struct {
+	Variance string         `json:"variance"` // of the reverse step
+	Times    int            `json:"times"`    // that each sample was asked at, besides the first
+	Bits     metrics.Figure `json:"bits_per_dim"`
+	Error    metrics.Figure `json:"bits_per_dim_error"`
+	Prior    metrics.Figure `json:"prior"`   // L_T
+	Steps    metrics.Figure `json:"steps"`   // the sum of L_{t−1}
+	Decoder  metrics.Figure `json:"decoder"` // L_0
+	Terms    []BoundTerm    `json:"terms"`   // of the sum, by time
+}
+
+// BoundTerm is what times From to To, both included, add to the bound.
+type BoundTerm struct {
+	From int            `json:"from"`
+	To   int            `json:"to"`
+	Bits metrics.Figure `json:"bits_per_dim"`
 }
 
 // streams of the noise of dequantisation and the probes.
 const (
 	streamDequantise = diffusion.StreamFree + 0x1100 + iota
 	streamProbes
+	streamBound // and the next
 )
 
 // MeasureLikelihood is how likely a run's model takes its data to be, each sample with its
@@ -94,6 +118,7 @@ func (t *Trained) likelihoodOf(ctx context.Context, src data.Source, name string
 	for i, v := range x {
 		wide[i] = float64(v)
 	}
+	levels := wide
 	if l.Levels > 0 {
 		wide = likelihood.Dequantise(wide, l.Dim, l.Levels, rng.Key{Seed: o.Seed, Stream: streamDequantise}, 0)
 	}
@@ -130,6 +155,12 @@ func (t *Trained) likelihoodOf(ctx context.Context, src data.Source, name string
 	bits := nll.Bits(l.Dim, l.Levels)
 	split := &LikelihoodSplit{N: nll.N, NLL: metrics.Figure(nll.Mean), Error: metrics.Figure(nll.Error), Probe: metrics.Figure(nll.Probe),
 		Bits: metrics.Figure(bits.Mean), BitsError: metrics.Figure(bits.Error), Truth: metrics.Figure(math.NaN())}
+	if _, discrete := t.Model.Path().(*diffusion.Table); discrete && l.Levels > 0 {
+		d.X = levels
+		if split.Bound, err = t.boundOf(ctx, s, d, name, l, o); err != nil {
+			return nil, err
+		}
+	}
 	if density := data.DensityOf(src); density != nil && t.Classes == 0 {
 		sum := 0.0
 		for i := range d.Len() {
@@ -138,6 +169,26 @@ func (t *Trained) likelihoodOf(ctx context.Context, src data.Source, name string
 		split.Truth = metrics.Figure(sum / float64(d.Len()))
 	}
 	return split, nil
+}
+
+// boundOf is the variational bound of a split.
+func (t *Trained) boundOf(ctx context.Context, s *tensor.Scope, d likelihood.Data, name string, l *Likelihood, o LikelihoodOptions) (*VariationalBound, error) {
+	v := likelihood.VLB{Levels: l.Levels, Variance: likelihood.FixedSmall, Clip: 1, Times: o.Times, Key: rng.Key{Seed: o.Seed, Stream: streamBound}}
+	if m, ok := t.Model.(*diffusion.NetModel); ok && (m.Variance == diffusion.VarianceLearned || m.Variance == diffusion.VarianceLearnedRange) {
+		v.Variance = likelihood.Learned
+	} else if how, ok := t.How.Sampler.Config.(sampler.DDPM); ok && how.Variance != sampler.Learned {
+		v.Variance = how.Variance
+	}
+	b, err := v.Bound(ctx, s, t.Model, d, func(done, total int) { o.Progress("bound on the "+name, done, total) })
+	if err != nil {
+		return nil, err
+	}
+	out := &VariationalBound{Variance: v.Variance, Times: len(b.Terms), Bits: metrics.Figure(b.Total.Mean), Error: metrics.Figure(b.Total.Error),
+		Prior: metrics.Figure(b.Prior), Steps: metrics.Figure(b.Steps), Decoder: metrics.Figure(b.Decoder)}
+	for _, term := range b.Terms {
+		out.Terms = append(out.Terms, BoundTerm{From: term.From, To: term.To, Bits: metrics.Figure(term.Bits)})
+	}
+	return out, nil
 }
 
 // Table is for people: in nats of a sample or, if bits, in bits of each number.
@@ -167,6 +218,19 @@ func (l *Likelihood) Table(bits bool) string {
 	}
 	row("held-out", l.Heldout)
 	row("training", l.Train)
+	bound := func(name string, s *LikelihoodSplit) {
+		if s != nil && s.Bound != nil {
+			v := s.Bound
+			fmt.Fprintf(&b, "%-16s%8d  at most %.4f ± %.4f bits/dim: L_T %.4f + steps %.4f + L_0 %.4f\n", name, s.N,
+				float64(v.Bits), float64(v.Error), float64(v.Prior), float64(v.Steps), float64(v.Decoder))
+		}
+	}
+	if v := l.Train.Bound; v != nil {
+		fmt.Fprintf(&b, "\nVariational bound of ancestral sampling with the variance %s, estimates limited to [−1,1], %d times a sample:\n", v.Variance, v.Times)
+		bound("held-out", l.Heldout)
+		bound("training", l.Train)
+		b.WriteString("\n")
+	}
 	fmt.Fprintf(&b, "Probability-flow ODE by %s, divergence %s, %.0f evaluations a sample.", l.Method, l.Divergence, l.Evaluations)
 	if l.Levels > 0 {
 		fmt.Fprintf(&b, " Of %d levels, made continuous by uniform noise", l.Levels)

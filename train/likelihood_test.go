@@ -11,7 +11,7 @@ import (
 
 func measured(t *testing.T, m *Trained, n int, change func(o *likelihood.ODE)) *Likelihood {
 	t.Helper()
-	o := LikelihoodOptions{N: n}
+	o := LikelihoodOptions{N: n, Times: 7}
 	o.ODE.SetDefaults()
 	o.ODE.RTol, o.ODE.ATol = 1e-3, 1e-3
 	change(&o.ODE)
@@ -61,6 +61,9 @@ func TestLikelihoodOfAKnownModel(t *testing.T) {
 			t.Errorf("%s: %g bits, want %g", name, split.Bits, got)
 		}
 	}
+	if l.Train.Bound != nil || strings.Contains(l.Table(true), "bound") {
+		t.Error("a bound of a continuous path")
+	}
 	if !strings.Contains(l.Table(false), "the data's own") || !strings.Contains(l.Table(true), "bits/dim") || l.Divergence != "exact" {
 		t.Errorf("the table is\n%s", l.Table(false))
 	}
@@ -79,6 +82,28 @@ func TestLikelihoodOfDigits(t *testing.T) {
 		if !(s.Error > 0 && s.Probe > 0 && s.BitsError > 0) || !math.IsNaN(float64(s.Truth)) {
 			t.Errorf("errors %+v", s)
 		}
+	}
+	for _, s := range []*LikelihoodSplit{l.Heldout, l.Train} {
+		b := s.Bound
+		if b == nil || b.Times != 7 || len(b.Terms) != 7 || b.Variance != "fixed_small" || !(b.Error > 0 && b.Decoder > 0) {
+			t.Fatalf("bound %+v", b)
+		}
+		sum := float64(b.Prior + b.Decoder)
+		for _, term := range b.Terms {
+			sum += float64(term.Bits)
+		}
+		if math.Abs(sum-float64(b.Bits)) > 1e-9*sum || math.Abs(float64(b.Prior+b.Steps+b.Decoder)-sum) > 1e-9*sum {
+			t.Errorf("terms add up to %g, the bound is %g", sum, b.Bits)
+		}
+	}
+	if table := l.Table(true); !strings.Contains(table, "Variational bound") || !strings.Contains(table, "fixed_small, estimates limited to [−1,1], 7 times") {
+		t.Errorf("no bound in\n%s", table)
+	}
+	if err := m.Choose(Choice{Sampler: "ddpm", Overrides: []string{"sampler.variance=fixed_large"}}); err != nil {
+		t.Fatal(err)
+	}
+	if large := measured(t, m, 5, func(o *likelihood.ODE) {}); large.Train.Bound.Variance != "fixed_large" || large.Train.Bound.Bits == l.Train.Bound.Bits {
+		t.Errorf("with a larger variance the bound is %+v", large.Train.Bound)
 	}
 	// Classes count.
 	m.Classes = 0

@@ -12,6 +12,7 @@ import (
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/backend"
 	"github.com/langevin-go/langevin/tensor/rng"
+	"github.com/langevin-go/langevin/train/classify"
 	"github.com/langevin-go/langevin/train/config"
 	"github.com/langevin-go/langevin/train/data"
 )
@@ -119,7 +120,9 @@ type Drawer struct {
 	Times     []float64       // grid; nil: what How says
 	InitScale float64         // standard deviation of the start; 0: the path's
 
-	weaker *Trained // of autoguidance, once opened
+	weaker         *Trained // of autoguidance, once opened
+	classifier     *classify.Classifier
+	classifierFile string
 }
 
 // maxSamples bounds the numbers in all samples of a request: 8 GiB.
@@ -252,7 +255,7 @@ func (d *Drawer) condition(q Request, from, n int) (func(s *tensor.Scope) diffus
 			v[i] = float32(l)
 		}
 		return func(s *tensor.Scope) diffusion.Cond { return diffusion.Cond{Vector: s.Tensor(v, n, 1)} }, nil
-	case d.Classes == 0:
+	case d.Classes == 0 && (q.Labels == nil || !d.How.Steering.classified()):
 		return nil, nil
 	case q.Labels == nil && d.Null < 0:
 		return nil, fmt.Errorf("the model has no null class: it needs a class for every sample")

@@ -8,6 +8,7 @@ import (
 	"github.com/langevin-go/langevin/diffusion/guidance"
 	"github.com/langevin-go/langevin/internal/invalid"
 	"github.com/langevin-go/langevin/internal/safetensors"
+	"github.com/langevin-go/langevin/train/classify"
 	"github.com/langevin-go/langevin/train/config"
 )
 
@@ -26,8 +27,29 @@ var (
 
 // Steering is what samples are steered by besides their class.
 type Steering struct {
+	Classifier  *ClassifierGuidance                                  `yaml:"classifier_guidance" doc:"guidance by the gradient of a noise-aware classifier, which the classifier command trains (Dhariwal and Nichol 2021); null: none"`
 	Cost        *CostGuidance                                        `yaml:"cost" doc:"steers samples to a low cost (Chung et al. 2023; Janner et al. 2022); null: none"`
 	Constraints []config.Variant[ConstraintArg, guidance.Constraint] `yaml:"constraints" doc:"what samples are to keep to; projected on one after another"`
+}
+
+// ClassifierGuidance is how a classifier steers.
+type ClassifierGuidance struct {
+	File  string  `yaml:"file,required" doc:"classifier of noisy samples that the classifier command has written"`
+	Scale float64 `yaml:"scale" doc:"s of score + s·∇ln p(class|x_t)" range:"[0,inf)"`
+	Blind bool    `yaml:"blind" doc:"do not tell the model itself the class, as one without classes never is"`
+	From  float64 `yaml:"from" doc:"smallest time with it, as a fraction of the path (0 is data)" range:"[0,1)"`
+	To    float64 `yaml:"to" doc:"largest time with it, as a fraction of the path (1 is noise)" range:"(0,1]"`
+}
+
+// SetDefaults guides at all times.
+func (g *ClassifierGuidance) SetDefaults() { g.Scale, g.From, g.To = 1, 0, 1 }
+
+// Validate checks the interval.
+func (g *ClassifierGuidance) Validate() error {
+	if g.To <= g.From {
+		return invalid.Field("to", "must be above from=%g, is %g", g.From, g.To)
+	}
+	return nil
 }
 
 // CostGuidance is how a cost steers.
@@ -139,6 +161,10 @@ func readKnown(path string, shape []int) (*guidance.Known, error) {
 
 // steered is m with the cost and the constraints that were asked for.
 func (d *Drawer) steered(m diffusion.Model, q Request) (diffusion.Model, error) {
+	m, err := d.classified(m, q)
+	if err != nil {
+		return nil, err
+	}
 	if g := d.How.Cost; g != nil && g.Scale != 0 {
 		j, err := g.Of.Build(CostArg{d.Shape})
 		if err != nil {
@@ -155,6 +181,68 @@ func (d *Drawer) steered(m diffusion.Model, q Request) (diffusion.Model, error) 
 		c.Report = func(at diffusion.Step, violation []float64) { q.Violated(at.Index, at.Count, violation) }
 	}
 	return c, nil
+}
+
+// classified reports whether there is classifier guidance.
+func (g *Steering) classified() bool { return g.Classifier != nil && g.Classifier.Scale != 0 }
+
+// classified is m with the classifier that was asked for.
+func (d *Drawer) classified(m diffusion.Model, q Request) (diffusion.Model, error) {
+	g := d.How.Classifier
+	if !d.How.Steering.classified() || q.Labels == nil {
+		return m, nil
+	}
+	k, err := d.openClassifier()
+	if err != nil {
+		return nil, err
+	}
+	blind := g.Blind || d.Classes == 0
+	switch {
+	case d.Number:
+		return nil, invalid.Field("classifier_guidance", "does not go with a model that is conditioned on a number")
+	case blind && d.Classes > 0 && d.Null < 0:
+		return nil, invalid.Field("classifier_guidance.blind", "needs a model with a null class, or without classes")
+	case blind && d.Classes > 0 && d.How.Guidance.on():
+		return nil, invalid.Field("classifier_guidance.blind", "and guidance %g exclude each other: a model that is not told the class has none to be guided by", d.How.EffectiveScale())
+	}
+	null := -1
+	if d.Classes > 0 {
+		null = d.Null
+	}
+	return &guidance.Classified{Of: m, By: k.On(d.Model.Path()), Blind: blind, Classes: null,
+		Strength: guidance.Strength{Scale: g.Scale, From: g.From, To: g.To}}, nil
+}
+
+// openClassifier opens the classifier, once.
+func (d *Drawer) openClassifier() (*classify.Classifier, error) {
+	path := d.How.Classifier.File
+	if d.classifier != nil && d.classifierFile == path {
+		return d.classifier, nil
+	}
+	k, err := classify.Load(d.Device, path)
+	switch {
+	case err != nil:
+		return nil, invalid.Field("classifier_guidance.file", "cannot be used: %v", noRead(path, err, "a classifier that the classifier command has written"))
+	case !equalShape(k.Shape, d.Shape):
+		return nil, invalid.Field("classifier_guidance.file", "is for samples of shape %v; the model's have %v", k.Shape, d.Shape)
+	case d.Classes > 0 && k.Classes != d.Classes:
+		return nil, invalid.Field("classifier_guidance.file", "knows %d classes; the model %d", k.Classes, d.Classes)
+	}
+	d.classifier, d.classifierFile = k, path
+	return k, nil
+}
+
+// AskedClasses is the number of classes that samples can be asked to be of: the model's, or
+// those of the classifier that guides one without.
+func (d *Drawer) AskedClasses() (int, error) {
+	if d.Classes > 0 || !d.How.Steering.classified() {
+		return d.Classes, nil
+	}
+	k, err := d.openClassifier()
+	if err != nil {
+		return 0, err
+	}
+	return k.Classes, nil
 }
 
 // constraint is all constraints, nil if there are none.
@@ -176,8 +264,11 @@ func (d *Drawer) constraint() (guidance.Constraint, error) {
 // describe says what differs from not being steered.
 func (g *Steering) describe() string {
 	s := ""
+	if g.classified() {
+		s = fmt.Sprintf(", classifier guidance %g", g.Classifier.Scale)
+	}
 	if g.Cost != nil && g.Cost.Scale != 0 {
-		s = fmt.Sprintf(", cost %s × %g", g.Cost.Of.Kind, g.Cost.Scale)
+		s += fmt.Sprintf(", cost %s × %g", g.Cost.Of.Kind, g.Cost.Scale)
 	}
 	for i, c := range g.Constraints {
 		if i == 0 {

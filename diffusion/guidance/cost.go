@@ -67,8 +67,9 @@ func (g *Costed) Eval(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond) dif
 	}
 	path, now := g.Path(), diffusion.Step{T: at.T}
 	if g.Through {
+		then := early(path, at)
 		grad := gradient(g.grad, x, c, func(x *tensor.Tensor, c diffusion.Cond) *tensor.Tensor {
-			return g.J(g.Of.Eval(x, at, c).As(diffusion.X0, x, path, now), spread(x, path, now))
+			return g.J(g.Of.Eval(x, then, c).As(diffusion.X0, x, path, then), spread(x, path, then))
 		})
 		return nudged(p, grad, x, path, at, func(q diffusion.Point) float64 { return -g.of(path, q) })
 	}

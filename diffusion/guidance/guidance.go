@@ -4,6 +4,8 @@
 //   - CFG: classifier-free guidance, in both conventions; away from the null
 //     condition or a negative one; of several conditions at once.
 //   - Auto: away from a weaker model.
+//   - Classified: by the gradient of a noise-aware classifier.
+//   - Costed: by the gradient of a cost of the data. Constrained: by projecting their estimate.
 //   - A Strength says how far and at which times, a Rule how the two predictions are
 //     combined: linearly, by APG, by CFG-Zero*.
 //

@@ -1,6 +1,8 @@
 package guidance
 
 import (
+	"math"
+
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/tensor"
 )
@@ -91,14 +93,33 @@ func moved(to *tensor.Scope, c diffusion.Cond) diffusion.Cond {
 	return m
 }
 
-// nudged is a prediction whose score is higher by w·grad, w a function of the point. Where
-// that says nothing of the prediction, as of x0 where α=0, it stays.
+// faintest is the α/σ from which on gradients by x_t are taken. Where less of the data is left, as
+// at the noise end of flows, they vanish like α while what follows for the data does not: they
+// are taken as if it were that much.
+const faintest = 1e-3
+
+// early is at with its times limited to where α/σ is at least faintest.
+func early(path diffusion.GaussianPath, at diffusion.Step) diffusion.Step {
+	last := path.Time(math.Log(faintest))
+	times := make([]float64, len(at.T))
+	for i, t := range at.T {
+		times[i] = min(t, last)
+	}
+	at.T = times
+	return at
+}
+
+// nudged is a prediction whose score is higher by w·grad, w a function of the point: by
+// σ²/α·w·grad higher of x0, of which all other kinds follow. grad is that at early times.
 func nudged(p diffusion.Pred, grad, x *tensor.Tensor, path diffusion.GaussianPath, at diffusion.Step, w func(p diffusion.Point) float64) diffusion.Pred {
+	last := path.Time(math.Log(faintest))
 	by := diffusion.PerSample(x, path, diffusion.Step{T: at.T}, func(q, _ diffusion.Point) float64 {
-		if q.Sigma == 0 || q.Alpha == 0 {
+		if q.Sigma == 0 {
 			return 0
 		}
-		return w(q) * diffusion.Convert(diffusion.Score, p.Kind, q).OnValue
+		e := path.At(min(q.T, last))
+		onX0, onEps := p.Kind.Of(q)
+		return w(q) * e.Sigma * e.Sigma / e.Alpha * (onX0 - onEps*q.Alpha/q.Sigma)
 	})
 	p.Value = by.MulAdd(grad, p.Value)
 	return p

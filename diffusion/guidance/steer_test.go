@@ -111,6 +111,27 @@ func TestCostGuidance(t *testing.T) {
 	near(t, "constant cost", g.Eval(x, at, c).Value.Float64s(), o.Eval(x, at, c).Value.Float64s(), 1e-15)
 }
 
+// At the end of a flow, where nothing of the data is left and gradients by the state vanish, the
+// estimate of the data moves as it does just before: by −s·std²·∇J, the classes' means by Bayes' rule.
+func TestAtTheNoise(t *testing.T) {
+	s := tensor.NewScopeOf(cpu.Default(), tensor.Inference, tensor.Float64)
+	defer s.Close()
+	path, x := diffusion.CondOT{}, s.Tensor([]float64{0.3, -0.2, 1}, 3, 1)
+	of := &diffusion.Mixture{Weights: []float64{1}, Means: [][]float64{{0.2}}, Stds: [][]float64{{0.4}}}
+	two := &diffusion.Mixture{Weights: []float64{0.5, 0.5}, Means: [][]float64{{0.6}, {-0.6}}, Stds: [][]float64{{0.4}, {0.4}}}
+	c := diffusion.Cond{Labels: s.Ints([]int32{0, 1, 0}, 3)}
+	for _, k := range []diffusion.Kind{diffusion.X0, diffusion.V, diffusion.Velocity} {
+		for _, at := range []diffusion.Step{{T: []float64{1}}, {T: []float64{0.9995}}} {
+			g := &Costed{Of: &diffusion.Oracle{Of: of, Along: path, Predicts: k}, J: towards(0.8, 0.5), Through: true, Strength: Strength{Scale: 1.5}}
+			want := 0.2 - 1.5*0.4*0.4*(0.2-0.8)/0.25
+			// α/σ=10⁻³ is to the first order, times numbers of about 1.
+			near(t, "cost", g.Eval(x, at, diffusion.Cond{}).As(diffusion.X0, x, path, at).Float64s(), []float64{want, want, want}, 5e-3)
+			b := &Classified{Of: &diffusion.Oracle{Of: two, Along: path, Predicts: k}, By: bayes{two, path}, Strength: Strength{Scale: 1}, Blind: true, Classes: 2}
+			near(t, "classes", b.Eval(x, at, c).As(diffusion.X0, x, path, at).Float64s(), []float64{0.6, -0.6, 0.6}, 5e-3)
+		}
+	}
+}
+
 // Of standard normal data, measured with an error, the guided score is that of the posterior, noised:
 // data with mean y/(1+τ²) and variance τ²/(1+τ²); and likewise of a measured mean.
 func TestMeasurementsOfNormalData(t *testing.T) {

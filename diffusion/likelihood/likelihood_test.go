@@ -60,7 +60,7 @@ func TestMixtures(t *testing.T) {
 	defer s.Close()
 	for _, dim := range []int{1, 2, 8} {
 		m := mixtureOf(dim)
-		const n = 100
+		const n = 60
 		x, _ := m.Sample(rng.Key{Seed: 4}, n)
 		want := truth(s, m, x, diffusion.Cond{})
 		for _, c := range []struct {
@@ -77,12 +77,12 @@ func TestMixtures(t *testing.T) {
 			{diffusion.CondOT{}, diffusion.V, 1e-4, true},
 			{diffusion.Trig{}, diffusion.Velocity, 1e-4, true},
 			{diffusion.VP{Beta0: 0.1, Beta1: 20}, diffusion.Eps, 0.1, false},
-			{diffusion.VP{Beta0: 0.1, Beta1: 40}, diffusion.Score, 3e-4, false},
+			{diffusion.VP{Beta0: 0.1, Beta1: 40}, diffusion.Score, 3e-4, true},
 			{diffusion.SubVP{VP: diffusion.VP{Beta0: 0.1, Beta1: 40}}, diffusion.Eps, 3e-4, true},
 			{diffusion.Cosine{Shift: 0.008}, diffusion.V, 1e-4, true},
 			{diffusion.VE{SigmaMin: 0.01, SigmaMax: 1e5}, diffusion.Score, 3e-4, true},
 			{diffusion.EDM{SigmaMax: 80}, diffusion.Preconditioned{SigmaData: 0.5}, 0.15, false},
-			{diffusion.EDM{SigmaMax: 1e5}, diffusion.X0, 3e-4, false},
+			{diffusion.EDM{SigmaMax: 1e5}, diffusion.X0, 3e-4, true},
 			{table(t), diffusion.Eps, 0.1, false},
 		} {
 			if c.low && dim > 2 {

@@ -45,6 +45,7 @@ var Samplers = []Entry[Sampler]{
 	{"predictor_corrector", "steps of the reverse SDE, each after Langevin steps (Song et al. 2021)", withDefaults[PredictorCorrector, Sampler]},
 	{"annealed_langevin", "Langevin dynamics at falling noise levels (Song and Ermon 2019)", withDefaults[AnnealedLangevin, Sampler]},
 	{"restart", "Heun's method, going back to noise several times at a low noise level (Xu et al. 2023)", withDefaults[Restart, Sampler]},
+	{"repaint", "ancestral sampling that goes back and forth, for inpainting with the constraint known (Lugmayr et al. 2022)", withDefaults[RePaint, Sampler]},
 	{"renoise", "estimate the data, add noise of the next time, repeat", withDefaults[Renoise, Sampler]},
 }
 

@@ -11,6 +11,7 @@ import diffusers
 import torch
 
 import flow
+import bound
 import guidance
 import modern
 import networks
@@ -43,6 +44,7 @@ def jobs():
     yield "optimizers/modern", modern.make
     yield "flow/flow", flow.make
     yield "diffusion/guidance", guidance.make
+    yield "diffusion/bound", bound.make
 
 
 def main():

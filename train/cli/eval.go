@@ -35,7 +35,8 @@ sample writes it, and perhaps labels, (N), the classes asked for.
 
 With --likelihood, no samples are drawn: it is measured how likely the model takes the
 held-out and the training data to be, each sample with its class and without guidance,
-by the probability-flow ODE. Pictures are made continuous by uniform noise.`,
+by the probability-flow ODE. Pictures are made continuous by uniform noise.
+Of the ddpm objective, the variational bound with its terms, too.`,
 		Example: fmt.Sprintf("  %[1]s eval runs/digits\n  %[1]s eval runs/digits --n 2000 --guidance 1.5 --json\n  %[1]s eval runs/digits --samples theirs.safetensors\n  %[1]s eval runs/digits --likelihood --bits", a.Name),
 		Args:    first("a run or a checkpoint"),
 		RunE: func(c *cobra.Command, args []string) error {

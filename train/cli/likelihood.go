@@ -17,21 +17,24 @@ import (
 type likelihoodFlags struct {
 	on, bits bool
 	ode      likelihood.ODE
+	times    int
 }
 
 func (l *likelihoodFlags) add(fl *pflag.FlagSet) {
 	l.ode.SetDefaults()
+	l.ode.RTol = 1e-4 // what it adds is far below the error over samples
 	fl.BoolVar(&l.on, "likelihood", false, "measure the likelihood of the data instead of samples")
 	fl.BoolVar(&l.bits, "bits", false, "likelihood in bits for each number instead of nats for each sample")
 	fl.StringVar(&l.ode.Divergence, "divergence", l.ode.Divergence, "of the likelihood: exact, rademacher, gaussian, or auto: exact up to 16 dimensions, rademacher above")
 	fl.IntVar(&l.ode.Probes, "probes", l.ode.Probes, "random probes of the divergence for each sample")
 	fl.Float64Var(&l.ode.RTol, "tolerance", l.ode.RTol, "of the likelihood's ODE, relative and absolute")
+	fl.IntVar(&l.times, "bound-times", 100, "times that the variational bound of a ddpm objective asks each sample at; 0: all")
 }
 
 // check refuses flags of one kind of measurement with the other.
 func (l *likelihoodFlags) check(c *cobra.Command) error {
 	if !l.on {
-		for _, f := range []string{"bits", "divergence", "probes", "tolerance"} {
+		for _, f := range []string{"bits", "divergence", "probes", "tolerance", "bound-times"} {
 			if c.Flags().Changed(f) {
 				return usagef("--%s is for --likelihood", f)
 			}
@@ -42,6 +45,9 @@ func (l *likelihoodFlags) check(c *cobra.Command) error {
 		if c.Flags().Changed(f) {
 			return usagef("--likelihood and --%s exclude each other: nothing is drawn", f)
 		}
+	}
+	if l.times < 0 {
+		return usagef("--bound-times must not be negative, is %d", l.times)
 	}
 	l.ode.ATol = l.ode.RTol
 	if err := l.ode.Validate(); err != nil {
@@ -63,7 +69,7 @@ func (a *app) runLikelihood(ctx context.Context, path string, choice train.Choic
 		return err
 	}
 	progress := newStages(a)
-	r, err := train.MeasureLikelihood(ctx, t, train.LikelihoodOptions{N: o.N, Seed: o.Seed, ODE: l.ode, Progress: progress.at})
+	r, err := train.MeasureLikelihood(ctx, t, train.LikelihoodOptions{N: o.N, Seed: o.Seed, ODE: l.ode, Times: l.times, Progress: progress.at})
 	progress.finish()
 	if errors.Is(err, context.Canceled) {
 		fmt.Fprintln(a.Stderr, "Stopped.")

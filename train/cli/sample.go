@@ -183,7 +183,11 @@ func labelsFor(t *train.Trained, class string, n int) ([]int32, error) {
 		}
 		return slices.Repeat([]int32{int32(k)}, n), nil
 	}
-	if t.Classes == 0 {
+	classes, err := t.AskedClasses()
+	if err != nil {
+		return nil, err
+	}
+	if classes == 0 {
 		if class != "" && class != "none" {
 			return nil, fmt.Errorf("--class %s: the model has no classes", class)
 		}
@@ -192,18 +196,18 @@ func labelsFor(t *train.Trained, class string, n int) ([]int32, error) {
 	labels := make([]int32, n)
 	switch class {
 	case "none":
-		if t.Null < 0 {
-			return nil, fmt.Errorf("--class none: the model has no null class; want a class from 0 to %d, or all", t.Classes-1)
+		if t.Classes > 0 && t.Null < 0 {
+			return nil, fmt.Errorf("--class none: the model has no null class; want a class from 0 to %d, or all", classes-1)
 		}
 		return nil, nil
 	case "", "all":
 		for i := range labels {
-			labels[i] = int32(i % t.Classes)
+			labels[i] = int32(i % classes)
 		}
 	default:
 		k, err := strconv.Atoi(class)
-		if err != nil || k < 0 || k >= t.Classes {
-			return nil, fmt.Errorf("--class %s: want a class from 0 to %d, none, or all", class, t.Classes-1)
+		if err != nil || k < 0 || k >= classes {
+			return nil, fmt.Errorf("--class %s: want a class from 0 to %d, none, or all", class, classes-1)
 		}
 		for i := range labels {
 			labels[i] = int32(k)

@@ -162,3 +162,23 @@ func TestSampleWithConstraints(t *testing.T) {
 	}
 	fails(t, 1, dir, []string{"sample", "runs/tiny", "constraints=[{kind: known, file: none.safetensors}]"}, "constraints[0]", "none.safetensors")
 }
+
+func TestClassifierCommand(t *testing.T) {
+	dir := workplace(t)
+	o := succeeds(t, dir, "classifier", "runs/tiny", "--updates", "20", "--width", "8", "--out", "k.safetensors")
+	for _, want := range []string{"k.safetensors: 2 classes", "sigma/alpha", "%"} {
+		if !strings.Contains(o.stdout, want) {
+			t.Errorf("%q is not in\n%s", want, o.stdout)
+		}
+	}
+	o = succeeds(t, dir, "sample", "runs/tiny", "--n", "2", "--class", "1", "--out", "x.npy", "classifier_guidance={file: k.safetensors}")
+	if !strings.Contains(o.stdout, "classifier guidance 1") {
+		t.Errorf("no word of the classifier in\n%s", o.stdout)
+	}
+	fails(t, 2, dir, []string{"classifier", "runs/tiny", "--updates", "0"}, "--updates")
+	fails(t, 2, dir, []string{"classifier", "runs/tiny", "--width", "1000"}, "--width")
+	fails(t, 2, dir, []string{"classifier", "runs/tiny", "--lr", "0"}, "--lr")
+	fails(t, 2, dir, []string{"classifier", "runs/tiny", "--out", "k.png"}, ".safetensors")
+	fails(t, 1, dir, []string{"classifier", "nowhere"}, "nowhere")
+	fails(t, 1, dir, []string{"sample", "runs/tiny", "classifier_guidance={file: none.safetensors}"}, "classifier_guidance.file", "none.safetensors")
+}
