@@ -134,7 +134,9 @@ func CheckGrid(path diffusion.GaussianPath, grid []float64) error {
 
 // gamma is the noise of an interpolant's own, which may be all that there is in its middle.
 func gamma(path diffusion.GaussianPath, t float64) float64 {
-	if l, ok := path.(interface{ Gamma(t float64) (gamma, dGamma float64) }); ok {
+	if l, ok := path.(interface {
+		Gamma(t float64) (gamma, dGamma float64)
+	}); ok {
 		g, _ := l.Gamma(t)
 		return g
 	}
