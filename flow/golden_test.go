@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/langevin-go/langevin/diffusion"
@@ -310,4 +311,23 @@ func TestAssignmentsAgainstSciPy(t *testing.T) {
 		solved++
 	}
 	t.Logf("%d instances", solved)
+}
+
+// scripts/flow/assignment_times.py runs this beside SciPy and POT, on the same costs.
+func BenchmarkGoldenPoints(b *testing.B) {
+	for _, n := range []int{256, 512, 1024, 2048} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			costs := make([][]float64, 5)
+			for seed := range costs {
+				costs[seed] = make([]float64, n*n)
+				goldenInstance("points", uint64(seed), n, costs[seed])
+			}
+			var a Assigner
+			i := 0
+			for b.Loop() {
+				a.Solve(costs[i%5], n)
+				i++
+			}
+		})
+	}
 }
