@@ -66,7 +66,15 @@ func (g golden) ints(name string) []int64 {
 	return v
 }
 
-// narrow is numbers that float32 holds.
+// latent is γ, which may be 0.
+func (p Interpolant) latent() Latent {
+	if p.Latent == nil {
+		return &ConstantLatent{}
+	}
+	return p.Latent
+}
+
+// narrowed is numbers that float32 holds.
 func narrowed(v []float64) []float32 {
 	out := make([]float32, len(v))
 	for i, x := range v {
@@ -111,7 +119,7 @@ func TestMatchersAgainstTorchCFM(t *testing.T) {
 				d.Noise = narrowed(eps)
 				p = Interpolant{GaussianPath: path}
 			}
-			x, u := p.between(s, diffusion.DataVelocity, &d, z)
+			x, u := between(s, p, p.latent(), diffusion.DataVelocity, &d, z)
 			times := s.TensorOf(func(i int) float64 { return theirs[i] }, n, 1)
 			loss := x.Mul(times).MSE(u).Item()
 			xt, ut := g.floats("matcher/"+name+"/xt"), g.floats("matcher/"+name+"/ut")
@@ -177,7 +185,7 @@ func TestLossWithLatent(t *testing.T) {
 			for i := range e.T {
 				e.T[i] += by
 			}
-			x, _ := p.between(s, kind, &e, z)
+			x, _ := between(s, p, p.Latent, kind, &e, z)
 			return x
 		}
 		u := at(h).Sub(at(-h)).Scale(velocitySign(kind) / (2 * h))
