@@ -53,7 +53,7 @@ func (c *CFM) Loss(s *tensor.Scope, m diffusion.Model, d *diffusion.Draw) *tenso
 	}
 	at := diffusion.Step{T: d.T}
 	z := latentNoise(s, d)
-	x, target := p.between(s, m.Kind(), d, z)
+	x, target := between(s, c.Path, p.Latent, m.Kind(), d, z)
 	pred := m.Eval(x, at, d.Cond(s))
 	loss := pred.Value.MSE(target)
 	if pred.Latent != nil {
@@ -69,13 +69,15 @@ func latentNoise(s *tensor.Scope, d *diffusion.Draw) *tensor.Tensor {
 }
 
 // between is x_t of a draw and what a perfect model says of it: ∂x_t/∂t, or that with
-// the sign turned. Other predictions are no function of x_t and it, and panic.
-func (p Interpolant) between(s *tensor.Scope, kind diffusion.Kind, d *diffusion.Draw, z *tensor.Tensor) (x, target *tensor.Tensor) {
+// the sign turned. Other predictions are no function of x_t and it, and panic. The path's own latent is l.
+func between(s *tensor.Scope, path diffusion.GaussianPath, l Latent, kind diffusion.Kind, d *diffusion.Draw, z *tensor.Tensor) (x, target *tensor.Tensor) {
 	sign := velocitySign(kind)
 	at := diffusion.Step{T: d.T}
 	data, source := d.Data(s), d.Eps(s)
-	x = withLatent(diffusion.Noised(data, source, p, at), z, p, at, func(t float64) float64 { g, _ := p.Gamma(t); return g })
-	target = withLatent(diffusion.Target(kind, data, source, p, at), z, p, at, func(t float64) float64 { _, dg := p.Gamma(t); return sign * dg })
+	gamma := diffusion.PerSample(data, path, at, func(p, _ diffusion.Point) float64 { g, _ := l.Gamma(p.T); return g })
+	slope := diffusion.PerSample(data, path, at, func(p, _ diffusion.Point) float64 { _, dg := l.Gamma(p.T); return sign * dg })
+	x = addLatent.Apply(nil, diffusion.Noised(data, source, path, at), gamma, z)
+	target = addLatent.Apply(nil, diffusion.Target(kind, data, source, path, at), slope, z)
 	return x, target
 }
 

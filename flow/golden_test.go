@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/langevin-go/langevin/diffusion"
@@ -65,7 +66,15 @@ func (g golden) ints(name string) []int64 {
 	return v
 }
 
-// narrow is numbers that float32 holds.
+// latent is γ, which may be 0.
+func (p Interpolant) latent() Latent {
+	if p.Latent == nil {
+		return &ConstantLatent{}
+	}
+	return p.Latent
+}
+
+// narrowed is numbers that float32 holds.
 func narrowed(v []float64) []float32 {
 	out := make([]float32, len(v))
 	for i, x := range v {
@@ -110,7 +119,7 @@ func TestMatchersAgainstTorchCFM(t *testing.T) {
 				d.Noise = narrowed(eps)
 				p = Interpolant{GaussianPath: path}
 			}
-			x, u := p.between(s, diffusion.DataVelocity, &d, z)
+			x, u := between(s, p, p.latent(), diffusion.DataVelocity, &d, z)
 			times := s.TensorOf(func(i int) float64 { return theirs[i] }, n, 1)
 			loss := x.Mul(times).MSE(u).Item()
 			xt, ut := g.floats("matcher/"+name+"/xt"), g.floats("matcher/"+name+"/ut")
@@ -176,7 +185,7 @@ func TestLossWithLatent(t *testing.T) {
 			for i := range e.T {
 				e.T[i] += by
 			}
-			x, _ := p.between(s, kind, &e, z)
+			x, _ := between(s, p, p.Latent, kind, &e, z)
 			return x
 		}
 		u := at(h).Sub(at(-h)).Scale(velocitySign(kind) / (2 * h))
@@ -310,4 +319,23 @@ func TestAssignmentsAgainstSciPy(t *testing.T) {
 		solved++
 	}
 	t.Logf("%d instances", solved)
+}
+
+// scripts/flow/assignment_times.py runs this beside SciPy and POT, on the same costs.
+func BenchmarkGoldenPoints(b *testing.B) {
+	for _, n := range []int{256, 512, 1024, 2048} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			costs := make([][]float64, 5)
+			for seed := range costs {
+				costs[seed] = make([]float64, n*n)
+				goldenInstance("points", uint64(seed), n, costs[seed])
+			}
+			var a Assigner
+			i := 0
+			for b.Loop() {
+				a.Solve(costs[i%5], n)
+				i++
+			}
+		})
+	}
 }

@@ -144,12 +144,7 @@ func (EncDec) Time(l float64) float64 {
 // End is 1.
 func (EncDec) End() float64 { return 1 }
 
-// addLatent is x + γ·z.
+// addLatent is x + γ·z, of x, γ, z.
 var addLatent = tensor.NewPointwise("add latent", 3, 0, func(in, _ []tensor.Expr) tensor.Expr {
 	return in[1].MulAdd(in[2], in[0])
 })
-
-// withLatent is x + c·z with a coefficient that time determines.
-func withLatent(x, z *tensor.Tensor, p diffusion.GaussianPath, at diffusion.Step, c func(t float64) float64) *tensor.Tensor {
-	return addLatent.Apply(nil, x, diffusion.PerSample(x, p, at, func(now, _ diffusion.Point) float64 { return c(now.T) }), z)
-}

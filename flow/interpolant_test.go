@@ -161,6 +161,6 @@ func TestTwoHeads(t *testing.T) {
 	}
 	one := cfm.Loss(s, net(3), &d).Item()
 	both := cfm.Loss(s, TwoHeads{net(3, 0.2)}, &d).Item()
-	x, _ := cfm.Path.(Interpolant).between(s, diffusion.Velocity, &d, latentNoise(s, &d))
+	x, _ := between(s, cfm.Path, interpolants["trig sine"].Latent, diffusion.Velocity, &d, latentNoise(s, &d))
 	within(t, "the second head's loss", both-one, x.Scale(0.2).MSE(latentNoise(s, &d)).Item(), 1e-12)
 }

@@ -55,6 +55,17 @@ type moonsConfig struct {
 
 func (c *moonsConfig) SetDefaults() { c.Noise = 0.05 }
 
+type torchCFMMoonsConfig struct {
+	Even int `yaml:"even" doc:"space the points evenly along the moons over each block of so many samples, as torchcfm does with each batch: gradients of batches of that size are less noisy; 0: draw them independently" range:"[0,1048576]"`
+}
+
+func (c *torchCFMMoonsConfig) Validate() error {
+	if c.Even != 0 && c.Even < 4 {
+		return invalid.Field("even", "must be 0 or at least 4, is %d", c.Even)
+	}
+	return nil
+}
+
 type gaussians8Config struct {
 	Radius float64 `yaml:"radius" doc:"distance of the centres from the origin" range:"(0,inf)"`
 	Std    float64 `yaml:"std" doc:"standard deviation of each" range:"(0,inf)"`
@@ -177,7 +188,11 @@ func init() {
 			return points(data.Moons{Noise: c.Noise, Scale: 1, Shift: 0}, a)
 		})
 	config.Register(Datasets, "torchcfm_moons", "The moons of torchcfm: noise along the diagonal, scaled by 3 and moved by −1.",
-		func(_ *noPoints, a DataArg) (*Dataset, error) { return points(data.TorchCFMMoons(), a) })
+		func(c *torchCFMMoonsConfig, a DataArg) (*Dataset, error) {
+			d := data.TorchCFMMoons()
+			d.Even = c.Even
+			return points(d, a)
+		})
 	config.Register(Datasets, "8gaussians", "Eight equal Gaussians on a circle, a class each; the defaults are torchcfm's.",
 		func(c *gaussians8Config, a DataArg) (*Dataset, error) {
 			d, err := data.EightGaussians(c.Radius, c.Std)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/langevin-go/langevin/flow"
+	"github.com/langevin-go/langevin/internal/testenv"
 )
 
 // flowYAML is moons from eight Gaussians.
@@ -228,5 +229,29 @@ func TestPlanNotFound(t *testing.T) {
 	var e *flow.NotConverged
 	if !errors.As(err, &e) || !strings.Contains(err.Error(), "step 1") {
 		t.Errorf("%v", err)
+	}
+}
+
+// In a steady state a step allocates nothing, whatever the coupling and the interpolant.
+func TestFlowsAllocateNothing(t *testing.T) {
+	testenv.NeedsExactAllocs(t)
+	for _, set := range []string{
+		"objective.coupling={kind: ot, replace: true}",
+		"objective.coupling={kind: sinkhorn, regularisation: 20}",
+		"objective.interpolant={kind: trig, latent: {kind: bridge, sigma: 0.2}}",
+		"objective={kind: flow, source: moons, interpolant: encdec, learn_denoiser: true}",
+	} {
+		tr := bare(t, flowYAML, set)
+		step := func() {
+			if err := tr.Train(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 8 {
+			step()
+		}
+		if n := testing.AllocsPerRun(10, step); n != 0 {
+			t.Errorf("%s: %g allocations a step", set, n)
+		}
 	}
 }

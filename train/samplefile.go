@@ -2,8 +2,11 @@ package train
 
 import (
 	"fmt"
+	"path/filepath"
+	"strings"
 
 	"github.com/langevin-go/langevin/internal/safetensors"
+	"github.com/langevin-go/langevin/tensor/gorgonia"
 )
 
 // SampleFile holds samples from a file, perhaps another program's.
@@ -66,4 +69,24 @@ func channelsFirstShape(shape []int) []int {
 		return []int{shape[2], shape[0], shape[1]}
 	}
 	return shape
+}
+
+// ReadInit reads samples to edit: a .safetensors file as ReadSamples does, or an .npy array (N,shape…), channels
+// last, of float32.
+func ReadInit(path string, shape []int) (*SampleFile, error) {
+	if strings.ToLower(filepath.Ext(path)) != ".npy" {
+		return ReadSamples(path, shape, 0)
+	}
+	d, err := gorgonia.ReadNPY(path)
+	if err != nil {
+		return nil, err
+	}
+	dims, x, err := gorgonia.Copy[float32](d)
+	if err != nil {
+		return nil, fmt.Errorf("%s: the array is of %v, want float32", path, d.Dtype())
+	}
+	if len(dims) != len(shape)+1 || !equalShape(dims[1:], shape) || dims[0] < 1 {
+		return nil, fmt.Errorf("%s: the array has shape %v, want (N, %s)", path, dims, joinInts(shape))
+	}
+	return &SampleFile{N: dims[0], X: x}, nil
 }

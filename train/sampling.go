@@ -91,6 +91,8 @@ type Request struct {
 	Noise    []float32                         // (N,Shape…) standard normal start, or samples of the source, row-major; nil: drawn
 	Noises   func(step int) ([]float32, error) // standard normal noise of stochastic samplers, likewise; nil: drawn
 	Scale    float64                           // standard deviation that the start is multiplied with; 0: the path's
+	Init     []float32                         // (M,Shape…) data to edit: sample i starts from number i modulo M, with noise; nil: from noise alone
+	Strength float64                           // in (0,1]: the part of the steps that data to edit go through
 	Progress func(done, total int)             // in model-step units; nil: nobody asks
 
 	// Violated hears how far the estimates of some samples were from the constraints when the
@@ -102,6 +104,8 @@ type Request struct {
 const (
 	streamStart   = diffusion.StreamFree + 0x1000
 	streamSampler = diffusion.StreamFree + 0x1001
+	streamSource  = diffusion.StreamFree + 0x1002 // the draws of a flow's source
+	streamLatent  = diffusion.StreamFree + 0x1003 // an interpolant's own noise on data to edit
 )
 
 // Drawer draws samples from a model.
@@ -167,6 +171,15 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 	how, grid, err := d.plan()
 	if err != nil {
 		return nil, err
+	}
+	if q.Init != nil {
+		if !(q.Strength > 0 && q.Strength <= 1) {
+			return nil, fmt.Errorf("the strength of editing must be above 0 and at most 1, is %g", q.Strength)
+		}
+		if len(q.Init) == 0 || len(q.Init)%size != 0 {
+			return nil, fmt.Errorf("%d numbers to edit are no samples of shape %v", len(q.Init), d.Shape)
+		}
+		grid = sampler.Last(grid, q.Strength)
 	}
 	model, err := d.guided(q)
 	if err != nil {
@@ -270,29 +283,49 @@ func (d *Drawer) condition(q Request, from, n int) (func(s *tensor.Scope) diffus
 	return func(s *tensor.Scope) diffusion.Cond { return diffusion.Cond{Labels: s.Ints(labels, n)} }, nil
 }
 
-// start is the state that sampling starts from.
+// start is the state that sampling starts from: noise, or samples of the source, or data
+// to edit with that noise on them.
 func (d *Drawer) start(s *tensor.Scope, q Request, t float64, from int, shape []int) (*tensor.Tensor, error) {
-	size := volume(d.Shape)
-	if q.Noise == nil && d.Source != nil {
-		x := make([]float32, shape[0]*size)
-		if err := startFrom(d.Source, q.Seed, uint64(from), x); err != nil {
-			return nil, fmt.Errorf("the source: %w", err)
-		}
-		return s.Tensor(x, shape...), nil
-	}
-	var x *tensor.Tensor
-	if q.Noise != nil {
-		x = s.Tensor(q.Noise[from*size:(from+shape[0])*size], shape...)
-	} else {
-		x = s.Normal(rng.Key{Seed: q.Seed, Stream: streamStart}, uint64(from), shape...)
-	}
+	x, err := d.far(s, q, from, shape)
 	switch {
+	case err != nil:
+		return nil, err
+	case q.Init != nil:
+		z := s.Normal(rng.Key{Seed: q.Seed, Stream: streamLatent}, uint64(from), shape...)
+		return sampler.Noised(q.init(s, from, shape), x, z, d.Model.Path(), t), nil
 	case d.Source != nil:
 		return x, nil
 	case d.InitScale != 0:
 		return x.Scale(d.InitScale), nil
 	}
 	return x.Scale(diffusion.PriorStd(d.Model.Path().At(t))), nil
+}
+
+// far is what stands at the far end of the path: standard normal noise, or samples of the source.
+func (d *Drawer) far(s *tensor.Scope, q Request, from int, shape []int) (*tensor.Tensor, error) {
+	size := volume(d.Shape)
+	switch {
+	case q.Noise != nil:
+		return s.Tensor(q.Noise[from*size:(from+shape[0])*size], shape...), nil
+	case d.Source != nil:
+		x := make([]float32, shape[0]*size)
+		if err := startFrom(d.Source, q.Seed, uint64(from), x); err != nil {
+			return nil, fmt.Errorf("the source: %w", err)
+		}
+		return s.Tensor(x, shape...), nil
+	}
+	return s.Normal(rng.Key{Seed: q.Seed, Stream: streamStart}, uint64(from), shape...), nil
+}
+
+// init is the data that samples from… are edited from.
+func (q *Request) init(s *tensor.Scope, from int, shape []int) *tensor.Tensor {
+	size := volume(shape[1:])
+	x, m := make([]float32, 0, shape[0]*size), len(q.Init)/size
+	for i := range shape[0] {
+		k := (from + i) % m
+		x = append(x, q.Init[k*size:(k+1)*size]...)
+	}
+	return s.Tensor(x, shape...)
 }
 
 // noisy says whether samplers may add noise, which is right only where it is what the

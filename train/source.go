@@ -7,9 +7,6 @@ import (
 	"github.com/langevin-go/langevin/train/data"
 )
 
-// streamSource sets the draws of a flow's source apart from those of the data under the same seed.
-const streamSource = streamSampler + 1
-
 // openSource opens what a flow starts from; nil where that is normal noise.
 func (l *Loaded) openSource(ctx context.Context, job *Job, shape []int) (*Dataset, error) {
 	if job.Source == nil {
@@ -25,6 +22,7 @@ func (l *Loaded) openSource(ctx context.Context, job *Job, shape []int) (*Datase
 	return d, nil
 }
 
+// sourceSeed sets the draws of a source apart from those of the data.
 func sourceSeed(seed uint64) uint64 { return rng.Bits(rng.Key{Seed: seed, Stream: streamSource}, 0, 0) }
 
 // forSampling is the part of a source that samples start from: what is held out, if anything is.

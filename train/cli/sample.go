@@ -23,6 +23,8 @@ type sampleFlags struct {
 	guidance float64
 	seed     uint64
 	noise    string
+	init     string
+	strength float64
 	out      string
 }
 
@@ -37,11 +39,15 @@ as the run's config says; keys of its sample section can be overridden behind th
 Of a diffusers folder, so can sampler.* (as eta), clip.* and the guidance keys; all else is
 as its scheduler's config says, a sampler of another name taking that config over as diffusers does.
 
+With --init, samples are edits of what is in a file (SDEdit, Meng et al. 2022): they start from it with
+the noise of the time at which the last steps, a part of --strength, begin.
+
 The noise of sample i depends on the seed and on i alone.`,
 		Example: fmt.Sprintf(`  %[1]s sample runs/digits --class 7 --n 16 --out sevens.png
   %[1]s sample runs/digits --steps 50 --guidance 2 --out digits.npy
   %[1]s sample runs/digits --sampler ddim sampler.eta=0.5
   %[1]s sample runs/digits --guidance 3 guidance_rule=apg guidance_sigma_to=5
+  %[1]s sample runs/digits --init sevens.npy --strength 0.4 --class 1
   %[1]s sample pipeline/ --sampler ddim --steps 10 --class 3 --noise n.safetensors --out x.safetensors`, a.Name),
 		Args: first("a run, a checkpoint or a diffusers folder"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -56,6 +62,15 @@ The noise of sample i depends on the seed and on i alone.`,
 			if f.noise != "" && c.Flags().Changed("n") {
 				return usagef("--n and --noise exclude each other: the noise file says how many samples there are")
 			}
+			if c.Flags().Changed("strength") && f.init == "" {
+				return usagef("--strength says how much of --init is changed: it needs --init FILE")
+			}
+			if !(f.strength > 0 && f.strength <= 1) {
+				return usagef("--strength must be above 0 and at most 1, is %g", f.strength)
+			}
+			if f.init != "" && f.noise == "" && !c.Flags().Changed("n") {
+				f.n = 0 // as many as the file has
+			}
 			return a.runSample(c.Context(), args[0], choice, f)
 		},
 	}
@@ -67,6 +82,8 @@ The noise of sample i depends on the seed and on i alone.`,
 	fl.Float64Var(&f.guidance, "guidance", 1, "scale s of classifier-free guidance, u+s·(c−u); 1: none")
 	fl.Uint64Var(&f.seed, "seed", 0, "seed of all random numbers")
 	fl.StringVar(&f.noise, "noise", "", "safetensors file with the tensor noise (N,C,H,W) to start from, and perhaps noises, step first")
+	fl.StringVar(&f.init, "init", "", "file of samples to start from, .safetensors (tensor samples) or .npy: noise is added to them and taken off again")
+	fl.Float64Var(&f.strength, "strength", 0.5, "with --init: the part of the sampling steps that is gone through, above 0 (hardly a change) to 1")
 	fl.StringVar(&f.out, "out", "", "file to write: .png, .npy or .safetensors (default samples.png, or samples.npy)")
 	a.completeSampler(c)
 	return c
@@ -107,6 +124,16 @@ func (a *app) runSample(ctx context.Context, path string, choice train.Choice, f
 			return err
 		}
 		noise.Use(&q)
+	}
+	if f.init != "" {
+		init, err := train.ReadInit(f.init, t.Shape)
+		if err != nil {
+			return err
+		}
+		q.Init, q.Strength = init.X, f.strength
+		if q.N == 0 {
+			q.N = init.N
+		}
 	}
 	if q.N < 1 {
 		return usagef("--n must be at least 1, is %d", q.N)

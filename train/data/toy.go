@@ -14,18 +14,25 @@ type Moons struct {
 	Noise float64 // at least 0
 	Scale float64 // above 0
 	Shift float64 // of both coordinates
+	// Even spaces θ evenly over each block of so many samples, at least 4, the first half of which
+	// is one moon: of batches of that size the gradient is less noisy. 0: θ and the moon are drawn.
+	Even int
 }
 
 // TorchCFMMoons is the set of torchcfm 1.0.7 (sample_moons): its generator adds
-// one uniform number in [0,0.2) to both coordinates, not a normal one to each.
+// one uniform number in [0,0.2) to both coordinates, not a normal one to each. Its θ are evenly
+// spaced over what is drawn at a time, which here takes Even, the size of a batch.
 func TorchCFMMoons() Moons { return Moons{Band: 0.2, Scale: 3, Shift: -1} }
 
 func (Moons) Dim() int     { return 2 }
 func (Moons) Classes() int { return 2 }
 
 func (m Moons) Draw(r *Draws, x []float64) int {
-	label := r.Intn(2)
-	sin, cos := math.Sincos(math.Pi * r.Uniform())
+	label, turn := r.Intn(2), r.Uniform()
+	if m.Even > 0 {
+		label, turn = m.even(int(r.sample % uint64(m.Even)))
+	}
+	sin, cos := math.Sincos(math.Pi * turn)
 	u := m.Band * r.Uniform()
 	x[0], x[1] = cos+u, sin+u
 	if label == 1 {
@@ -37,12 +44,21 @@ func (m Moons) Draw(r *Draws, x []float64) int {
 	return label
 }
 
-// LogDensity exists without normal noise. A point of the first moon is
+// even is the moon and θ/π of sample k of a block.
+func (m Moons) even(k int) (label int, turn float64) {
+	first := m.Even / 2
+	if k < first {
+		return 0, float64(k) / float64(first-1)
+	}
+	return 1, float64(k-first) / float64(m.Even-first-1)
+}
+
+// LogDensity exists without normal noise, for independent draws. A point of the first moon is
 // (cos θ+u, sin θ+u): the difference of its coordinates is √2·cos(θ+π/4), which
 // gives θ, then u follows, and the Jacobian of (θ,u) is √2·|sin(θ+π/4)|. The
 // second moon is the first one turned: (1−x, ½−y) with −u for u.
 func (m Moons) LogDensity() func(x []float64) float64 {
-	if m.Noise != 0 || m.Band <= 0 {
+	if m.Noise != 0 || m.Band <= 0 || m.Even > 0 {
 		return nil
 	}
 	arc := func(x, y, side float64) float64 {

@@ -283,3 +283,39 @@ var besselGolden = map[float64]float64{
 	351.5625: -3.8497762228815287,
 	1406.25:  -4.543190545663774,
 }
+
+// Evenly spaced moons are those that torchdyn's generate_moons gives for a block: halves of
+// θ = π·k/(half−1), give or take the band along the diagonal.
+func TestEvenMoons(t *testing.T) {
+	const block = 7
+	s := Draw(Moons{Band: 0.2, Scale: 3, Shift: -1, Even: block}, 5, false)
+	x := make([]float32, 2)
+	seen := map[float64]bool{}
+	for i := range uint64(3 * block) {
+		label, err := s.Sample(i, x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k, half, side := int(i%block), 3, 1.0
+		want := 0
+		if k >= half {
+			k, half, side, want = k-half, 4, -1, 1
+		}
+		theta := math.Pi * float64(k) / float64(half-1)
+		cx, cy := math.Cos(theta), math.Sin(theta)
+		if side < 0 {
+			cx, cy = 1-cx, 0.5-cy
+		}
+		u, v := (float64(x[0])+1)/3-cx, (float64(x[1])+1)/3-cy
+		if label != want || math.Abs(u-v) > 1e-6 || u < -1e-6 || u > 0.2+1e-6 {
+			t.Fatalf("sample %d of class %d is off by (%g, %g) from its place on the moon", i, label, u, v)
+		}
+		seen[u] = true
+	}
+	if len(seen) < 3*block {
+		t.Errorf("%d places in the band, want one for each sample", len(seen))
+	}
+	if DensityOf(s) != nil {
+		t.Error("has the density of independent draws")
+	}
+}
