@@ -1,6 +1,6 @@
 """Makes the golden files in testdata/, or with --check compares them with what this machine makes.
 
-    python make.py [--check] [NAME ...]      NAME: unet dit schedulers pipelines ops optimizers, or one file such as unet/deep
+    python make.py [--check] [NAME ...]      NAME: unet dit schedulers pipelines ops optimizers tokenizers, or one file such as unet/deep
 """
 
 import argparse
@@ -9,7 +9,9 @@ import sys
 
 import diffusers
 import torch
+import transformers
 
+import byte_pairs
 import modern
 import networks
 import ops
@@ -34,6 +36,8 @@ def jobs():
         yield f"ops/{family}", lambda family=family: ops.make(family)
     yield "optimizers/optimizers", optimizers.make
     yield "optimizers/modern", modern.make
+    for style in byte_pairs.STYLES:
+        yield f"tokenizers/{style}/cases", lambda style=style: byte_pairs.make(style)
 
 
 def main():
@@ -51,7 +55,7 @@ def main():
     failed = 0
     for name, job in selected:
         tensors, metadata, *files = job()
-        metadata = {"made_with": f"diffusers {diffusers.__version__}, torch {torch.__version__.split('+')[0]}", **metadata}
+        metadata = {"made_with": f"diffusers {diffusers.__version__}, torch {torch.__version__.split('+')[0]}, transformers {transformers.__version__}", **metadata}
         path = os.path.join(TESTDATA, name + ".safetensors")
         if not args.check:
             store.write(path, tensors, metadata)
