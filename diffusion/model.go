@@ -17,6 +17,12 @@ type Cond struct {
 	Labels *tensor.Tensor // (N) int32, 0…classes−1; the number of classes is the null class; nil: none
 	Vector *tensor.Tensor // (N,D); nil: none
 	Drop   *tensor.Tensor // (N), 1 where the sample's vector condition is dropped; nil: nowhere
+
+	// Prompts: as token ids, which the network encodes, or encoded. No prompt is the empty prompt.
+	Tokens   *tensor.Tensor // (N,L) int32
+	TextMask *tensor.Tensor // (N,L), 0 where a token is padding; nil: nowhere
+	Text     *tensor.Tensor // (N,L,C)
+	Pooled   *tensor.Tensor // (N,C), a vector for each whole prompt
 }
 
 // Network is what a neural network computes: x (N,…,C), channels last; t (N), or

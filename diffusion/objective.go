@@ -14,6 +14,9 @@ type Batch struct {
 	X      []float32 // (N,Shape…)
 	Labels []int32   // (N); nil: no classes
 	Vector []float32 // (N,D); nil: no vector condition
+
+	Tokens   []int32   // (N,L), prompts as token ids; nil: no prompts
+	TextMask []float32 // (N,L), 0 where a token is padding, else 1; with Tokens
 }
 
 // Draw is a batch with the randomness of one training step: all that a loss is
@@ -30,6 +33,8 @@ type Draw struct {
 	Labels   []int32   // after condition dropout; nil: none
 	Vector   []float32 // (N,D); nil: none
 	Drop     []float32 // (N), 1 where the vector is dropped; nil: nowhere
+	Tokens   []int32   // (N,L) after condition dropout; nil: none
+	TextMask []float32 // (N,L)
 
 	// storage
 	shape           []int
@@ -37,6 +42,8 @@ type Draw struct {
 	vector          []float32
 	labels, labels2 []int32
 	drop, drop2     []float32
+	tokens, tokens2 []int32
+	mask, mask2     []float32
 }
 
 // Objective is what a network is trained for.
@@ -81,6 +88,10 @@ func (d *Draw) Cond(s *tensor.Scope) Cond {
 	if d.Drop != nil {
 		c.Drop = s.Tensor(d.Drop, d.N)
 	}
+	if d.Tokens != nil {
+		length := len(d.Tokens) / d.N
+		c.Tokens, c.TextMask = s.Ints(d.Tokens, d.N, length), s.Tensor(d.TextMask, d.N, length)
+	}
 	return c
 }
 
@@ -95,6 +106,8 @@ func (d *Draw) Part(p *Draw, from, to int) {
 	p.Labels = slice(d.Labels, from, to, 1)
 	p.Vector = slice(d.Vector, from, to, len(d.Vector)/max(d.N, 1))
 	p.Drop = slice(d.Drop, from, to, 1)
+	length := len(d.Tokens) / max(d.N, 1)
+	p.Tokens, p.TextMask = slice(d.Tokens, from, to, length), slice(d.TextMask, from, to, length)
 }
 
 // slice is rows from up to to of a host array that may be absent.
@@ -140,6 +153,11 @@ func (d *Draw) Select(pick []int32) {
 		d.drop2 = gather(d.drop2, d.Drop, pick, 1)
 		d.Drop = d.drop2
 	}
+	if d.Tokens != nil {
+		length := len(d.Tokens) / max(d.N, 1)
+		d.tokens2, d.mask2 = gather(d.tokens2, d.Tokens, pick, length), gather(d.mask2, d.TextMask, pick, length)
+		d.Tokens, d.TextMask = d.tokens2, d.mask2
+	}
 }
 
 func gather[T any](dst, src []T, pick []int32, size int) []T {
@@ -169,6 +187,8 @@ func (b *Batch) check() {
 		panic(fmt.Sprintf("diffusion: %d labels for %d samples", len(b.Labels), b.N))
 	case b.Vector != nil && (b.N == 0 || len(b.Vector)%b.N != 0):
 		panic(fmt.Sprintf("diffusion: %d values of vector conditions for %d samples", len(b.Vector), b.N))
+	case b.Tokens != nil && (b.N == 0 || len(b.Tokens)%b.N != 0) || len(b.TextMask) != len(b.Tokens):
+		panic(fmt.Sprintf("diffusion: %d tokens with %d flags for %d samples", len(b.Tokens), len(b.TextMask), b.N))
 	}
 }
 

@@ -105,7 +105,7 @@ func (n network) batch(s *tensor.Scope, first, size int) (x, t *tensor.Tensor, c
 	}
 	t = s.Tensor(times, size)
 	if n.cond {
-		c = Cond{s.Ints(labels, size), s.Normal(rng.Key{Seed: 6}, uint64(first), size, 5), s.Tensor(drop, size)}
+		c = Cond{Labels: s.Ints(labels, size), Vector: s.Normal(rng.Key{Seed: 6}, uint64(first), size, 5), Drop: s.Tensor(drop, size)}
 	}
 	return x, t, c
 }
@@ -301,7 +301,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 			s.Reset()
 			var c Cond
 			if n.cond {
-				c = Cond{ky.Tensor(s), kv.Tensor(s), kd.Tensor(s)}
+				c = Cond{Labels: ky.Tensor(s), Vector: kv.Tensor(s), Drop: kd.Tensor(s)}
 			}
 			s.Grad(n.model.Forward(kx.Tensor(s), kt.Tensor(s), c).Square().Mean(), params)
 		}

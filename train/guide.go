@@ -39,10 +39,12 @@ func (g *Guidance) EffectiveScale() float64 {
 }
 
 // guided is the model under the guidance that was asked for.
-func (d *Drawer) guided(q Request) (diffusion.Model, error) {
+func (d *Drawer) guided(q Request, e *encoded) (diffusion.Model, error) {
 	s := d.How.EffectiveScale()
 	switch {
-	case s == 1 || q.Labels == nil && d.Classes > 0:
+	case s != 1 && e != nil && q.Prompts != nil:
+		return &guidance.CFG{Of: d.Model, Scale: s, Classes: d.Null, From: d.How.From, To: d.How.To, Away: e.away(d.Null)}, nil
+	case s == 1 || e != nil && d.Classes == 0 || q.Labels == nil && d.Classes > 0:
 		return d.Model, nil
 	case d.Classes == 0:
 		return nil, fmt.Errorf("guidance %g: the model has no classes to be guided by", s)

@@ -21,13 +21,17 @@ type ModelArg struct {
 	Shape       []int   // of a sample, channels last
 	Classes     int     // to condition on; 0: none
 	OutChannels int     // of the output
+	TextWidth   int     // of encoded prompts to condition on; 0: none
 	Init        rng.Key // of the first weights
 }
 
 func (a ModelArg) init() *nn.Init { return nn.NewInit(a.Device, a.Init) }
 
-// cond fills in the classes that the data have, unless the config names some.
+// cond fills in the classes that the data have and the width of encoded prompts, unless the config names some.
 func (a ModelArg) cond(o *nn.CondOptions) {
+	if o.TextWidth == 0 {
+		o.TextWidth = a.TextWidth
+	}
 	if o.Classes == 0 {
 		o.Classes = a.Classes
 	}
@@ -103,13 +107,20 @@ func nullLabel(net Network) int {
 	return -1
 }
 
-// buildNetwork makes a network and names its parameters.
-func buildNetwork(v config.Variant[ModelArg, Network], a ModelArg) (Network, []*tensor.Param, error) {
-	net, err := v.Build(a)
+// network makes the network, with its text encoder if there is one, and names the parameters.
+func (l *Loaded) network(a ModelArg) (Network, []*tensor.Param, error) {
+	net, err := l.Model.Build(a)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := checkConditions(net.Conditions(), a.Classes); err != nil {
+	c := net.Conditions()
+	if err := checkConditions(c, a.Classes); err != nil {
+		return nil, nil, err
+	}
+	if c.TextWidth != a.TextWidth && c.TextWidth != 0 {
+		return nil, nil, invalid.Field("text_width", "is %d; the experiment's text encoder has %d (0: there is none)", c.TextWidth, a.TextWidth)
+	}
+	if net, err = l.withText(net, a); err != nil {
 		return nil, nil, err
 	}
 	return net, nn.Params(net), nil

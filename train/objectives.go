@@ -11,9 +11,10 @@ import (
 
 // ObjectiveArg is what an objective is made for.
 type ObjectiveArg struct {
-	Shape []int // of a sample
-	Null  int   // the network's label for no class; −1: it has none
-	Batch int   // samples a step
+	Shape  []int             // of a sample
+	Null   int               // the network's label for no class; −1: it has none
+	Prompt *diffusion.Prompt // what stands for no prompt; nil: the network takes none
+	Batch  int               // samples a step
 }
 
 // Job is an objective together with what the network's outputs mean in it.
@@ -86,8 +87,8 @@ func (c *RegressionConfig) job(path diffusion.GaussianPath, kind diffusion.Kind,
 		}
 	}
 	r := &diffusion.Regression{Path: path, Times: times, Stratified: c.Stratified, Weighting: w, Noise: c.TrainingNoise}
-	if a.Null >= 0 {
-		r.Dropout = diffusion.Dropout{P: c.ConditionDropout, Classes: a.Null}
+	if a.Null >= 0 || a.Prompt != nil {
+		r.Dropout = diffusion.Dropout{P: c.ConditionDropout, Classes: a.Null, Prompt: a.Prompt}
 	}
 	return &Job{Objective: r, Model: ModelOf(path, kind, input)}, nil
 }

@@ -214,7 +214,7 @@ func (t *Trainer) saveTo(path string) error {
 		}
 	}
 	t.settle()
-	return saveCheckpoint(path, st, t.config, t.groups()...)
+	return saveCheckpoint(path, st, t.texts(), t.groups()...)
 }
 
 // CheckpointPath is where the checkpoint of the present step is, or would be.

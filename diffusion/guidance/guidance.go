@@ -29,7 +29,14 @@ type CFG struct {
 	// data): Kynkäänniemi et al. 2024. Outside, the model is conditional. To=0 stands
 	// for no bound.
 	From, To float64
+
+	// Away is what is guided away from in place of the null condition: a negative
+	// condition. nil: the null condition. Prompts need it.
+	Away Condition
 }
+
+// Condition gives n samples a condition in place of their own, c. It is called at each step.
+type Condition func(s *tensor.Scope, c diffusion.Cond, n int) diffusion.Cond
 
 // ScaleOfWeight is the scale s of a weight w: 1+w.
 func ScaleOfWeight(w float64) float64 { return 1 + w }
@@ -45,20 +52,27 @@ func (g *CFG) Eval(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond) diffus
 	if g.Scale == 1 || !g.within(at.At(0)) {
 		return g.Of.Eval(x, at, c)
 	}
-	if c.Labels == nil && c.Vector == nil {
+	if c.Labels == nil && c.Vector == nil && c.Text == nil {
 		panic("guidance: there is no condition to be guided by")
 	}
 	n := x.Dim(0)
 	if g.Scale == 0 {
-		return g.Of.Eval(x, at, Null(x.Scope(), c, g.Classes, n))
+		return g.Of.Eval(x, at, g.away(x.Scope(), c, n))
 	}
-	both := g.Of.Eval(tensor.Concat(0, x, x), twice(at), withNull(x.Scope(), c, g.Classes, n))
+	both := g.Of.Eval(tensor.Concat(0, x, x), twice(at), join(x.Scope(), c, g.away(x.Scope(), c, n), n))
 	cond, null := both.Value.Slice(0, 0, n), both.Value.Slice(0, n, 2*n)
 	p := diffusion.Pred{Value: null.Axpby(1-g.Scale, cond, g.Scale), Kind: both.Kind}
 	if both.LogVar != nil {
 		p.LogVar = both.LogVar.Slice(0, 0, n)
 	}
 	return p
+}
+
+func (g *CFG) away(s *tensor.Scope, c diffusion.Cond, n int) diffusion.Cond {
+	if g.Away == nil {
+		return Null(s, c, g.Classes, n)
+	}
+	return g.Away(s, c, n)
 }
 
 func (g *CFG) within(t float64) bool {
@@ -69,6 +83,7 @@ func (g *CFG) within(t float64) bool {
 // Null is the null condition in c's place, for n samples: the label after the
 // last class, and the vector dropped.
 func Null(s *tensor.Scope, c diffusion.Cond, classes, n int) diffusion.Cond {
+	checkText(c)
 	var null diffusion.Cond
 	if c.Labels != nil {
 		labels := make([]int32, n)
@@ -83,9 +98,8 @@ func Null(s *tensor.Scope, c diffusion.Cond, classes, n int) diffusion.Cond {
 	return null
 }
 
-// withNull is c for the first n samples and the null condition for n more.
-func withNull(s *tensor.Scope, c diffusion.Cond, classes, n int) diffusion.Cond {
-	null := Null(s, c, classes, n)
+// join is c for the first n samples and another condition for n more.
+func join(s *tensor.Scope, c, null diffusion.Cond, n int) diffusion.Cond {
 	var both diffusion.Cond
 	if c.Labels != nil {
 		both.Labels = tensor.Concat(0, c.Labels, null.Labels)
@@ -97,6 +111,7 @@ func withNull(s *tensor.Scope, c diffusion.Cond, classes, n int) diffusion.Cond 
 		}
 		both.Vector, both.Drop = tensor.Concat(0, c.Vector, c.Vector), tensor.Concat(0, drop, null.Drop)
 	}
+	joinText(&both, c, null)
 	return both
 }
 

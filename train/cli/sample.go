@@ -24,6 +24,7 @@ type sampleFlags struct {
 	seed     uint64
 	noise    string
 	out      string
+	text     promptFlags
 }
 
 func (a *app) sample() *cobra.Command {
@@ -41,6 +42,7 @@ The noise of sample i depends on the seed and on i alone.`,
 		Example: fmt.Sprintf(`  %[1]s sample runs/digits --class 7 --n 16 --out sevens.png
   %[1]s sample runs/digits --steps 50 --guidance 2 --out digits.npy
   %[1]s sample runs/digits --sampler ddim sampler.eta=0.5
+  %[1]s sample runs/digits-prompts --prompt "a handwritten seven" --negative one --guidance 2
   %[1]s sample pipeline/ --sampler ddim --steps 10 --class 3 --noise n.safetensors --out x.safetensors`, a.Name),
 		Args: first("a run, a checkpoint or a diffusers folder"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -67,6 +69,7 @@ The noise of sample i depends on the seed and on i alone.`,
 	fl.Uint64Var(&f.seed, "seed", 0, "seed of all random numbers")
 	fl.StringVar(&f.noise, "noise", "", "safetensors file with the tensor noise (N,C,H,W) to start from, and perhaps noises, step first")
 	fl.StringVar(&f.out, "out", "", "file to write: .png, .npy or .safetensors (default samples.png, or samples.npy)")
+	f.text.add(c)
 	a.completeSampler(c)
 	return c
 }
@@ -114,6 +117,9 @@ func (a *app) runSample(ctx context.Context, path string, choice train.Choice, f
 		return err
 	}
 	if q.Labels, err = labelsFor(t, f.class, q.N); err != nil {
+		return err
+	}
+	if err := f.text.use(a, t, &q); err != nil {
 		return err
 	}
 	out := f.out
@@ -174,6 +180,9 @@ func labelsFor(t *train.Trained, class string, n int) ([]int32, error) {
 		}
 		return nil, nil
 	case "", "all":
+		if class == "" && t.Null >= 0 && t.TakesPrompts() { // the prompt says it all
+			return nil, nil
+		}
 		for i := range labels {
 			labels[i] = int32(i % t.Classes)
 		}
