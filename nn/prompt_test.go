@@ -57,6 +57,14 @@ func promptNets(t *testing.T) map[string]*Prompted {
 		net, err := NewDiT(in, d)
 		add(how, net, err)
 	}
+	var u UNetOptions
+	u.SetDefaults()
+	u.InChannels, u.Channels, u.Layers, u.Groups, u.TextWidth, u.Transformer.Heads = 1, []int{4, 8}, 1, 2, 6, []int{2}
+	unet, err := NewUNet(in, u)
+	add("unet", unet, err)
+	u.Prompt, u.HeadDim, u.ScaleShift = "pooled", 4, false
+	unet, err = NewUNet(in, u)
+	add("unet pooled", unet, err)
 	mlp, err := NewResidualMLP(in, m)
 	add("mlp", mlp, err)
 	simple, err := NewMLP(in, plain)
@@ -67,7 +75,8 @@ func promptNets(t *testing.T) map[string]*Prompted {
 // promptInput is three samples with prompts of two, four and five tokens of six.
 func promptInput(s *tensor.Scope, p *Prompted) (x, t *tensor.Tensor, c Cond) {
 	x = s.Normal(rng.Key{Seed: 1}, 0, 3, 4, 4, 1)
-	if _, image := p.Model.(*DiT); !image {
+	switch p.Model.(type) {
+	case *MLP, *ResidualMLP:
 		x = s.Normal(rng.Key{Seed: 1}, 0, 3, 4)
 	}
 	c.Tokens = s.Ints([]int32{9, 10, 10, 10, 10, 10, 9, 3, 4, 10, 10, 10, 9, 5, 1, 3, 10, 10}, 3, 6)
@@ -268,5 +277,33 @@ func TestTextOptions(t *testing.T) {
 		if err := o.Validate(); !errors.As(err, &e) || e.ConfigField() != field {
 			t.Errorf("%s: got %v", field, err)
 		}
+	}
+}
+
+// Blocks that attend and prompts go together.
+func TestUNetPromptOptions(t *testing.T) {
+	for field, f := range map[string]func(o *UNetOptions){
+		"down_blocks":        func(o *UNetOptions) { o.DownBlocks = []string{"DownBlock2D", "CrossAttnDownBlock2D"} },
+		"up_blocks":          func(o *UNetOptions) { o.UpBlocks = []string{"CrossAttnUpBlock2D", "UpBlock2D"} },
+		"transformer.heads":  func(o *UNetOptions) { o.Transformer.Heads = []int{1, 2, 3} },
+		"transformer.layers": func(o *UNetOptions) { o.Transformer.Layers = []int{0} },
+		"transformer":        func(o *UNetOptions) { o.TextWidth, o.Transformer = 4, TransformerOptions{} },
+		"prompt":             func(o *UNetOptions) { o.TextWidth, o.Prompt = 4, "x" },
+	} {
+		var o UNetOptions
+		o.SetDefaults()
+		o.InChannels, o.Channels, o.Groups, o.HeadDim = 1, []int{4, 8}, 2, 4
+		f(&o)
+		var e interface{ ConfigField() string }
+		if _, err := NewUNet(NewBlankInit(cpu.Default()), o); !errors.As(err, &e) || e.ConfigField() != field {
+			t.Errorf("%s: got %v", field, err)
+		}
+	}
+	var o UNetOptions
+	o.SetDefaults()
+	o.InChannels, o.Channels, o.Groups, o.TextWidth, o.MidAttention = 1, []int{4, 8}, 2, 4, false
+	o.DownBlocks, o.UpBlocks = []string{"DownBlock2D", "DownBlock2D"}, []string{"UpBlock2D", "UpBlock2D"}
+	if _, err := NewUNet(NewBlankInit(cpu.Default()), o); err == nil {
+		t.Error("prompts that no block attends to")
 	}
 }

@@ -64,7 +64,7 @@ func init() {
 			}
 			return nn.NewDiT(a.init(), o)
 		})
-	config.Register(Models, "unet", "U-Net (Ronneberger et al. 2015; Ho et al. 2020), for images; diffusers' UNet2DModel is a configuration of it.",
+	config.Register(Models, "unet", "U-Net (Ronneberger et al. 2015; Ho et al. 2020), for images; diffusers' UNet2DModel and UNet2DConditionModel are configurations of it.",
 		func(c *nn.UNetOptions, a ModelArg) (Network, error) {
 			o := *c
 			a.cond(&o.CondOptions)

@@ -1,6 +1,6 @@
 """Makes the golden files in testdata/, or with --check compares them with what this machine makes.
 
-    python make.py [--check] [NAME ...]      NAME: unet dit schedulers pipelines ops optimizers tokenizers, or one file such as unet/deep
+    python make.py [--check] [NAME ...]      NAME: unet textunet dit schedulers pipelines ops optimizers tokenizers, or one file such as unet/deep
 """
 
 import argparse
@@ -26,6 +26,8 @@ TESTDATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "testdata")
 def jobs():
     for name, case in networks.UNETS.items():
         yield f"unet/{name}", lambda name=name, case=case: networks.make("unet", name, case)
+    for name, case in networks.TEXT_UNETS.items():
+        yield f"textunet/{name}", lambda name=name, case=case: networks.make("textunet", name, case)
     for name, case in networks.DITS.items():
         yield f"dit/{name}", lambda name=name, case=case: networks.make("dit", name, case)
     for name in schedulers.CASES:

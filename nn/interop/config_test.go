@@ -85,7 +85,7 @@ func TestRefusals(t *testing.T) {
 		{ditText + `, "sample_size": [8, 8]}`, "sample_size", ErrConfig, `an integer`},
 		{ditText + `, "num_embeds_ada_norm": null}`, "num_embeds_ada_norm", ErrConfig, `an integer`},
 		{ditText + `, "act_fn": "silu"}`, "act_fn", ErrConfig, `no field of a DiTTransformer2DModel`},
-		{`{"_class_name": "UNet2DConditionModel"}`, "_class_name", ErrUnsupported, "UNet2DConditionModel"},
+		{`{"_class_name": "UNet3DConditionModel"}`, "_class_name", ErrUnsupported, "UNet3DConditionModel"},
 	} {
 		_, err := ParseConfig("dir/config.json", []byte(c.text))
 		var e *badfile.Error
