@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/langevin-go/langevin/internal/invalid"
@@ -12,8 +13,10 @@ import (
 
 // Text says how captions and prompts are read.
 type Text struct {
+	From      string                                        `yaml:"from" doc:"folder of a text encoder that transformers has written (a CLIPTextModel): sizes and first weights are taken from there, and with tokenizer learned the tokenizer, which lies there or in the folder tokenizer beside it; empty: an encoder of our own"`
 	Tokenizer config.Variant[TokenizerArg, *text.Tokenizer] `yaml:"tokenizer" doc:"what cuts prompts into tokens"`
 	Encoder   nn.TextOptions                                `yaml:"encoder" doc:"the network that reads the tokens; trained together with the other one unless it is frozen"`
+	Length    int                                           `yaml:"length" doc:"tokens that prompts are cut or filled up to; 0: encoder.length, which is the most" range:"[0,100000]"`
 	Frozen    bool                                          `yaml:"frozen" doc:"leave the encoder's weights as they are"`
 	Mask      bool                                          `yaml:"mask" doc:"nothing attends to the tokens that prompts are filled up with; Stable Diffusion's networks were trained without"`
 }
@@ -68,7 +71,7 @@ func (l *Loaded) prompter(src data.Source, stored []byte) (*prompter, error) {
 		tok, err = l.tokenizer(src)
 	}
 	if err != nil {
-		return nil, l.at("text.tokenizer", err)
+		return nil, l.at(blamed(err), err)
 	}
 	o := &l.Text.Encoder
 	switch {
@@ -82,14 +85,30 @@ func (l *Loaded) prompter(src data.Source, stored []byte) (*prompter, error) {
 			return nil, l.places.Errorf("text.encoder.end", "must be given: the tokenizer ends texts with no token")
 		}
 	}
-	if o.Length < tok.Least()+1 {
-		return nil, l.places.Errorf("text.encoder.length", "must be at least %d with this tokenizer, is %d", tok.Least()+1, o.Length)
+	length, key := l.Text.Length, "text.length"
+	if length == 0 {
+		length, key = o.Length, "text.encoder.length"
 	}
-	return newPrompter(tok, o.Length, l.Text.Mask), nil
+	if least := tok.Least() + 1; length < least || length > o.Length {
+		return nil, l.places.Errorf(key, "must be from %d, with this tokenizer, to text.encoder.length=%d, is %d", least, o.Length, length)
+	}
+	return newPrompter(tok, length, l.Text.Mask), nil
+}
+
+// blamed is the section that an error about a tokenizer belongs to.
+func blamed(err error) string {
+	var e *invalid.Error
+	if errors.As(err, &e) && e.Name == "from" {
+		return "text"
+	}
+	return "text.tokenizer"
 }
 
 // tokenizer makes the tokenizer of a new run.
 func (l *Loaded) tokenizer(src data.Source) (*text.Tokenizer, error) {
+	if l.Text.From != "" && l.Text.Tokenizer.Kind == "learned" {
+		return l.tokenizerBeside()
+	}
 	captioned, _ := data.CaptionsOf(src)
 	return l.Text.Tokenizer.Build(TokenizerArg{Captions: func() []string { return allCaptions(captioned, int(l.Steps)*l.Batch) }})
 }
@@ -159,8 +178,6 @@ func (t *Trainer) readPrompts() error {
 		if _, ok := data.CaptionsOf(t.data.Train); !ok {
 			return t.exp.places.Errorf("text", "needs data with captions: set data.captions, of digits or folder")
 		}
-		own := *t.exp.Text // prompter fills in sizes
-		t.exp.Text = &own
 	}
 	var err error
 	t.prompts, err = t.exp.prompter(t.data.Train, stored)

@@ -10,7 +10,9 @@ import (
 	"testing"
 
 	"github.com/langevin-go/langevin/nn"
+	"github.com/langevin-go/langevin/nn/interop"
 	"github.com/langevin-go/langevin/nn/text"
+	"github.com/langevin-go/langevin/tensor/cpu"
 	"github.com/langevin-go/langevin/train/data"
 )
 
@@ -252,7 +254,7 @@ func TestTextMistakes(t *testing.T) {
 	for want, set := range map[string][]string{
 		"text: needs data with captions":            {"data.captions=false"},
 		"text.encoder.vocab: is 100; the tokenizer": {"text.encoder.vocab=100"},
-		"text.encoder.length: must be at least 3":   {"text.encoder.length=2"},
+		"text.encoder.length: must be from 3":       {"text.encoder.length=2"},
 		"text.tokenizer.size: does not go":          {"text.tokenizer.size=300"},
 		"model.text_width: is 12; the experiment":   {"model.text_width=12"},
 		"text.encoder.heads: must divide":           {"text.encoder.heads=3"},
@@ -283,4 +285,67 @@ func write(t *testing.T, text string) string {
 		t.Fatal(err)
 	}
 	return file
+}
+
+// clipFolder has a text encoder of transformers, with a tokenizer beside it that has all its ids.
+func clipFolder(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	golden := filepath.Join("..", "internal", "golden", "testdata")
+	if err := os.CopyFS(filepath.Join(dir, "text_encoder"), os.DirFS(filepath.Join(golden, "text", "eos"))); err != nil {
+		t.Fatal(err)
+	}
+	const tokenizer = `{"added_tokens":[{"id":20,"content":"<|startoftext|>","special":true},{"id":21,"content":"<|endoftext|>","special":true}],
+		"normalizer":{"type":"Lowercase"},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false},
+		"post_processor":{"type":"RobertaProcessing","sep":["<|endoftext|>",21],"cls":["<|startoftext|>",20]},
+		"model":{"type":"BPE","unk_token":"<|endoftext|>","vocab":{"s":0,"e":1,"v":2,"n":3,"o":4,"t":5,"w":6,"h":7,"r":8,"f":9,"i":10,"a":11,"d":12,"Ġ":13},"merges":[]}}`
+	if err := os.MkdirAll(filepath.Join(dir, "tokenizer"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "tokenizer", "tokenizer.json"), []byte(tokenizer), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "text_encoder")
+}
+
+// The encoder of a folder keeps its weights, and the run goes on and is sampled from when the folder is gone.
+func TestTextEncoderOfTransformers(t *testing.T) {
+	from := clipFolder(t)
+	set := []string{"text={from: '" + from + "', frozen: true, length: 8}", "sample.every=0"}
+	dir := trained(t, promptsYAML, set...)
+	want, err := interop.LoadText(from, cpu.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Dir(from)); err != nil {
+		t.Fatal(err)
+	}
+	if err := trainIn(context.Background(), experiment(t, promptsYAML, append(set, "steps=14", "text.encoder={vocab: 24, length: 9, width: 12, hidden: 20, depth: 3, heads: 3, activation: gelu, norm_eps: 1e-3, causal: true, end: 21}")...), Options{Dir: string(dir), Resume: true}); err != nil {
+		t.Fatal(err)
+	}
+	m := opened(t, dir)
+	got, theirs := nn.NamedParams(m.encoder.Text), nn.NamedParams(want)
+	for i := range theirs {
+		if !slices.Equal(got[i].Param.Float32s(), theirs[i].Param.Float32s()) {
+			t.Errorf("%s changed", theirs[i].Name)
+		}
+	}
+	if o := m.encoder.Text.Options(); o.Width != 12 || !o.Causal || o.End != 21 || m.prompts.length != 8 {
+		t.Errorf("options %+v, length %d", o, m.prompts.length)
+	}
+	draw(t, m, Request{N: 2, Prompts: []string{"seven", "two"}})
+	_, err = New(context.Background(), experiment(t, promptsYAML, set...), Options{Bare: true})
+	wantError(t, err, "text.from", "cannot be used", "config.json")
+}
+
+func TestTextFromMistakes(t *testing.T) {
+	from := clipFolder(t)
+	set := "text={from: '" + from + "'}"
+	_, err := New(context.Background(), experiment(t, promptsYAML, set, "text.length=10"), Options{Bare: true})
+	wantError(t, err, "text.length", "from 3", "to text.encoder.length=9")
+	if err := os.RemoveAll(filepath.Join(filepath.Dir(from), "tokenizer")); err != nil {
+		t.Fatal(err)
+	}
+	_, err = New(context.Background(), experiment(t, promptsYAML, set), Options{Bare: true})
+	wantError(t, err, "text.from", "has no tokenizer")
 }

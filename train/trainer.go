@@ -125,6 +125,9 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 	if err = t.adopt(); err != nil {
 		return err
 	}
+	if err = t.adoptText(); err != nil {
+		return err
+	}
 	if t.config, err = config.Resolved(&exp.Experiment); err != nil {
 		return err
 	}
@@ -209,6 +212,9 @@ func (t *Trainer) buildModels() error {
 		if err := loadInitial(t.exp.Init, t.net, t.params, t.warn); err != nil {
 			return t.exp.at(t.initKey, err)
 		}
+	}
+	if err := t.loadText(); err != nil {
+		return err
 	}
 	t.trained, err = t.exp.freeze(t.params)
 	return err

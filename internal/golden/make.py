@@ -1,6 +1,6 @@
 """Makes the golden files in testdata/, or with --check compares them with what this machine makes.
 
-    python make.py [--check] [NAME ...]      NAME: unet textunet dit schedulers pipelines ops optimizers tokenizers, or one file such as unet/deep
+    python make.py [--check] [NAME ...]      NAME: unet textunet dit schedulers pipelines ops optimizers text tokenizers, or one file such as unet/deep
 """
 
 import argparse
@@ -19,6 +19,7 @@ import optimizers
 import pipelines
 import schedulers
 import store
+import text_encoders
 
 TESTDATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "testdata")
 
@@ -38,6 +39,8 @@ def jobs():
         yield f"ops/{family}", lambda family=family: ops.make(family)
     yield "optimizers/optimizers", optimizers.make
     yield "optimizers/modern", modern.make
+    for name in text_encoders.CASES:
+        yield f"text/{name}", lambda name=name: text_encoders.make(name)
     for style in byte_pairs.STYLES:
         yield f"tokenizers/{style}/cases", lambda style=style: byte_pairs.make(style)
 
