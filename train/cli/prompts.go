@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/langevin-go/langevin/internal/badfile"
 	"github.com/langevin-go/langevin/train"
 )
 
@@ -38,7 +39,7 @@ func (f *promptFlags) read() ([]string, error) {
 	}
 	file, err := os.Open(f.file)
 	if err != nil {
-		return nil, fmt.Errorf("--prompts: %w", err)
+		return nil, fmt.Errorf("--prompts: %w", badfile.Read(f.file, err))
 	}
 	defer file.Close()
 	lines := bufio.NewScanner(file)
