@@ -41,15 +41,18 @@ func (g *Guidance) EffectiveScale() float64 {
 // guided is the model under the guidance that was asked for.
 func (d *Drawer) guided(q Request, e *encoded) (diffusion.Model, error) {
 	s := d.How.EffectiveScale()
+	asked := q.Labels != nil && d.Classes > 0 || q.Prompts != nil
 	switch {
-	case s != 1 && e != nil && q.Prompts != nil:
-		return &guidance.CFG{Of: d.Model, Scale: s, Classes: d.Null, From: d.How.From, To: d.How.To, Away: e.away(d.Null)}, nil
-	case s == 1 || e != nil && d.Classes == 0 || q.Labels == nil && d.Classes > 0:
+	case s == 1 || !asked && (d.Classes > 0 || e != nil):
 		return d.Model, nil
-	case d.Classes == 0:
+	case d.Classes == 0 && e == nil:
 		return nil, fmt.Errorf("guidance %g: the model has no classes to be guided by", s)
-	case d.Null < 0:
+	case d.Null < 0 && q.Prompts == nil:
 		return nil, fmt.Errorf("guidance %g: the model has no null class, so there is nothing to be guided away from", s)
 	}
-	return &guidance.CFG{Of: d.Model, Scale: s, Classes: d.Null, From: d.How.From, To: d.How.To}, nil
+	g := &guidance.CFG{Of: d.Model, Scale: s, Classes: d.Null, From: d.How.From, To: d.How.To}
+	if e != nil {
+		g.Away = e.away(d.Null)
+	}
+	return g, nil
 }

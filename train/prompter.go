@@ -1,6 +1,8 @@
 package train
 
 import (
+	"sync"
+
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/nn/text"
 	"github.com/langevin-go/langevin/train/data"
@@ -11,7 +13,9 @@ type prompter struct {
 	tok    *text.Tokenizer
 	length int
 	mask   bool // padding is not attended to
-	known  map[string]promptRow
+
+	mu    sync.Mutex
+	known map[string]promptRow
 }
 
 // promptRow is an encoded prompt: its ids, filled up, and how many are its own.
@@ -25,10 +29,12 @@ type promptRow struct {
 const maxKnown = 1 << 16
 
 func newPrompter(tok *text.Tokenizer, length int, mask bool) *prompter {
-	return &prompter{tok, length, mask, map[string]promptRow{}}
+	return &prompter{tok: tok, length: length, mask: mask, known: map[string]promptRow{}}
 }
 
 func (p *prompter) row(s string) promptRow {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	r, ok := p.known[s]
 	if !ok {
 		r.ids, r.n, r.whole = p.tok.Fit(s, p.length)

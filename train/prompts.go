@@ -104,11 +104,14 @@ func (e *encoded) put(s *tensor.Scope, c *diffusion.Cond, rows []int32) {
 	c.Pooled, c.TextMask = s.Param(e.pooled).Gather(idx), s.Param(e.mask).Gather(idx)
 }
 
-// away is what guidance leads away from: no class, and the negative prompt or none.
+// away is what guidance leads away from: the negative prompt or none, and no class where
+// the model knows that.
 func (e *encoded) away(nullLabel int) guidance.Condition {
 	return func(s *tensor.Scope, c diffusion.Cond, n int) diffusion.Cond {
-		c.Text, c.Pooled, c.TextMask = nil, nil, nil
-		null := guidance.Null(s, c, nullLabel, n)
+		null := diffusion.Cond{Labels: c.Labels}
+		if nullLabel >= 0 {
+			null = guidance.Null(s, null, nullLabel, n)
+		}
 		e.put(s, &null, make([]int32, n))
 		return null
 	}

@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -348,4 +349,44 @@ func TestTextFromMistakes(t *testing.T) {
 	}
 	_, err = New(context.Background(), experiment(t, promptsYAML, set), Options{Bare: true})
 	wantError(t, err, "text.from", "has no tokenizer")
+}
+
+// Classes and prompts together: each matters, alone and with guidance, and what is not asked for is unknown.
+func TestClassesAndPrompts(t *testing.T) {
+	for _, null := range []string{"true", "false"} {
+		m := promptModel(t, "conditional=true", "model.null_condition="+null)
+		labels := func(c int32) []int32 { return []int32{c} }
+		q := Request{N: 1, Seed: 4, Labels: labels(3), Prompts: []string{"seven"}}
+		seen := map[string]string{}
+		try := func(what string, q Request) {
+			for _, scale := range []float64{1, 2} {
+				m.How.Scale = scale
+				if scale != 1 && q.Prompts == nil && null == "false" {
+					_, err := m.Draw(context.Background(), q)
+					wantError(t, err, "no null class")
+					continue
+				}
+				if scale != 1 && q.Prompts == nil && q.Labels == nil {
+					continue // the same as without guidance
+				}
+				key := fmt.Sprint(draw(t, m, q))
+				if old, ok := seen[key]; ok {
+					t.Errorf("null class %s: %s at scale %g is %s", null, what, scale, old)
+				}
+				seen[key] = fmt.Sprintf("%s at scale %g", what, scale)
+			}
+		}
+		try("both", q)
+		q.Labels = labels(4)
+		try("another class", q)
+		q.Prompts = []string{"nine"}
+		try("another prompt", q)
+		q.Prompts = nil
+		try("a class", q)
+		if q.Labels = nil; null == "true" {
+			try("nothing", q)
+			q.Prompts = []string{"nine"}
+			try("a prompt", q)
+		}
+	}
 }
