@@ -19,7 +19,6 @@ type bpe struct {
 	ids    map[string]int32
 	tokens []string // by id; empty: none
 	merges map[pair]merge
-	pairs  []pair // by rank
 	suffix string // of the last token of a word: "</w>", or empty
 	unk    int32  // what an unknown character becomes; −1: nothing
 	whole  bool   // a word that is a token is not built by merges
