@@ -112,6 +112,21 @@ func TestSamplesByPrompts(t *testing.T) {
 	}
 }
 
+// U-Nets by prompts, in bfloat16 too, and points by theirs.
+func TestOtherNetworksByPrompts(t *testing.T) {
+	unet := "model={kind: unet, channels: [8, 8], layers: 1, groups: 2, transformer: {heads: [2]}}"
+	for name, set := range map[string][]string{
+		"unet": {unet}, "unet in bf16": {unet, "precision=bf16"}, "unet, pooled": {"model={kind: unet, channels: [8, 8], layers: 1, groups: 2, head_dim: 4, prompt: pooled}"},
+		"optimal transport": {"objective.coupling=ot", "text.mask=false"}, "mlp": {"model={kind: mlp, width: 16, depth: 1}"}, "plain mlp": {"model={kind: plain_mlp}"},
+	} {
+		m := promptModel(t, append(set, "optim.lr=1e-2")...)
+		a := draw(t, m, Request{N: 1, Prompts: []string{"seven"}})
+		if slices.Equal(a, draw(t, m, Request{N: 1, Prompts: []string{"one"}})) {
+			t.Errorf("%s: the prompt does not matter", name)
+		}
+	}
+}
+
 // Each prompt goes through the encoder once, whatever the number of samples, batches and steps.
 func TestPromptsAreEncodedOnce(t *testing.T) {
 	m := promptModel(t)

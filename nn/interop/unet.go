@@ -12,7 +12,8 @@ import (
 // unetOptions maps the fields of a UNet2DModel (diffusers 0.42).
 func unetOptions(f *fields, c *Config) (*nn.UNetOptions, error) {
 	o := &nn.UNetOptions{TimeScale: 1, FourierScale: 16}
-	o.CondOptions = nn.CondOptions{VectorEmbed: "mlp"}
+	o.CondOptions = nn.CondOptions{VectorEmbed: "mlp", Prompt: "attention"}
+	o.Transformer.SetDefaults()
 	f.sampleSize(c)
 	o.InChannels = f.int("in_channels", 3, 1, maxChannels)
 	o.OutChannels = f.int("out_channels", 3, 1, maxChannels)

@@ -62,20 +62,21 @@ func (f *promptFlags) read() ([]string, error) {
 	return prompts, nil
 }
 
-// use puts prompts into a request of q.N samples.
-func (f *promptFlags) use(a *app, t *train.Trained, q *train.Request) error {
+// use puts prompts into a request of q.N samples, and says how many columns a picture
+// is to have: one a prompt, if there are several; 0: whatever suits.
+func (f *promptFlags) use(a *app, t *train.Trained, q *train.Request) (columns int, err error) {
 	prompts, err := f.read()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if !t.TakesPrompts() {
 		switch {
 		case prompts != nil:
-			return fmt.Errorf("--prompt: the model takes no prompts: train one on captions, with a text section in the experiment")
+			return 0, fmt.Errorf("--prompt: the model takes no prompts: train one on captions, with a text section in the experiment")
 		case f.negative != "":
-			return fmt.Errorf("--negative: the model takes no prompts")
+			return 0, fmt.Errorf("--negative: the model takes no prompts")
 		}
-		return nil
+		return 0, nil
 	}
 	if prompts == nil {
 		prompts = t.How.Prompts
@@ -84,7 +85,7 @@ func (f *promptFlags) use(a *app, t *train.Trained, q *train.Request) error {
 		q.Negative = t.How.Negative
 	}
 	if f.negative != "" && (prompts == nil || t.How.EffectiveScale() == 1) {
-		return fmt.Errorf("--negative: without --prompt and --guidance there is no guidance that could lead away from it")
+		return 0, fmt.Errorf("--negative: without --prompt and --guidance there is no guidance that could lead away from it")
 	}
 	for _, p := range append(prompts[:len(prompts):len(prompts)], q.Negative) {
 		if !t.PromptFits(p) {
@@ -92,5 +93,11 @@ func (f *promptFlags) use(a *app, t *train.Trained, q *train.Request) error {
 		}
 	}
 	q.SetPrompts(prompts)
-	return nil
+	if n := len(prompts); n > 1 && n <= min(q.N, maxColumns) {
+		return n, nil
+	}
+	return 0, nil
 }
+
+// maxColumns is how many prompts get a column each in a picture.
+const maxColumns = 32

@@ -119,7 +119,8 @@ func (a *app) runSample(ctx context.Context, path string, choice train.Choice, f
 	if q.Labels, err = labelsFor(t, f.class, q.N); err != nil {
 		return err
 	}
-	if err := f.text.use(a, t, &q); err != nil {
+	columns, err := f.text.use(a, t, &q)
+	if err != nil {
 		return err
 	}
 	out := f.out
@@ -147,7 +148,7 @@ func (a *app) runSample(ctx context.Context, path string, choice train.Choice, f
 		}
 		return err
 	}
-	if err := train.WriteSamples(out, x, t.Shape, q.Labels, 0); err != nil {
+	if err := train.WriteSamples(out, x, t.Shape, q.Labels, columns); err != nil {
 		return err
 	}
 	fmt.Fprintf(a.Stdout, "%s: %d samples, %s, in %s\n", out, q.N, t.DescribeSampling(), time.Since(started).Round(time.Millisecond))
