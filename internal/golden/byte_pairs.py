@@ -1,5 +1,6 @@
 """Small byte-pair encodings, trained by the tokenizers library, as transformers saves them, and the ids of difficult texts."""
 
+import collections
 import json
 import os
 import tempfile
@@ -44,15 +45,38 @@ def _train(size, style):
         tok.train_from_iterator(CORPUS, trainer)
         model = json.loads(tok.to_str())["model"]
         return model["vocab"], [tuple(m) for m in model["merges"]]
-    tok = CLIPTokenizer()._tokenizer
-    trainer = trainers.BpeTrainer(vocab_size=size, end_of_word_suffix="</w>", initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
-    tok.train_from_iterator(CORPUS, trainer)
-    merges = [tuple(m) for m in json.loads(tok.to_str())["model"]["merges"]]
+    # The library's trainer breaks ties by a hash table's order where words have marked ends: here it is done by hand.
+    tok = CLIPTokenizer().backend_tokenizer
     printable = [b for b in range(256) if 33 <= b <= 126 or 161 <= b <= 172 or b >= 174]
     alphabet = [chr(b) for b in printable] + [chr(256 + i) for i in range(256 - len(printable))]
-    vocab = alphabet + [c + "</w>" for c in alphabet]
-    vocab += [m for m in dict.fromkeys(a + b for a, b in merges) if m not in vocab]
-    return {t: i for i, t in enumerate(vocab + [BOS, EOS])}, merges
+    tokens = alphabet + [c + "</w>" for c in alphabet]
+    ids = {t: i for i, t in enumerate(tokens)}
+    words = collections.Counter(w for text in CORPUS for w, _ in tok.pre_tokenizer.pre_tokenize_str(tok.normalizer.normalize_str(text)))
+    spelt = {w: [ids[c] for c in w[:-1]] + [ids[w[-1] + "</w>"]] for w in words}
+    merges = []
+    while len(tokens) < size - 2:
+        counts = collections.Counter()
+        for w, n in words.items():
+            for pair in zip(spelt[w], spelt[w][1:]):
+                counts[pair] += n
+        if not counts:
+            break
+        pair = min(counts, key=lambda p: (-counts[p], p))
+        merges.append((tokens[pair[0]], tokens[pair[1]]))
+        if "".join(merges[-1]) not in ids:
+            ids["".join(merges[-1])] = len(tokens)
+            tokens.append("".join(merges[-1]))
+        for w, s in spelt.items():
+            i, out = 0, []
+            while i < len(s):
+                if tuple(s[i : i + 2]) == pair:
+                    out.append(ids["".join(merges[-1])])
+                    i += 2
+                else:
+                    out.append(s[i])
+                    i += 1
+            spelt[w] = out
+    return {t: i for i, t in enumerate(tokens + [BOS, EOS])}, merges
 
 
 def _files(folder):
