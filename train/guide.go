@@ -52,7 +52,7 @@ func (d *Drawer) guided(q Request, e *encoded) (diffusion.Model, error) {
 	}
 	g := &guidance.CFG{Of: d.Model, Scale: s, Classes: d.Null, From: d.How.From, To: d.How.To}
 	if e != nil {
-		g.Away = e.away(d.Null)
+		g.Away = e.standIn(e.negative, d.Null)
 	}
 	return g, nil
 }

@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/diffusion/guidance"
@@ -12,12 +13,12 @@ import (
 )
 
 // encoded are the prompts of a sampling run, each of which has gone through the text
-// encoder once: rows of tables on the device. Row 0 is what stands for no prompt or,
-// with a negative one, what is guided away from.
+// encoder once: rows of tables on the device. Row 0 is the empty prompt, which stands for none.
 type encoded struct {
 	text, pooled, mask *tensor.Param // (U, L·C), (U,C), (U,L)
 	length             int
 	of                 []int32 // the row of each sample
+	negative           int32   // the row of what is guided away from
 }
 
 // encode makes the prompts of a request; nil, if the model takes none.
@@ -31,25 +32,19 @@ func (d *Drawer) encode(dev backend.Device, q Request) (*encoded, error) {
 	if q.Prompts != nil && len(q.Prompts) != q.N {
 		return nil, fmt.Errorf("%d prompts for %d samples", len(q.Prompts), q.N)
 	}
-	away := int32(0)
-	unique, row := []string{q.Negative}, map[string]int32{}
-	e := &encoded{length: d.prompts.length, of: make([]int32, q.N)}
-	for i := range e.of {
-		if q.Prompts == nil && q.Negative == "" {
-			e.of[i] = away
-			continue
-		}
-		s := ""
-		if q.Prompts != nil {
-			s = q.Prompts[i]
-		}
+	unique, row := []string{""}, map[string]int32{"": 0}
+	place := func(s string) int32 {
 		r, ok := row[s]
 		if !ok {
 			r = int32(len(unique))
 			row[s] = r
 			unique = append(unique, s)
 		}
-		e.of[i] = r
+		return r
+	}
+	e := &encoded{length: d.prompts.length, of: make([]int32, q.N), negative: place(q.Negative)}
+	for i, s := range q.Prompts {
+		e.of[i] = place(s)
 	}
 	return e, e.fill(dev, d, unique)
 }
@@ -104,15 +99,15 @@ func (e *encoded) put(s *tensor.Scope, c *diffusion.Cond, rows []int32) {
 	c.Pooled, c.TextMask = s.Param(e.pooled).Gather(idx), s.Param(e.mask).Gather(idx)
 }
 
-// away is what guidance leads away from: the negative prompt or none, and no class where
-// the model knows that.
-func (e *encoded) away(nullLabel int) guidance.Condition {
+// standIn is the prompt of a row for all samples, and no class where the model knows that:
+// of the negative prompt's row what guidance leads away from.
+func (e *encoded) standIn(row int32, nullLabel int) guidance.Condition {
 	return func(s *tensor.Scope, c diffusion.Cond, n int) diffusion.Cond {
 		null := diffusion.Cond{Labels: c.Labels}
 		if nullLabel >= 0 {
 			null = guidance.Null(s, null, nullLabel, n)
 		}
-		e.put(s, &null, make([]int32, n))
+		e.put(s, &null, slices.Repeat([]int32{row}, n))
 		return null
 	}
 }
