@@ -18,6 +18,12 @@ type Cond struct {
 	Vector *tensor.Tensor // (N,D); nil: none
 	Drop   *tensor.Tensor // (N), 1 where the sample's vector condition is dropped; nil: nowhere
 	Jump   *tensor.Tensor // (N) or (1), how far a step made in one leads, in the network's own time; nil: nowhere
+
+	// Prompts: as token ids, which the network encodes, or encoded. No prompt is the empty prompt.
+	Tokens   *tensor.Tensor // (N,L) int32
+	TextMask *tensor.Tensor // (N,L), 0 where a token is padding; nil: nowhere
+	Text     *tensor.Tensor // (N,L,C)
+	Pooled   *tensor.Tensor // (N,C), a vector for each whole prompt
 }
 
 // Network is what a neural network computes: x (N,…,C), channels last; t (N), or

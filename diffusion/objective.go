@@ -15,6 +15,9 @@ type Batch struct {
 	Source []float32 // (N,Shape…), what stands at the path's end in the place of N(0,1); nil: N(0,1)
 	Labels []int32   // (N); nil: no classes
 	Vector []float32 // (N,D); nil: no vector condition
+
+	Tokens   []int32   // (N,L), prompts as token ids; nil: no prompts
+	TextMask []float32 // (N,L), 0 where a token is padding, else 1; with Tokens
 }
 
 // Draw is a batch with the randomness of one training step: all that a loss is
@@ -33,6 +36,8 @@ type Draw struct {
 	Vector   []float32 // (N,D); nil: none
 	Drop     []float32 // (N), 1 where the vector is dropped; nil: nowhere
 	Err      error     // why nothing of this can be used, as where a coupling was not found; nil: it can
+	Tokens   []int32   // (N,L) after condition dropout; nil: none
+	TextMask []float32 // (N,L)
 
 	// storage
 	shape           []int
@@ -41,6 +46,8 @@ type Draw struct {
 	labels, labels2 []int32
 	drop, drop2     []float32
 	losses          *tensor.Param
+	tokens, tokens2 []int32
+	mask, mask2     []float32
 }
 
 // Objective is what a network is trained for.
@@ -85,6 +92,10 @@ func (d *Draw) Cond(s *tensor.Scope) Cond {
 	if d.Drop != nil {
 		c.Drop = s.Tensor(d.Drop, d.N)
 	}
+	if d.Tokens != nil {
+		length := len(d.Tokens) / d.N
+		c.Tokens, c.TextMask = s.Ints(d.Tokens, d.N, length), s.Tensor(d.TextMask, d.N, length)
+	}
 	return c
 }
 
@@ -99,6 +110,8 @@ func (d *Draw) Part(p *Draw, from, to int) {
 	p.Labels = slice(d.Labels, from, to, 1)
 	p.Vector = slice(d.Vector, from, to, len(d.Vector)/max(d.N, 1))
 	p.Drop = slice(d.Drop, from, to, 1)
+	length := len(d.Tokens) / max(d.N, 1)
+	p.Tokens, p.TextMask = slice(d.Tokens, from, to, length), slice(d.TextMask, from, to, length)
 }
 
 // slice is rows from up to to of a host array that may be absent.
@@ -144,6 +157,11 @@ func (d *Draw) Select(pick []int32) {
 		d.drop2 = gather(d.drop2, d.Drop, pick, 1)
 		d.Drop = d.drop2
 	}
+	if d.Tokens != nil {
+		length := len(d.Tokens) / max(d.N, 1)
+		d.tokens2, d.mask2 = gather(d.tokens2, d.Tokens, pick, length), gather(d.mask2, d.TextMask, pick, length)
+		d.Tokens, d.TextMask = d.tokens2, d.mask2
+	}
 }
 
 func gather[T any](dst, src []T, pick []int32, size int) []T {
@@ -175,6 +193,8 @@ func (b *Batch) check() {
 		panic(fmt.Sprintf("diffusion: %d labels for %d samples", len(b.Labels), b.N))
 	case b.Vector != nil && (b.N == 0 || len(b.Vector)%b.N != 0):
 		panic(fmt.Sprintf("diffusion: %d values of vector conditions for %d samples", len(b.Vector), b.N))
+	case b.Tokens != nil && (b.N == 0 || len(b.Tokens)%b.N != 0) || len(b.TextMask) != len(b.Tokens):
+		panic(fmt.Sprintf("diffusion: %d tokens with %d flags for %d samples", len(b.Tokens), len(b.TextMask), b.N))
 	}
 }
 

@@ -35,7 +35,14 @@ func NewDDPM(table *Table) *Regression { return &Regression{Path: table} }
 // condition, for classifier-free guidance (Ho and Salimans 2022).
 type Dropout struct {
 	P       float64 `yaml:"p" doc:"probability with which a sample's condition is replaced by the null condition" range:"[0,1]"`
-	Classes int     `yaml:"-"` // number of classes, which is the null class's label
+	Classes int     `yaml:"-"` // number of classes, which is the null class's label; below 0: labels are kept
+	Prompt  *Prompt `yaml:"-"` // what stands for no prompt; nil: prompts are kept
+}
+
+// Prompt is a prompt as token ids.
+type Prompt struct {
+	Tokens []int32   // (L)
+	Mask   []float32 // (L), 0 where a token is padding, else 1
 }
 
 // Validate checks the probability.
@@ -46,13 +53,21 @@ func (d *Dropout) Validate() error {
 	return nil
 }
 
-// draw drops labels and vector of the same samples.
+// draw drops labels, vector and prompt of the same samples.
 func (c Dropout) draw(k rng.Key, b *Batch, d *Draw) {
 	d.Labels, d.Vector, d.Drop = b.Labels, b.Vector, nil
+	d.Tokens, d.TextMask = b.Tokens, b.TextMask
 	if c.P == 0 {
 		return
 	}
-	if b.Labels != nil {
+	prompts := c.Prompt != nil && b.Tokens != nil
+	if prompts {
+		c.Prompt.check(b)
+		d.tokens, d.mask = append(d.tokens[:0], b.Tokens...), append(d.mask[:0], b.TextMask...)
+		d.Tokens, d.TextMask = d.tokens, d.mask
+	}
+	labels := b.Labels != nil && c.Classes >= 0
+	if labels {
 		d.labels = append(d.labels[:0], b.Labels...)
 		d.Labels = d.labels
 	}
@@ -65,12 +80,24 @@ func (c Dropout) draw(k rng.Key, b *Batch, d *Draw) {
 		if rng.Float64(k, uint64(i), 0) >= c.P {
 			continue
 		}
-		if d.Labels != nil {
+		if labels {
 			d.Labels[i] = int32(c.Classes)
+		}
+		if prompts {
+			length := len(c.Prompt.Tokens)
+			copy(d.Tokens[i*length:], c.Prompt.Tokens)
+			copy(d.TextMask[i*length:], c.Prompt.Mask)
 		}
 		if d.Drop != nil {
 			d.Drop[i] = 1
 		}
+	}
+}
+
+// check panics where the null prompt has another length than a batch's prompts: the caller's bug.
+func (p *Prompt) check(b *Batch) {
+	if n := len(p.Tokens); n*b.N != len(b.Tokens) || len(p.Mask) != n {
+		panic(fmt.Sprintf("diffusion: a null prompt of %d tokens and %d flags for %d tokens of %d prompts", n, len(p.Mask), len(b.Tokens), b.N))
 	}
 }
 

@@ -28,13 +28,17 @@ func NewSelfAttention(in *Init, dim, heads, headDim int, bias bool) *SelfAttenti
 }
 
 // Forward maps x (N,T,dim) to its shape.
-func (a *SelfAttention) Forward(x *tensor.Tensor) *tensor.Tensor {
+func (a *SelfAttention) Forward(x *tensor.Tensor) *tensor.Tensor { return a.Masked(x, nil) }
+
+// Masked is Forward with a mask, which broadcasts to (N,heads,T,T) and is added to
+// the scores: −Inf shuts a pair out; nil: none.
+func (a *SelfAttention) Masked(x, mask *tensor.Tensor) *tensor.Tensor {
 	s := x.Scope()
 	m := s.Mark()
 	qkv := a.QKV.Forward(x)
 	inner := qkv.Dim(2) / 3
 	q, k, v := qkv.Slice(2, 0, inner), qkv.Slice(2, inner, 2*inner), qkv.Slice(2, 2*inner, 3*inner)
-	return s.Release(m, a.Out.Forward(attend(q, k, v, nil, a.heads)))
+	return s.Release(m, a.Out.Forward(attend(q, k, v, mask, a.heads)))
 }
 
 // CrossAttention is multi-head attention of a sequence to a context.

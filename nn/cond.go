@@ -11,6 +11,14 @@ type Cond struct {
 	Vector *tensor.Tensor // (N,D)
 	Drop   *tensor.Tensor // (N) 1 where the vector counts as unknown, else 0
 	Jump   *tensor.Tensor // (N), or (1) for all: how far ahead in time an answer is to lead; nil: nowhere
+
+	// Prompts: as token ids, which a [Prompted] network encodes, or encoded. A
+	// network that is conditioned on prompts needs one of every sample: no prompt
+	// is the empty prompt.
+	Tokens   *tensor.Tensor // (N,L) int32
+	TextMask *tensor.Tensor // (N,L) 0 where a token is padding, else 1; nil: nowhere
+	Text     *tensor.Tensor // (N,L,C) the encoded tokens
+	Pooled   *tensor.Tensor // (N,C) a vector for each whole prompt
 }
 
 // Model is a network over data x (N, …) at times t, (N) or a (1) shared by the batch.
@@ -26,10 +34,14 @@ type CondOptions struct {
 	VectorEmbed string `yaml:"vector_embed" doc:"how the vector enters: through a small MLP, as it is (its length is then the embedding's), or as a number embedded like the time" oneof:"mlp identity time"`
 	Null        bool   `yaml:"null_condition" doc:"learn a null class and a null vector, for samples without a condition and classifier-free guidance"`
 	Jump        bool   `yaml:"jump" doc:"condition on how far a step leads, as flows do that are made for few steps; objectives that need it set it"`
+	TextWidth   int    `yaml:"text_width" doc:"width of encoded prompts to condition on; 0: as the experiment's text encoder has it, none without one" range:"[0,inf)"`
+	Prompt      string `yaml:"prompt" doc:"how prompts enter: attention of the blocks to their tokens, a vector for the whole prompt that is added to the embedding of time and class, or both" oneof:"attention pooled both"`
 }
 
 // SetDefaults has no condition.
-func (o *CondOptions) SetDefaults() { *o = CondOptions{VectorEmbed: "mlp", Null: true} }
+func (o *CondOptions) SetDefaults() {
+	*o = CondOptions{VectorEmbed: "mlp", Null: true, Prompt: "attention"}
+}
 
 // Validate checks what belongs together.
 func (o *CondOptions) Validate() error {
@@ -42,6 +54,10 @@ func (o *CondOptions) Validate() error {
 		return invalid.Field("vector_embed", "must be mlp, identity or time, is %q", o.VectorEmbed)
 	case o.Vector > 1 && o.VectorEmbed == "time":
 		return invalid.Field("vector", "must be 1 where vector_embed is time, is %d", o.Vector)
+	case o.TextWidth < 0:
+		return invalid.Field("text_width", "must not be negative, is %d", o.TextWidth)
+	case o.TextWidth > 0 && o.Prompt != "attention" && o.Prompt != "pooled" && o.Prompt != "both":
+		return invalid.Field("prompt", "must be attention, pooled or both, is %q", o.Prompt)
 	}
 	return nil
 }
@@ -52,13 +68,14 @@ func (o CondOptions) NullLabel() (label int, ok bool) {
 }
 
 // CondEmbedding maps conditions to one vector a sample: the sum of a class's row,
-// a vector's embedding and that of how far a step leads.
+// a vector's embedding, a prompt's and that of how far a step leads.
 type CondEmbedding struct {
 	Class      *tensor.Param  // (classes, or one more for the null class; dim)
 	NullVector *tensor.Param  // (vector) what stands for an unknown vector
 	Fc1, Fc2   *Linear        // the vector's MLP
 	Time       *TimeEmbedding // the vector's, if it is embedded like a time
 	Jump       *JumpEmbedding
+	Prompt     *TextProjection
 
 	opts CondOptions
 }
@@ -69,12 +86,15 @@ func NewCondEmbedding(in *Init, o CondOptions, dim int, std float64, features fu
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	if o.Classes == 0 && o.Vector == 0 && !o.Jump {
+	if o.Classes == 0 && o.Vector == 0 && !o.Jump && !o.pools() {
 		return nil, nil
 	}
 	e := &CondEmbedding{opts: o}
 	if o.Jump {
 		e.Jump = newJumpEmbedding(in, dim, features)
+	}
+	if o.pools() {
+		e.Prompt = NewTextProjection(in, o.TextWidth, dim)
 	}
 	if o.Classes > 0 {
 		rows := o.Classes
@@ -118,6 +138,9 @@ func (e *CondEmbedding) Forward(s *tensor.Scope, c Cond) *tensor.Tensor {
 	if e == nil {
 		return nil
 	}
+	if e.Prompt != nil && c.Pooled == nil {
+		misuse(op, "the network needs a pooled prompt of every sample")
+	}
 	m := s.Mark()
 	var sum *tensor.Tensor
 	if e.Class != nil {
@@ -128,6 +151,9 @@ func (e *CondEmbedding) Forward(s *tensor.Scope, c Cond) *tensor.Tensor {
 	}
 	if e.Jump != nil {
 		sum = plus(sum, e.Jump.Forward(s, c.Jump))
+	}
+	if e.Prompt != nil {
+		sum = plus(sum, e.Prompt.Forward(c.Pooled))
 	}
 	return s.Release(m, sum)
 }

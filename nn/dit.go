@@ -18,13 +18,14 @@ const (
 // DiT is a transformer over image patches, conditioned by adaLN-Zero (Peebles and
 // Xie 2023, "Scalable diffusion models with transformers").
 type DiT struct {
-	Patch  *Linear       // (p·p·channels, width)
-	Embed  *DiTEmbedding // nil if every block has its own
-	Blocks []*DiTBlock
-	Mod    *Linear        // (width, 2·width): shift, scale of the last norm
-	Out    *Linear        // (width, p·p·out channels)
-	pos    *positionCache // not trained
-	opts   DiTOptions
+	Patch   *Linear         // (p·p·channels, width)
+	Embed   *DiTEmbedding   // nil if every block has its own
+	Caption *TextProjection // of the prompts that blocks attend to; nil: none
+	Blocks  []*DiTBlock
+	Mod     *Linear        // (width, 2·width): shift, scale of the last norm
+	Out     *Linear        // (width, p·p·out channels)
+	pos     *positionCache // not trained
+	opts    DiTOptions
 }
 
 // DiTEmbedding maps time and conditions to one vector a sample.
@@ -53,6 +54,9 @@ func NewDiT(in *Init, o DiTOptions) (m *DiT, err error) {
 		if m.Embed, err = newDiTEmbedding(in, &o); err != nil {
 			return nil, err
 		}
+	}
+	if o.attends() {
+		m.Caption = NewTextProjection(in, o.TextWidth, d)
 	}
 	for range o.Depth {
 		b := newDiTBlock(in, &o)
@@ -107,6 +111,10 @@ func (m *DiT) Forward(x, t *tensor.Tensor, c Cond) *tensor.Tensor {
 	if m.Embed != nil {
 		cond = m.Embed.silu(s, t, c)
 	}
+	p := m.opts.prompt("DiT", c)
+	if p.text != nil {
+		p.text = m.Caption.Forward(p.text)
+	}
 	rows, cols := x.Dim(1)/m.opts.Patch, x.Dim(2)/m.opts.Patch
 	last, hidden := cond, s.Mark()
 	h := m.tokens(x, rows, cols)
@@ -117,10 +125,10 @@ func (m *DiT) Forward(x, t *tensor.Tensor, c Cond) *tensor.Tensor {
 				last = s.Hold(cond) // diffusers conditions the output by its first block's embedding
 			}
 		}
-		h = s.Release(hidden, b.Forward(h, cond))
+		h = s.Release(hidden, b.forward(h, cond, p))
 	}
-	p := m.Mod.Forward(last)
-	out := Modulation{Shift: chunk(p, 0, m.opts.Width), Scale: chunk(p, 1, m.opts.Width)}
+	mod := m.Mod.Forward(last)
+	out := Modulation{Shift: chunk(mod, 0, m.opts.Width), Scale: chunk(mod, 1, m.opts.Width)}
 	y := m.Out.Forward(out.LayerNorm(h, ditNormEps).Recompute())
 	return s.Release(mark, unpatchify(y, m.opts.Patch, rows, cols))
 }

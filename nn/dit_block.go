@@ -2,12 +2,14 @@ package nn
 
 import "github.com/langevin-go/langevin/tensor"
 
-// DiTBlock is attention and an MLP, each a gated residual branch on a modulated norm.
+// DiTBlock is attention and an MLP, each a gated residual branch on a modulated norm;
+// between them, attention to a prompt, which is neither (PixArt-α, Chen et al. 2023).
 type DiTBlock struct {
 	Embed *DiTEmbedding // nil if the network has one for all blocks
 	AdaLN *AdaLNZero
 	Attn  *SelfAttention
-	Norm  *LayerNorm // before the MLP; nil: without parameters of its own
+	Cross *CrossAttention // to the prompt; nil: none
+	Norm  *LayerNorm      // before the MLP; nil: without parameters of its own
 	MLP   *FeedForward
 
 	eps     float64
@@ -23,6 +25,10 @@ func newDiTBlock(in *Init, o *DiTOptions) *DiTBlock {
 		qkv.Bias = in.Zeros(3 * d)
 	}
 	b.Attn = &SelfAttention{qkv, NewXavierLinear(in, d, d), o.Heads}
+	if o.attends() {
+		b.Cross = NewCrossAttention(in, d, d, o.Heads, d/o.Heads)
+		b.Cross.Out = NewZeroLinear(in, d, d)
+	}
 	if o.AffineNorm {
 		b.Norm = NewLayerNorm(in, d, o.NormEps)
 	}
@@ -31,11 +37,17 @@ func newDiTBlock(in *Init, o *DiTOptions) *DiTBlock {
 }
 
 // Forward maps tokens h (N,T,C) under SiLU of the embedding, c (N,C) or (1,C).
-func (b *DiTBlock) Forward(h, c *tensor.Tensor) *tensor.Tensor {
+func (b *DiTBlock) Forward(h, c *tensor.Tensor) *tensor.Tensor { return b.forward(h, c, prompt{}) }
+
+func (b *DiTBlock) forward(h, c *tensor.Tensor, p prompt) *tensor.Tensor {
 	s := h.Scope()
 	attn, mlp := b.AdaLN.Forward(c)
 	m := s.Mark()
 	h = s.Release(m, attn.Residual(h, b.Attn.Forward(attn.LayerNorm(h, ditNormEps).Recompute()).Dropout(b.dropout)))
+	if b.Cross != nil {
+		m = s.Mark()
+		h = s.Release(m, h.Add(b.Cross.Forward(h, p.text, p.mask)))
+	}
 	m = s.Mark()
 	return s.Release(m, mlp.Residual(h, b.MLP.Forward(b.modulatedNorm(h, mlp).Recompute())))
 }

@@ -23,6 +23,7 @@ type ResidualMLPOptions struct {
 func (o *ResidualMLPOptions) SetDefaults() {
 	*o = ResidualMLPOptions{Width: 256, Depth: 4, Activation: "silu", TimeDim: 64, TimeScale: 1000, MaxPeriod: 10000}
 	o.CondOptions.SetDefaults()
+	o.Prompt = "pooled"
 }
 
 // Validate checks the fields one by one and together.
@@ -40,7 +41,7 @@ func (o *ResidualMLPOptions) Validate() error {
 	case !(o.MaxPeriod > 1):
 		return invalid.Field("max_period", "must be more than 1, is %g", o.MaxPeriod)
 	}
-	return o.CondOptions.Validate()
+	return o.CondOptions.validatePooled()
 }
 
 func checkHidden(dim, out, width int, activation string, dropout float64) error {
@@ -114,6 +115,7 @@ var addSiLU = tensor.NewPointwise("add silu", 2, 0, func(in, _ []tensor.Expr) te
 func (m *ResidualMLP) Forward(x, t *tensor.Tensor, c Cond) *tensor.Tensor {
 	s := x.Scope()
 	mark := s.Mark()
+	m.opts.prompt("MLP", c)
 	e := addTo(m.Time.Forward(t), m.Cond.Forward(s, c))
 	hidden := s.Mark()
 	h := m.In.Forward(x.Reshape(x.Dim(0), -1))
@@ -153,6 +155,7 @@ type MLPOptions struct {
 func (o *MLPOptions) SetDefaults() {
 	*o = MLPOptions{Width: 64, Depth: 3, Activation: "selu"}
 	o.CondOptions.SetDefaults()
+	o.Prompt = "pooled"
 }
 
 // Validate checks the fields one by one and together.
@@ -166,7 +169,7 @@ func (o *MLPOptions) Validate() error {
 	if err := checkHidden(o.Dim, o.OutDim, o.Width, o.Activation, o.Dropout); err != nil {
 		return err
 	}
-	return o.CondOptions.Validate()
+	return o.CondOptions.validatePooled()
 }
 
 // MLP is a plain multilayer perceptron on x with the time as one more input.
@@ -215,6 +218,7 @@ func (m *MLP) Forward(x, t *tensor.Tensor, c Cond) *tensor.Tensor {
 	s := x.Scope()
 	mark := s.Mark()
 	n := x.Dim(0)
+	m.opts.prompt("MLP", c)
 	e := m.Cond.Forward(s, c)
 	hidden := s.Mark()
 	h := tensor.Concat(1, x.Reshape(n, -1), t.Reshape(t.Elems(), 1).Expand(n, 1))

@@ -7,7 +7,7 @@ import (
 )
 
 // EmbeddingTables gives the parameters of a model that are looked up by row
-// instead of multiplied with: tables of classes, tokens and learned times. (Weight
+// instead of multiplied with: tables of classes, tokens, their places and learned times. (Weight
 // decay is mostly kept from them, as from biases and norms.)
 func EmbeddingTables(model any) []*tensor.Param {
 	var tables []*tensor.Param
@@ -16,6 +16,8 @@ func EmbeddingTables(model any) []*tensor.Param {
 		switch layer := v.Interface().(type) {
 		case *Embedding:
 			p = layer.Weight
+		case *TextEncoder:
+			p = layer.Position // its tokens are an Embedding
 		case *CondEmbedding:
 			p = layer.Class
 		case *LearnedTime:

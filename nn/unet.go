@@ -9,7 +9,8 @@ import (
 
 // UNet is a convolutional network with skip connections between levels of
 // resolution (Ronneberger et al. 2015, Ho et al. 2020): diffusers' UNet2DModel and
-// its options, with conditions on a class and a vector.
+// its options, with conditions on a class and a vector; and UNet2DConditionModel, whose
+// CrossAttn blocks attend to a prompt.
 type UNet struct {
 	In      *Conv2D
 	Time    *TimeEmbedding
@@ -42,6 +43,9 @@ func NewUNet(in *Init, o UNetOptions) (m *UNet, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := o.checkPrompt(down, up); err != nil {
+		return nil, err
+	}
 	b := &unetBuilder{in: in, o: &o, dim: o.TimeDim}
 	ch, levels := o.Channels, len(o.Channels)
 	m = &UNet{In: NewConv2D(in, o.InChannels, ch[0], 3, 1, 1), opts: o}
@@ -53,7 +57,7 @@ func NewUNet(in *Init, o UNetOptions) (m *UNet, err error) {
 	}
 	from := ch[0]
 	for i, k := range down {
-		m.Down = append(m.Down, b.down(k, from, ch[i], i == levels-1))
+		m.Down = append(m.Down, b.down(k, from, ch[i], i))
 		from = ch[i]
 	}
 	if o.MidBlock {
@@ -61,7 +65,7 @@ func NewUNet(in *Init, o UNetOptions) (m *UNet, err error) {
 	}
 	for j, k := range up {
 		i := levels - 1 - j
-		m.Up = append(m.Up, b.up(k, ch[max(0, i-1)], from, ch[i], i == 0))
+		m.Up = append(m.Up, b.up(k, ch[max(0, i-1)], from, ch[i], i))
 		from = ch[i]
 	}
 	m.NormOut = b.norm(b.groups(ch[0]), ch[0])
@@ -91,6 +95,7 @@ func (m *UNet) Multiple() int { return 1 << (len(m.opts.Channels) - 1) }
 // Forward maps images x (N,H,W,InChannels) at times t (N) or (1) to (N,H,W,OutChannels).
 func (m *UNet) Forward(x, t *tensor.Tensor, c Cond) *tensor.Tensor {
 	m.check(x)
+	p := m.opts.prompt("UNet", c)
 	s := x.Scope()
 	mark := s.Mark()
 	if m.opts.CenterInput {
@@ -106,14 +111,14 @@ func (m *UNet) Forward(x, t *tensor.Tensor, c Cond) *tensor.Tensor {
 	var stack skips
 	h, image := stack.push(m.In.Forward(x)), x
 	for _, d := range m.Down {
-		h, image = d.Forward(h, e, image, &stack)
+		h, image = d.Forward(h, e, image, p, &stack)
 	}
 	if m.Mid != nil {
-		h = m.Mid.Forward(h, e)
+		h = m.Mid.Forward(h, e, p)
 	}
 	image = nil
 	for _, u := range m.Up {
-		h, image = u.Forward(h, e, image, &stack)
+		h, image = u.Forward(h, e, image, p, &stack)
 	}
 	y := addTo(m.Out.Forward(m.NormOut.SiLU(h).Recompute()), image)
 	if m.opts.DivideByTime {

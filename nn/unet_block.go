@@ -183,13 +183,18 @@ func (b *unetBuilder) attention(channels, groups int, scale float64) *SpatialAtt
 // MidBlock is what stands between the way down and the way up.
 type MidBlock struct {
 	Res1 *ResBlock
-	Attn *SpatialAttention // nil: none
+	Attn *SpatialAttention   // nil: none
+	Text *SpatialTransformer // nil: none
 	Res2 *ResBlock
 }
 
 func (b *unetBuilder) mid(channels int) *MidBlock {
 	m := &MidBlock{Res1: b.plain(channels, channels, b.o.MidScale, nil)}
-	if b.o.MidAttention {
+	switch {
+	case !b.o.MidAttention:
+	case b.o.attends():
+		m.Text = b.transformer(channels, len(b.o.Channels)-1)
+	default:
 		groups := b.o.MidAttentionGroups
 		if groups == 0 {
 			groups = b.groups(channels)
@@ -201,10 +206,13 @@ func (b *unetBuilder) mid(channels int) *MidBlock {
 }
 
 // Forward keeps the shape of h (N,H,W,C).
-func (m *MidBlock) Forward(h, e *tensor.Tensor) *tensor.Tensor {
+func (m *MidBlock) Forward(h, e *tensor.Tensor, p prompt) *tensor.Tensor {
 	h = m.Res1.Forward(h, e)
 	if m.Attn != nil {
 		h = m.Attn.Forward(h)
+	}
+	if m.Text != nil {
+		h = m.Text.forward(h, p)
 	}
 	return m.Res2.Forward(h, e)
 }

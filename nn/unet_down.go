@@ -23,7 +23,8 @@ func (s *skips) pop() *tensor.Tensor {
 // Skip blocks also bring in the image itself (NCSN++, Song et al. 2021).
 type DownBlock struct {
 	Res     []*ResBlock
-	Attn    []*SpatialAttention // as many as Res, or none
+	Attn    []*SpatialAttention   // as many as Res, or none
+	Text    []*SpatialTransformer // as many as Res, or none
 	Down    *Downsample
 	DownRes *ResBlock
 	Skip    *Conv2D // (in_channels → channels), 1×1, on the image
@@ -31,7 +32,8 @@ type DownBlock struct {
 	fir *fir // halves the image
 }
 
-func (b *unetBuilder) down(k blockKind, from, to int, last bool) *DownBlock {
+func (b *unetBuilder) down(k blockKind, from, to, level int) *DownBlock {
+	last := level == len(b.o.Channels)-1
 	d := &DownBlock{}
 	for i := range b.o.Layers {
 		if i > 0 {
@@ -47,6 +49,8 @@ func (b *unetBuilder) down(k blockKind, from, to int, last bool) *DownBlock {
 			d.Attn = append(d.Attn, b.attention(to, skipAttentionGroups, skipScale))
 		case k.attention:
 			d.Attn = append(d.Attn, b.attention(to, b.groups(to), 1))
+		case k.text:
+			d.Text = append(d.Text, b.transformer(to, level))
 		}
 	}
 	switch {
@@ -64,14 +68,17 @@ func (b *unetBuilder) down(k blockKind, from, to int, last bool) *DownBlock {
 	return d
 }
 
-// Forward maps h and the image, which only Skip blocks use and change, and pushes what the way up needs.
-func (d *DownBlock) Forward(h, e, image *tensor.Tensor, stack *skips) (*tensor.Tensor, *tensor.Tensor) {
+// Forward maps h under the prompt and the image, which only Skip blocks use and change, and pushes what the way up needs.
+func (d *DownBlock) Forward(h, e, image *tensor.Tensor, p prompt, stack *skips) (*tensor.Tensor, *tensor.Tensor) {
 	s := h.Scope()
 	for i, r := range d.Res {
 		m := s.Mark()
 		h = r.Forward(h, e)
 		if d.Attn != nil {
 			h = d.Attn[i].Forward(h)
+		}
+		if d.Text != nil {
+			h = d.Text[i].forward(h, p)
 		}
 		stack.push(s.Release(m, h))
 	}

@@ -13,8 +13,8 @@ type UNetOptions struct {
 	OutChannels int      `yaml:"out_channels" doc:"channels of the output; 0: as the input" range:"[0,inf)"`
 	Channels    []int    `yaml:"channels" doc:"channels of every level, from the finest to the coarsest" range:"[1,inf)"`
 	Layers      int      `yaml:"layers" doc:"residual blocks a level on the way down; one more on the way up" range:"[1,inf)"`
-	DownBlocks  []string `yaml:"down_blocks" doc:"kind of every level on the way down; empty: attention at the coarsest only" oneof:"DownBlock2D AttnDownBlock2D ResnetDownsampleBlock2D SkipDownBlock2D AttnSkipDownBlock2D"`
-	UpBlocks    []string `yaml:"up_blocks" doc:"kind of every level on the way up, from the coarsest to the finest; empty: attention at the coarsest only" oneof:"UpBlock2D AttnUpBlock2D ResnetUpsampleBlock2D SkipUpBlock2D AttnSkipUpBlock2D"`
+	DownBlocks  []string `yaml:"down_blocks" doc:"kind of every level on the way down; empty: attention at the coarsest only, to prompts too if there are any; CrossAttn blocks are for prompts" oneof:"DownBlock2D AttnDownBlock2D ResnetDownsampleBlock2D SkipDownBlock2D AttnSkipDownBlock2D CrossAttnDownBlock2D"`
+	UpBlocks    []string `yaml:"up_blocks" doc:"kind of every level on the way up, from the coarsest to the finest; empty: attention at the coarsest only" oneof:"UpBlock2D AttnUpBlock2D ResnetUpsampleBlock2D SkipUpBlock2D AttnSkipUpBlock2D CrossAttnUpBlock2D"`
 
 	MidBlock           bool    `yaml:"mid_block" doc:"two residual blocks between the way down and the way up"`
 	MidAttention       bool    `yaml:"mid_attention" doc:"attention between these two"`
@@ -42,6 +42,7 @@ type UNetOptions struct {
 	FourierScale  float64 `yaml:"fourier_scale" doc:"standard deviation of the random frequencies" range:"(0,inf)"`
 	DivideByTime  bool    `yaml:"divide_by_time" doc:"divide the output by the scaled time, as NCSN++ does"`
 
+	Transformer TransformerOptions `yaml:"transformer" doc:"of the CrossAttn blocks, and of the mid block where there are prompts"`
 	CondOptions `yaml:",inline"`
 }
 
@@ -52,6 +53,7 @@ func (o *UNetOptions) SetDefaults() {
 		Groups: 8, NormEps: 1e-5, Activation: "silu", ScaleShift: true, ZeroInit: true, Downsample: "conv", Upsample: "conv", DownPad: 1,
 		TimeEmbedding: "positional", TimeScale: 1000, FourierScale: 16,
 	}
+	o.Transformer.SetDefaults()
 	o.CondOptions.SetDefaults()
 }
 
@@ -106,6 +108,9 @@ func (o *UNetOptions) Validate() error {
 	if err := o.checkTime(); err != nil {
 		return err
 	}
+	if err := o.Transformer.validate(levels); err != nil {
+		return err
+	}
 	return o.CondOptions.Validate()
 }
 
@@ -136,7 +141,7 @@ func (o *UNetOptions) checkTime() error {
 }
 
 // blockKind is what a name of a block says.
-type blockKind struct{ attention, resnet, skip bool }
+type blockKind struct{ attention, resnet, skip, text bool }
 
 var downKinds = map[string]blockKind{
 	"DownBlock2D":             {},
@@ -144,6 +149,7 @@ var downKinds = map[string]blockKind{
 	"ResnetDownsampleBlock2D": {resnet: true},
 	"SkipDownBlock2D":         {skip: true},
 	"AttnSkipDownBlock2D":     {attention: true, skip: true},
+	"CrossAttnDownBlock2D":    {text: true},
 }
 
 var upKinds = map[string]blockKind{
@@ -152,17 +158,21 @@ var upKinds = map[string]blockKind{
 	"ResnetUpsampleBlock2D": {resnet: true},
 	"SkipUpBlock2D":         {skip: true},
 	"AttnSkipUpBlock2D":     {attention: true, skip: true},
+	"CrossAttnUpBlock2D":    {text: true},
 }
 
 // Blocks are the kinds of all levels on the way down and up, where DownBlocks and
 // UpBlocks may be empty.
 func (o *UNetOptions) Blocks() (down, up []string) {
-	levels := len(o.Channels)
+	levels, attn := len(o.Channels), "Attn"
+	if o.attends() {
+		attn = "CrossAttn"
+	}
 	if down = slices.Clone(o.DownBlocks); len(down) == 0 {
-		down = append(slices.Repeat([]string{"DownBlock2D"}, levels-1), "AttnDownBlock2D")
+		down = append(slices.Repeat([]string{"DownBlock2D"}, levels-1), attn+"DownBlock2D")
 	}
 	if up = slices.Clone(o.UpBlocks); len(up) == 0 {
-		up = append([]string{"AttnUpBlock2D"}, slices.Repeat([]string{"UpBlock2D"}, levels-1)...)
+		up = append([]string{attn + "UpBlock2D"}, slices.Repeat([]string{"UpBlock2D"}, levels-1)...)
 	}
 	return down, up
 }

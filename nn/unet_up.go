@@ -6,7 +6,8 @@ import "github.com/langevin-go/langevin/tensor"
 // blocks also sum an image (NCSN++, Song et al. 2021).
 type UpBlock struct {
 	Res      []*ResBlock
-	Attn     []*SpatialAttention // as many as Res; one in Skip blocks; or none
+	Attn     []*SpatialAttention   // as many as Res; one in Skip blocks; or none
+	Text     []*SpatialTransformer // as many as Res, or none
 	Up       *Upsample
 	UpRes    *ResBlock
 	SkipNorm *GroupNorm
@@ -18,7 +19,8 @@ type UpBlock struct {
 
 // up makes the block that maps prev channels to to, where the way down had from at
 // its beginning and to at its end.
-func (b *unetBuilder) up(k blockKind, from, prev, to int, last bool) *UpBlock {
+func (b *unetBuilder) up(k blockKind, from, prev, to, level int) *UpBlock {
+	last := level == 0
 	u := &UpBlock{skip: k.skip}
 	for i := range b.o.Layers + 1 {
 		below, beside := to, to
@@ -39,6 +41,9 @@ func (b *unetBuilder) up(k blockKind, from, prev, to int, last bool) *UpBlock {
 		u.Res = append(u.Res, b.plain(below+beside, to, 1, nil))
 		if k.attention {
 			u.Attn = append(u.Attn, b.attention(to, b.groups(to), 1))
+		}
+		if k.text {
+			u.Text = append(u.Text, b.transformer(to, level))
 		}
 	}
 	if k.skip {
@@ -63,13 +68,16 @@ func (b *unetBuilder) up(k blockKind, from, prev, to int, last bool) *UpBlock {
 }
 
 // Forward maps h, taking what the way down left, and the image that Skip blocks sum, nil at first.
-func (u *UpBlock) Forward(h, e, image *tensor.Tensor, stack *skips) (*tensor.Tensor, *tensor.Tensor) {
+func (u *UpBlock) Forward(h, e, image *tensor.Tensor, p prompt, stack *skips) (*tensor.Tensor, *tensor.Tensor) {
 	s := h.Scope()
 	m := s.Mark()
 	for i, r := range u.Res {
 		h = r.Forward(tensor.Concat(3, h, stack.pop()), e)
 		if u.Attn != nil && !u.skip {
 			h = u.Attn[i].Forward(h)
+		}
+		if u.Text != nil {
+			h = u.Text[i].forward(h, p)
 		}
 		h = s.Release(m, h)
 	}

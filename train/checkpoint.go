@@ -30,7 +30,8 @@ const (
 
 	stateKey  = "langevin.state"
 	configKey = "langevin.config"
-	sumKey    = "langevin.crc32c" // of the two texts above
+	tokensKey = "langevin.tokenizer" // a tokenizer.json, if the network takes prompts
+	sumKey    = "langevin.crc32c"    // of the texts above
 
 	checkpointFormat = 1
 )
@@ -79,8 +80,14 @@ type group struct {
 	spare  func(name string) bool // tells arrays that a checkpoint may have beside them; nil: none
 }
 
+// texts are the parts of a checkpoint that are documents of their own.
+type texts struct {
+	config    []byte // resolved
+	tokenizer []byte // nil: the network takes no prompts
+}
+
 // saveCheckpoint writes a checkpoint to path.
-func saveCheckpoint(path string, st checkpointState, config []byte, groups ...group) error {
+func saveCheckpoint(path string, st checkpointState, tx texts, groups ...group) error {
 	st.Format = checkpointFormat
 	st.CRC32C = make(map[string]string)
 	var entries []safetensors.Entry
@@ -92,23 +99,30 @@ func saveCheckpoint(path string, st checkpointState, config []byte, groups ...gr
 			entries = append(entries, safetensors.Float32(name, p.Shape(), values))
 		}
 	}
-	return writeCheckpoint(path, st, config, entries)
+	return writeCheckpoint(path, st, tx, entries)
 }
 
 // writeCheckpoint writes the file of a state that has the arrays' checksums.
-func writeCheckpoint(path string, st checkpointState, config []byte, entries []safetensors.Entry) error {
+func writeCheckpoint(path string, st checkpointState, tx texts, entries []safetensors.Entry) error {
 	blob, err := json.Marshal(st)
 	if err != nil {
 		return err
 	}
-	meta := map[string]string{stateKey: string(blob), configKey: string(config), "format": "pt"}
+	meta := map[string]string{stateKey: string(blob), configKey: string(tx.config), "format": "pt"}
+	if tx.tokenizer != nil {
+		meta[tokensKey] = string(tx.tokenizer)
+	}
 	meta[sumKey] = textChecksum(meta)
 	return safetensors.WriteFile(path, entries, meta)
 }
 
 // textChecksum is that of the metadata; each array has its own in the state.
 func textChecksum(meta map[string]string) string {
-	return fmt.Sprintf("%08x", crc32.Checksum([]byte(meta[stateKey]+"\n"+meta[configKey]), castagnoli))
+	all := meta[stateKey] + "\n" + meta[configKey]
+	if tok, ok := meta[tokensKey]; ok {
+		all += "\n" + tok
+	}
+	return fmt.Sprintf("%08x", crc32.Checksum([]byte(all), castagnoli))
 }
 
 func checksum(values []float32) string {
@@ -128,10 +142,10 @@ func checksum(values []float32) string {
 
 // checkpoint is an open checkpoint file.
 type checkpoint struct {
-	path   string
-	file   *safetensors.File
-	state  checkpointState
-	config []byte
+	path  string
+	file  *safetensors.File
+	state checkpointState
+	texts
 }
 
 // openCheckpoint reads the header and the state; arrays are read by load.
@@ -141,7 +155,10 @@ func openCheckpoint(path string) (*checkpoint, error) {
 		return nil, err
 	}
 	meta := f.Metadata()
-	c := &checkpoint{path: path, file: f, config: []byte(meta[configKey])}
+	c := &checkpoint{path: path, file: f, texts: texts{config: []byte(meta[configKey])}}
+	if tok, ok := meta[tokensKey]; ok {
+		c.tokenizer = []byte(tok)
+	}
 	blob, ok := meta[stateKey]
 	if !ok {
 		f.Close()

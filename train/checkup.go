@@ -84,7 +84,12 @@ func (t *Trained) noiseSlope(at float64) (float64, error) {
 	} else if c := t.Net.Conditions(); c.Vector > 0 && !c.Null {
 		return math.NaN(), nil // it wants a vector that there is none of
 	}
-	cond, err := t.condition(q, 0, n)
+	prompts, err := t.encode(dev, q)
+	if err != nil {
+		return 0, err
+	}
+	defer prompts.close()
+	cond, err := t.condition(q, prompts, 0, n)
 	if err != nil {
 		return 0, err
 	}

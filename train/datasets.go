@@ -26,6 +26,14 @@ func (a DataArg) Path(p string) string {
 	return filepath.Join(a.Dir, p)
 }
 
+// captions resolves the path of a folder's captions.
+func (a DataArg) captions(how string) string {
+	if how == data.CaptionFiles {
+		return how
+	}
+	return a.Path(how)
+}
+
 // Dataset is training data and, where there is some, data held out.
 type Dataset struct {
 	Train   data.Source
@@ -47,7 +55,9 @@ func holdout(s data.Source, n int) (*Dataset, error) {
 	return &Dataset{train, held}, err
 }
 
-type digitsConfig struct{}
+type digitsConfig struct {
+	Captions bool `yaml:"captions" doc:"give the digits captions, such as a handwritten seven: several for each class"`
+}
 
 type moonsConfig struct {
 	Noise float64 `yaml:"noise" doc:"standard deviation of normal noise, in units of the radius" range:"[0,inf)"`
@@ -116,6 +126,7 @@ type folderConfig struct {
 	Height   int    `yaml:"height,required" doc:"height that pictures are brought to, in pixels" range:"[1,4096]"`
 	Width    int    `yaml:"width,required" doc:"width, in pixels" range:"[1,4096]"`
 	Channels int    `yaml:"channels" doc:"1 (grey) or 3 (colour)" range:"[1,3]"`
+	Captions string `yaml:"captions" doc:"captions of the pictures: txt for a text file beside each, with a caption a line, or a JSONL file with file_name (the path below dir) and text (a caption or a list of them); empty: none"`
 	Heldout  int    `yaml:"heldout" doc:"samples to hold out, spread evenly over the classes" range:"[0,inf)"`
 }
 
@@ -176,8 +187,11 @@ func init() {
 			return &Dataset{Train: &noise{*c, rng.Key{Seed: a.Seed}}}, nil
 		})
 	config.Register(Datasets, "digits", "1,797 handwritten digits of 8×8 pixels in 10 classes, part of the program (UCI Optical Recognition of Handwritten Digits); 360 are held out.",
-		func(*digitsConfig, DataArg) (*Dataset, error) {
+		func(c *digitsConfig, _ DataArg) (*Dataset, error) {
 			t, h := data.Digits()
+			if c.Captions {
+				t, h = data.CaptionedDigits()
+			}
 			return &Dataset{t, h}, nil
 		})
 	points := func(d data.Distribution, a DataArg) (*Dataset, error) {
@@ -233,7 +247,7 @@ func init() {
 		})
 	config.Register(Datasets, "folder", "A folder of pictures.",
 		func(c *folderConfig, a DataArg) (*Dataset, error) {
-			s, err := data.OpenFolder(a.Ctx, data.Folder{Dir: a.Path(c.Dir), Height: c.Height, Width: c.Width, Channels: c.Channels})
+			s, err := data.OpenFolder(a.Ctx, data.Folder{Dir: a.Path(c.Dir), Height: c.Height, Width: c.Width, Channels: c.Channels, Captions: a.captions(c.Captions)})
 			if err != nil {
 				return nil, err
 			}

@@ -100,6 +100,11 @@ func (t *Trained) Facts() [][2]string {
 		}
 		add("classes", "%d, %s", t.Classes, null)
 	}
+	if t.TakesPrompts() {
+		for _, r := range t.textFacts() {
+			add(r[0], "%s", r[1])
+		}
+	}
 	if c := t.Net.Conditions(); t.Number {
 		add("condition", "a number, embedded like a time (class_embed_type timestep)")
 	} else if c.Vector > 0 && !c.Null {

@@ -40,6 +40,9 @@ func openDiffusers(dev backend.Device, path string) (*Trained, error) {
 	freeze(t.Params)
 	t.How.SetDefaults()
 	cond := t.Net.Conditions()
+	if cond.TextWidth > 0 {
+		return nil, fmt.Errorf("%s: the network (%s) wants prompts encoded to vectors of %d numbers, and the folder has no text encoder: train it further with model: {kind: diffusers} and a text section, or use the package nn from a program of your own", path, t.ModelClass, cond.TextWidth)
+	}
 	t.Classes = cond.Classes
 	t.Null = nullLabel(t.Net)
 	t.Number = cond.Vector > 0 && cond.VectorEmbed == "time"
@@ -65,7 +68,7 @@ type diffusersModelConfig struct {
 }
 
 func init() {
-	config.Register(Models, "diffusers", "The network of a diffusers folder (UNet2DModel or DiTTransformer2DModel) with its weights, to train on from.",
+	config.Register(Models, "diffusers", "The network of a diffusers folder (UNet2DModel, UNet2DConditionModel or DiTTransformer2DModel) with its weights, to train on from.",
 		func(c *diffusersModelConfig, a ModelArg) (Network, error) {
 			f, err := c.open(a)
 			if err != nil {
@@ -142,6 +145,9 @@ func classesOf(c *interop.Config) int {
 
 // loadDiffusersInto sets a network's weights from a diffusers folder of the same architecture.
 func loadDiffusersInto(path string, net Network) error {
+	if p, ok := net.(*nn.Prompted); ok { // the text encoder is another folder's
+		net = p.Model
+	}
 	f, err := interop.Open(path)
 	if err != nil {
 		return err

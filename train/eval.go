@@ -48,7 +48,7 @@ func Eval(ctx context.Context, t *Trained, o EvalOptions) (*Evaluation, error) {
 	}
 	s := o.Samples
 	if s == nil {
-		if s, err = t.drawForEval(ctx, o); err != nil {
+		if s, err = t.drawForEval(ctx, ds, o); err != nil {
 			return nil, err
 		}
 	}
@@ -58,8 +58,8 @@ func Eval(ctx context.Context, t *Trained, o EvalOptions) (*Evaluation, error) {
 	return evalPoints(ctx, ds, s, o)
 }
 
-// drawForEval draws samples of all classes in turn.
-func (t *Trained) drawForEval(ctx context.Context, o EvalOptions) (*SampleFile, error) {
+// drawForEval draws samples of all classes in turn, or of the captions held out.
+func (t *Trained) drawForEval(ctx context.Context, ds *Dataset, o EvalOptions) (*SampleFile, error) {
 	if err := t.CheckCount(o.N); err != nil {
 		return nil, err
 	}
@@ -74,12 +74,50 @@ func (t *Trained) drawForEval(ctx context.Context, o EvalOptions) (*SampleFile, 
 			q.Labels[i] = int32(i % classes)
 		}
 	}
+	labels, err := t.evalPrompts(ds, &q)
+	if err != nil {
+		return nil, err
+	}
 	q.Progress = func(done, total int) { o.Progress("sampling", done, total) }
 	x, err := t.Draw(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	return &SampleFile{N: q.N, X: x, Labels: q.Labels}, nil
+	return &SampleFile{N: q.N, X: x, Labels: labels}, nil
+}
+
+// evalPrompts asks for what the captions of the held-out samples say, in turn, where the
+// model takes prompts. Then the classes asked for are those of these samples.
+func (t *Trained) evalPrompts(ds *Dataset, q *Request) (labels []int32, err error) {
+	if !t.TakesPrompts() {
+		return q.Labels, nil
+	}
+	src, ok := data.CaptionsOf(ds.Heldout)
+	if !ok {
+		return nil, t.Exp.places.Errorf("data", "has no captions any more, and the model takes prompts")
+	}
+	x := make([]float32, volume(src.Shape()))
+	labels = make([]int32, q.N)
+	for i := range q.N {
+		at := uint64(i)
+		if src.Len() != data.Infinite {
+			at %= uint64(src.Len())
+		}
+		label, err := src.Sample(at, x)
+		if err != nil {
+			return nil, err
+		}
+		labels[i] = int32(label)
+		q.Prompts = append(q.Prompts, data.CaptionOf(src, q.Seed, at, uint64(i)))
+	}
+	if q.Labels != nil {
+		copy(q.Labels, labels)
+	}
+	q.Negative = t.How.Negative
+	if src.Classes() == 0 {
+		labels = nil
+	}
+	return labels, nil
 }
 
 func (t *Trained) evalImages(ctx context.Context, ds *Dataset, s *SampleFile, o EvalOptions) (*Evaluation, error) {

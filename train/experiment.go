@@ -36,6 +36,7 @@ type Experiment struct {
 	Flip        bool                                       `yaml:"flip" doc:"mirror each picture left to right with probability one half"`
 	Conditional bool                                       `yaml:"conditional" doc:"condition the network on the data's classes, if they have any"`
 	Model       config.Variant[ModelArg, Network]          `yaml:"model,required" doc:"the network"`
+	Text        *Text                                      `yaml:"text" doc:"condition the network on captions: how they are read; null: it knows none"`
 	Objective   config.Variant[ObjectiveArg, *Job]         `yaml:"objective" doc:"what the network learns"`
 	Optim       Optim                                      `yaml:"optim" doc:"how weights change"`
 	EMA         *config.Variant[AverageArg, optim.Profile] `yaml:"ema" doc:"moving average of the weights, which is what samples are drawn from; null: none"`

@@ -113,17 +113,22 @@ func (g *Guidance) on() bool {
 }
 
 // guided is the model under the guidance that was asked for.
-func (d *Drawer) guided(q Request) (diffusion.Model, error) {
+func (d *Drawer) guided(q Request, e *encoded) (diffusion.Model, error) {
 	m, err := d.autoguided()
 	g := &d.How.Guidance
+	asked := q.Labels != nil && d.Classes > 0 || q.Prompts != nil
 	switch {
 	case err != nil:
 		return nil, err
-	case !g.on() || q.Labels == nil && d.Classes > 0 && len(g.With) == 0:
+	case !g.on() || !asked && (d.Classes > 0 || e != nil) && len(g.With) == 0:
 		return m, nil
-	case d.Classes == 0:
+	case e != nil && len(g.With) > 0:
+		return nil, invalid.Field("guidance_with", "is for classes alone: put all that is to hold into the prompt")
+	case e != nil && g.Negative != nil:
+		return nil, invalid.Field("guidance_negative", "is for classes alone: the model takes prompts, so say it as a negative prompt")
+	case d.Classes == 0 && e == nil:
 		return nil, fmt.Errorf("guidance %g: the model has no classes to be guided by", g.EffectiveScale())
-	case d.Null < 0:
+	case d.Null < 0 && q.Prompts == nil:
 		return nil, fmt.Errorf("guidance %g: the model has no null class, so there is nothing to be guided away from", g.EffectiveScale())
 	}
 	cfg := &guidance.CFG{Of: m, Classes: d.Null, Rescale: g.Rescale}
@@ -133,6 +138,9 @@ func (d *Drawer) guided(q Request) (diffusion.Model, error) {
 	}
 	if cfg.Rule, err = g.Rule.Build(RuleArg{}); err != nil {
 		return nil, err
+	}
+	if e != nil {
+		cfg.Away = e.standIn(e.negative, d.Null)
 	}
 	if g.Negative != nil {
 		if *g.Negative >= d.Classes {

@@ -146,8 +146,9 @@ func TestRunOutlivesItsPipeline(t *testing.T) {
 func TestDescribedNetworks(t *testing.T) {
 	unets, _ := filepath.Glob("../internal/golden/testdata/unet/*.safetensors")
 	dits, _ := filepath.Glob("../internal/golden/testdata/dit/*.safetensors")
-	files := append(unets, dits...)
-	if len(unets) < 4 || len(dits) < 4 {
+	texts, _ := filepath.Glob("../internal/golden/testdata/textunet/*.safetensors")
+	files := slices.Concat(unets, dits, texts)
+	if len(unets) < 4 || len(dits) < 4 || len(texts) < 3 {
 		t.Fatal(files)
 	}
 	for _, file := range files {

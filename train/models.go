@@ -22,15 +22,19 @@ type ModelArg struct {
 	Classes     int     // to condition on; 0: none
 	Jump        bool    // the objective tells how far a step leads
 	OutChannels int     // of the output
+	TextWidth   int     // of encoded prompts to condition on; 0: none
 	Init        rng.Key // of the first weights
 }
 
 func (a ModelArg) init() *nn.Init { return nn.NewInit(a.Device, a.Init) }
 
-// cond fills in the classes that the data have, unless the config names some, and
-// what the objective tells besides.
+// cond fills in the classes that the data have and the width of encoded prompts, unless the
+// config names some, and what the objective tells besides.
 func (a ModelArg) cond(o *nn.CondOptions) {
 	o.Jump = o.Jump || a.Jump
+	if o.TextWidth == 0 {
+		o.TextWidth = a.TextWidth
+	}
 	if o.Classes == 0 {
 		o.Classes = a.Classes
 	}
@@ -63,7 +67,7 @@ func init() {
 			}
 			return nn.NewDiT(a.init(), o)
 		})
-	config.Register(Models, "unet", "U-Net (Ronneberger et al. 2015; Ho et al. 2020), for images; diffusers' UNet2DModel is a configuration of it.",
+	config.Register(Models, "unet", "U-Net (Ronneberger et al. 2015; Ho et al. 2020), for images; diffusers' UNet2DModel and UNet2DConditionModel are configurations of it.",
 		func(c *nn.UNetOptions, a ModelArg) (Network, error) {
 			o := *c
 			a.cond(&o.CondOptions)
@@ -106,16 +110,23 @@ func nullLabel(net Network) int {
 	return -1
 }
 
-// buildNetwork makes a network and names its parameters.
-func buildNetwork(v config.Variant[ModelArg, Network], a ModelArg) (Network, []*tensor.Param, error) {
-	net, err := v.Build(a)
+// network makes the network, with its text encoder if there is one, and names the parameters.
+func (l *Loaded) network(a ModelArg) (Network, []*tensor.Param, error) {
+	net, err := l.Model.Build(a)
 	if err != nil {
 		return nil, nil, err
 	}
-	if a.Jump && !net.Conditions().Jump {
+	c := net.Conditions()
+	if a.Jump && !c.Jump {
 		return nil, nil, invalid.Field("jump", "is not taken by this network, and the objective tells how far a step leads")
 	}
-	if err := checkConditions(net.Conditions(), a.Classes); err != nil {
+	if err := checkConditions(c, a.Classes); err != nil {
+		return nil, nil, err
+	}
+	if c.TextWidth != a.TextWidth && c.TextWidth != 0 {
+		return nil, nil, invalid.Field("text_width", "is %d; the experiment's text encoder has %d (0: there is none)", c.TextWidth, a.TextWidth)
+	}
+	if net, err = l.withText(net, a); err != nil {
 		return nil, nil, err
 	}
 	return net, nn.Params(net), nil

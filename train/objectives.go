@@ -12,11 +12,12 @@ import (
 
 // ObjectiveArg is what an objective is made for.
 type ObjectiveArg struct {
-	Shape   []int // of a sample
-	Classes int   // that the network is conditioned on; 0: none
-	Null    int   // the network's label for no class; −1: it has none
-	Draft   bool  // the network is not made yet: it follows from what the objective says
-	Batch   int   // samples a step
+	Shape   []int             // of a sample
+	Classes int               // that the network is conditioned on; 0: none
+	Null    int               // the network's label for no class; −1: it has none
+	Prompt  *diffusion.Prompt // what stands for no prompt; nil: the network takes none
+	Draft   bool              // the network is not made yet: it follows from what the objective says
+	Batch   int               // samples a step
 	Device  backend.Device
 	Init    rng.Key // of the first values of what the objective itself learns
 }
@@ -96,8 +97,8 @@ func (c *RegressionConfig) job(path diffusion.GaussianPath, kind diffusion.Kind,
 	if c.Uncertainty {
 		r.Uncertainty = diffusion.NewUncertainty(a.Device, tensor.Float32, a.Init)
 	}
-	if a.Null >= 0 {
-		r.Dropout = diffusion.Dropout{P: c.ConditionDropout, Classes: a.Null}
+	if a.Null >= 0 || a.Prompt != nil {
+		r.Dropout = diffusion.Dropout{P: c.ConditionDropout, Classes: a.Null, Prompt: a.Prompt}
 	}
 	return &Job{Objective: r, Model: ModelOf(path, kind, input)}, nil
 }

@@ -3,8 +3,10 @@ package train
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/nn"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/train/data"
 	"github.com/langevin-go/langevin/train/plot"
@@ -18,8 +20,11 @@ func (t *Trainer) picture(ctx context.Context) error {
 	shape, d := t.data.Train.Shape(), t.Drawer()
 	switch {
 	case isImage(shape):
-		n, labels := pictureLabels(t.classes(), t.exp.Sample.Rows)
-		x, err := d.Draw(ctx, Request{N: n, Labels: labels, Seed: t.exp.Seed})
+		q, err := t.pictureRequest()
+		if err != nil {
+			return err
+		}
+		x, err := d.Draw(ctx, q)
 		if err != nil {
 			return err
 		}
@@ -36,7 +41,9 @@ func (t *Trainer) picture(ctx context.Context) error {
 
 // Drawer draws samples with the averaged weights as they are at the time.
 func (t *Trainer) Drawer() *Drawer {
-	return &Drawer{Device: t.dev, Model: t.avgMod, Shape: t.data.Train.Shape(), Classes: t.classes(), Null: nullLabel(t.avg), How: t.exp.Sample, Precision: t.exp.Precision, Source: t.source.forSampling()}
+	d := &Drawer{Device: t.dev, Model: t.avgMod, Shape: t.data.Train.Shape(), Classes: t.classes(), Null: nullLabel(t.avg), How: t.exp.Sample, Precision: t.exp.Precision, Source: t.source.forSampling(), prompts: t.prompts}
+	d.encoder, _ = t.avg.(*nn.Prompted)
+	return d
 }
 
 // pictureName is the file that picture writes at the present step; "": samples make no picture.
@@ -48,6 +55,21 @@ func (t *Trainer) pictureName() string {
 		return t.dir.Sample("points", t.step)
 	}
 	return ""
+}
+
+// pictureRequest is a picture of images: a row a prompt, a class, or none.
+func (t *Trainer) pictureRequest() (Request, error) {
+	q := Request{Seed: t.exp.Seed}
+	if t.prompts == nil {
+		q.N, q.Labels = pictureLabels(t.classes(), t.exp.Sample.Rows)
+		return q, nil
+	}
+	prompts, err := t.picturePrompts()
+	for _, p := range prompts {
+		q.Prompts = append(q.Prompts, slices.Repeat([]string{p}, t.exp.Sample.Rows)...)
+	}
+	q.N, q.Negative = len(q.Prompts), t.exp.Sample.Negative
+	return q, err
 }
 
 // pictureLabels are the classes of a picture: a row of each, or none.
@@ -97,7 +119,7 @@ func (t *Trainer) pointPictures(ctx context.Context, d *Drawer) error {
 // velocityPanels are the directions in which samples move, from noise to data,
 // without regard to their class; nil where there is no such thing.
 func velocityPanels(d *Drawer, truth []float32) ([]plot.Panel, error) {
-	if d.Classes > 0 && d.Null < 0 { // each class has a field of its own
+	if d.Classes > 0 && d.Null < 0 || d.prompts != nil { // each class has a field of its own
 		return nil, nil
 	}
 	path := d.Model.Path()

@@ -224,7 +224,7 @@ func Reconstruct(run string, sigmaRel float64, updates int, path string, warn fu
 	}
 	st := c.state
 	st.CRC32C = sums
-	return writeCheckpoint(path, st, c.config, entries)
+	return writeCheckpoint(path, st, c.texts, entries)
 }
 
 // combine sums the stored averages of every parameter, in float64; what was frozen is

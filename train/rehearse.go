@@ -30,6 +30,9 @@ func (t *Trainer) tryNetwork() (err error) {
 		}
 	}()
 	var c nn.Cond
+	if null := t.prompts.null(); null != nil {
+		c.Tokens, c.TextMask = s.Ints(null.Tokens, 1, len(null.Tokens)), s.Tensor(null.Mask, 1, len(null.Mask))
+	}
 	if t.classes() > 0 {
 		c.Labels = s.Ints([]int32{0}, 1)
 	}
@@ -51,6 +54,9 @@ func (t *Trainer) rehearse(ctx context.Context) error {
 	q := Request{N: 1}
 	if d.Classes > 0 {
 		q.Labels = make([]int32, 1)
+	}
+	if t.prompts != nil {
+		q.Prompts = []string{""}
 	}
 	_, err := d.Draw(ctx, q)
 	if errors.Is(err, context.Canceled) {

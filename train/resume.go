@@ -229,7 +229,7 @@ func (t *Trainer) saveTo(path string) error {
 		st.Objective = b
 	}
 	t.settle()
-	return saveCheckpoint(path, st, t.config, t.groups()...)
+	return saveCheckpoint(path, st, t.texts(), t.groups()...)
 }
 
 // CheckpointPath is where the checkpoint of the present step is, or would be.

@@ -9,6 +9,7 @@ import (
 	"github.com/langevin-go/langevin/diffusion/guidance"
 	"github.com/langevin-go/langevin/diffusion/sampler"
 	"github.com/langevin-go/langevin/flow"
+	"github.com/langevin-go/langevin/nn"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/backend"
 	"github.com/langevin-go/langevin/tensor/rng"
@@ -70,6 +71,8 @@ type Sampling struct {
 	Precision string             `yaml:"precision" doc:"what the network computes in; train: what it was trained in, so that it is the same function" oneof:"train float32 bf16"`
 	Float64   bool               `yaml:"float64_state" doc:"keep the state between steps in float64 while the network computes in its precision: for many small steps"`
 	Every     int64              `yaml:"every" doc:"training steps between pictures; 0: none" range:"[0,inf)"`
+	Prompts   []string           `yaml:"prompts" doc:"prompts of the pictures, a row each, and of the sample command; empty: a caption of each class, or those of the first samples; the sample command then has no prompt"`
+	Negative  string             `yaml:"negative" doc:"prompt to be guided away from, in place of none"`
 	Rows      int                `yaml:"rows" doc:"samples of each class in a picture; without classes, a picture has rows² samples" range:"[1,100]"`
 	Batch     int                `yaml:"batch" doc:"samples that are drawn at a time; it does not change them" range:"[1,100000]"`
 }
@@ -87,6 +90,8 @@ func (s *Sampling) SetDefaults() {
 type Request struct {
 	N        int
 	Labels   []int32                           // (N) classes; nil: unconditional
+	Prompts  []string                          // (N); nil: none
+	Negative string                            // prompt to be guided away from; "": none
 	Seed     uint64                            // sample i is a function of the seed and i
 	Noise    []float32                         // (N,Shape…) standard normal start, or samples of the source, row-major; nil: drawn
 	Noises   func(step int) ([]float32, error) // standard normal noise of stochastic samplers, likewise; nil: drawn
@@ -127,6 +132,8 @@ type Drawer struct {
 	weaker         *Trained // of autoguidance, once opened
 	classifier     *classify.Classifier
 	classifierFile string
+	prompts        *prompter    // nil: the model takes no prompts
+	encoder        *nn.Prompted // that they go through
 }
 
 // maxSamples bounds the numbers in all samples of a request: 8 GiB.
@@ -181,7 +188,16 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 		}
 		grid = sampler.Last(grid, q.Strength)
 	}
-	model, err := d.guided(q)
+	dev, err := d.compute()
+	if err != nil {
+		return nil, err
+	}
+	prompts, err := d.encode(dev, q)
+	if err != nil {
+		return nil, err
+	}
+	defer prompts.close()
+	model, err := d.guided(q, prompts)
 	if err != nil {
 		return nil, err
 	}
@@ -190,10 +206,6 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 		return nil, err
 	}
 	within, err := d.constraint()
-	if err != nil {
-		return nil, err
-	}
-	dev, err := d.compute()
 	if err != nil {
 		return nil, err
 	}
@@ -217,7 +229,7 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 			Float64:  d.How.Float64,
 			Brownian: d.How.Brownian,
 		}
-		if o.Cond, err = d.condition(q, from, n); err != nil {
+		if o.Cond, err = d.condition(q, prompts, from, n); err != nil {
 			return nil, err
 		}
 		shape := append([]int{n}, d.Shape...)
@@ -258,7 +270,7 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 }
 
 // condition is what samples from to from+n are to be like.
-func (d *Drawer) condition(q Request, from, n int) (func(s *tensor.Scope) diffusion.Cond, error) {
+func (d *Drawer) condition(q Request, e *encoded, from, n int) (func(s *tensor.Scope) diffusion.Cond, error) {
 	switch {
 	case d.Number && q.Labels == nil:
 		return nil, fmt.Errorf("the model is conditioned on a number: it needs one for every sample")
@@ -268,6 +280,11 @@ func (d *Drawer) condition(q Request, from, n int) (func(s *tensor.Scope) diffus
 			v[i] = float32(l)
 		}
 		return func(s *tensor.Scope) diffusion.Cond { return diffusion.Cond{Vector: s.Tensor(v, n, 1)} }, nil
+	case d.Classes == 0 && e != nil:
+		return func(s *tensor.Scope) (c diffusion.Cond) {
+			e.put(s, &c, e.of[from:from+n])
+			return c
+		}, nil
 	case d.Classes == 0 && (q.Labels == nil || !d.How.Steering.classified()):
 		return nil, nil
 	case q.Labels == nil && d.Null < 0:
@@ -280,7 +297,13 @@ func (d *Drawer) condition(q Request, from, n int) (func(s *tensor.Scope) diffus
 			labels[i] = q.Labels[from+i]
 		}
 	}
-	return func(s *tensor.Scope) diffusion.Cond { return diffusion.Cond{Labels: s.Ints(labels, n)} }, nil
+	return func(s *tensor.Scope) diffusion.Cond {
+		c := diffusion.Cond{Labels: s.Ints(labels, n)}
+		if e != nil {
+			e.put(s, &c, e.of[from:from+n])
+		}
+		return c
+	}, nil
 }
 
 // start is the state that sampling starts from: noise, or samples of the source, or data

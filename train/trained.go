@@ -101,10 +101,17 @@ func openTrained(dev backend.Device, path string, c *checkpoint) (*Trained, erro
 			return nil, err
 		}
 	}
-	var job *Job
-	if job, t.Net, t.Params, err = exp.build(t.Device, t.Shape, t.Classes); err != nil {
+	if exp.Text != nil && c.tokenizer == nil {
+		return nil, fmt.Errorf("%s: the checkpoint has no tokenizer: its metadata has no %q", c.path, tokensKey)
+	}
+	if t.prompts, err = exp.prompter(nil, c.tokenizer); err != nil {
 		return nil, err
 	}
+	var job *Job
+	if job, t.Net, t.Params, err = exp.build(t.Device, t.Shape, t.Classes, t.prompts); err != nil {
+		return nil, err
+	}
+	t.encoder, _ = t.Net.(*nn.Prompted)
 	t.Null = nullLabel(t.Net)
 	source, err := exp.openSource(context.Background(), job, t.Shape)
 	if err != nil {

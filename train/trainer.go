@@ -53,8 +53,9 @@ type Trainer struct {
 
 	scope     *tensor.Scope
 	batch     diffusion.Batch
-	labels    []int32 // of the batch, also where the network is not conditioned on them
-	ignored   []int32 // labels of the source
+	prompts   *prompter // nil: no captions
+	labels    []int32   // of the batch, also where the network is not conditioned on them
+	ignored   []int32   // labels of the source
 	draw      diffusion.Draw
 	part      diffusion.Draw // of draw
 	profiles  []profile      // averages that are stored
@@ -139,11 +140,17 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 	if err = t.adopt(); err != nil {
 		return err
 	}
+	if err = t.adoptText(); err != nil {
+		return err
+	}
 	if t.config, err = config.Resolved(&exp.Experiment); err != nil {
 		return err
 	}
 	if t.loader, err = data.NewLoader(t.data.Train, data.Options{Seed: exp.Seed, Flip: exp.Flip}); err != nil {
 		return exp.at("flip", err)
+	}
+	if err = t.readPrompts(); err != nil {
+		return err
 	}
 	if err = t.buildModels(); err != nil {
 		return err
@@ -182,6 +189,7 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 	}
 	t.batch = diffusion.Batch{N: exp.Batch, Shape: src.Shape(), X: make([]float32, exp.Batch*volume(src.Shape()))}
 	t.labels = make([]int32, exp.Batch)
+	t.prompts.room(&t.batch, exp.Batch)
 	if t.classes() > 0 {
 		t.batch.Labels = t.labels
 	}
@@ -228,7 +236,7 @@ func (t *Trainer) classes() int {
 // buildModels makes the network, its average and the models on them.
 func (t *Trainer) buildModels() error {
 	shape, classes := t.data.Train.Shape(), t.classes()
-	job, net, params, err := t.exp.build(t.dev, shape, classes)
+	job, net, params, err := t.exp.build(t.dev, shape, classes, t.prompts)
 	if err != nil {
 		return err
 	}
@@ -239,6 +247,9 @@ func (t *Trainer) buildModels() error {
 		if err := loadInitial(t.exp.Init, t.net, t.params, t.warn); err != nil {
 			return t.exp.at(t.initKey, err)
 		}
+	}
+	if err := t.loadText(); err != nil {
+		return err
 	}
 	if t.trained, err = t.exp.freeze(t.params); err != nil {
 		return err
@@ -259,7 +270,7 @@ func (t *Trainer) buildAverage() (err error) {
 	if t.exp.EMA == nil && !optim.AveragesItself(t.opt) {
 		return nil
 	}
-	_, avg, average, err := t.exp.build(t.dev, t.data.Train.Shape(), t.classes())
+	_, avg, average, err := t.exp.build(t.dev, t.data.Train.Shape(), t.classes(), t.prompts)
 	if err != nil {
 		return err
 	}
@@ -306,13 +317,13 @@ func (t *Trainer) averageFrozen() error {
 
 // build makes the objective and the network of an experiment. The network's
 // outputs follow from the objective, and the objective's null condition from the network.
-func (l *Loaded) build(dev backend.Device, shape []int, classes int) (*Job, Network, []*tensor.Param, error) {
-	arg := ObjectiveArg{Shape: shape, Classes: classes, Null: -1, Draft: true, Batch: l.Batch, Device: dev, Init: rng.Key{Seed: l.Seed, Stream: streamObjective}}
+func (l *Loaded) build(dev backend.Device, shape []int, classes int, prompts *prompter) (*Job, Network, []*tensor.Param, error) {
+	arg := ObjectiveArg{Shape: shape, Classes: classes, Null: -1, Prompt: prompts.null(), Draft: true, Batch: l.Batch, Device: dev, Init: rng.Key{Seed: l.Seed, Stream: streamObjective}}
 	job, err := l.Objective.Build(arg)
 	if err != nil {
 		return nil, nil, nil, l.at("objective", err)
 	}
-	net, params, err := buildNetwork(l.Model, ModelArg{Device: dev, Shape: shape, Classes: classes,
+	net, params, err := l.network(ModelArg{Device: dev, Shape: shape, Classes: classes, TextWidth: l.textWidth(),
 		Jump: job.Jump, OutChannels: job.outChannels(shape), Init: rng.Key{Seed: l.Seed}})
 	if err != nil {
 		return nil, nil, nil, l.at("model", err)
@@ -486,6 +497,7 @@ func (t *Trainer) train(ctx context.Context) error {
 	if err := t.load(); err != nil {
 		return err
 	}
+	t.prompts.captions(&t.batch, t.loader, uint64(t.step)*uint64(t.exp.Batch))
 	s := t.scope
 	if t.job.Objective.Draw(t.key(), &t.batch, &t.draw); t.draw.Err != nil {
 		return fmt.Errorf("step %d: %w", t.step+1, t.draw.Err)

@@ -62,11 +62,17 @@ func (t *Trainer) openValidation() error {
 		n = min(n, src.Len())
 	}
 	at := min(n, (t.exp.Batch+t.exp.Accumulate-1)/t.exp.Accumulate) // no more memory than a part of a training batch
+	if t.prompts != nil {
+		if _, ok := data.CaptionsOf(src); !ok {
+			return t.exp.places.Errorf("validation.every", "is %d, but the data held out have no captions", v.Every)
+		}
+	}
 	t.valid = &validator{scope: tensor.NewScope(t.dev, tensor.Inference), n: n, labels: make([]int32, at),
 		batch: diffusion.Batch{Shape: src.Shape(), X: make([]float32, at*volume(src.Shape()))}}
 	if t.source != nil {
 		t.valid.batch.Source = make([]float32, len(t.valid.batch.X))
 	}
+	t.prompts.room(&t.valid.batch, at)
 	return nil
 }
 
@@ -119,6 +125,10 @@ func (t *Trainer) stale() bool {
 func (v *validator) loss(ctx context.Context, t *Trainer) (float64, error) {
 	size, sum := volume(v.batch.Shape), 0.0
 	most := len(v.labels)
+	var captioned data.Captioned
+	if t.prompts != nil {
+		captioned, _ = data.CaptionsOf(t.data.Heldout)
+	}
 	for from := 0; from < v.n; from += most {
 		if err := ctx.Err(); err != nil {
 			return 0, err
@@ -132,6 +142,12 @@ func (v *validator) loss(ctx context.Context, t *Trainer) (float64, error) {
 				return 0, fmt.Errorf("validation: %w", err)
 			}
 			v.labels[i] = int32(label)
+		}
+		if captioned != nil {
+			t.prompts.part(&b, n)
+			for i := range n {
+				t.prompts.put(b.Tokens, b.TextMask, i, data.CaptionOf(captioned, t.exp.Seed, uint64(from+i), 0))
+			}
 		}
 		if t.classes() > 0 {
 			b.Labels = v.labels[:n]

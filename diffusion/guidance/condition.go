@@ -8,6 +8,7 @@ import (
 // Null is the null condition in c's place, for n samples: the label after the
 // last class, and the vector dropped.
 func Null(s *tensor.Scope, c diffusion.Cond, classes, n int) diffusion.Cond {
+	checkText(c)
 	var null diffusion.Cond
 	if c.Labels != nil {
 		null.Labels = s.Ints(repeated(int32(classes), n), n)
@@ -47,6 +48,7 @@ func join(s *tensor.Scope, a, b diffusion.Cond, n int) diffusion.Cond {
 	if a.Drop != nil || b.Drop != nil {
 		both.Drop = tensor.Concat(0, drops(s, a), drops(s, b))
 	}
+	joinText(&both, a, b)
 	return both
 }
 

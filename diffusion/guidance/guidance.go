@@ -41,21 +41,21 @@ type CFG struct {
 	Rescale  float64 // φ of Lin et al. 2024: part of the standard deviation of c that g gets back; 0: none
 
 	// Away is what is guided away from in place of the null condition: a negative
-	// condition. nil: the null condition.
+	// condition. nil: the null condition. Prompts need it.
 	Away Condition
 	// With are conditions that hold beside the sample's own (Liu et al. 2022,
 	// composable diffusion): c + Σ w_i·(c_i − ∅) stands for c.
 	With []Weighted
 }
 
-// Condition gives n samples a condition in place of their own, c. It is called at each step.
-type Condition func(s *tensor.Scope, c diffusion.Cond, n int) diffusion.Cond
-
 // Weighted is a condition that holds beside others; a negative weight: that does not hold.
 type Weighted struct {
 	Is     Condition
 	Weight float64
 }
+
+// Condition gives n samples a condition in place of their own, c. It is called at each step.
+type Condition func(s *tensor.Scope, c diffusion.Cond, n int) diffusion.Cond
 
 // ScaleOfWeight is the scale s of a weight w: 1+w.
 func ScaleOfWeight(w float64) float64 { return 1 + w }
@@ -83,7 +83,7 @@ func (g *CFG) Eval(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond) diffus
 	switch {
 	case !g.within(g.Path(), at) || linear && same && scale == 1:
 		return g.Of.Eval(x, at, c)
-	case c.Labels == nil && c.Vector == nil:
+	case c.Labels == nil && c.Vector == nil && c.Text == nil:
 		panic("guidance: there is no condition to be guided by")
 	case linear && same && scale == 0 && g.Rescale == 0:
 		return g.Of.Eval(x, at, g.away(s, c, n))

@@ -163,3 +163,46 @@ func TestGuidedSamples(t *testing.T) {
 		t.Errorf("guided: only %.3f on the right", got)
 	}
 }
+
+// prompted is a model that gives each sample the sum of its prompt's unmasked vectors and its pooled one.
+type prompted struct{ diffusion.CondOT }
+
+func (m prompted) Path() diffusion.GaussianPath { return m.CondOT }
+func (prompted) Kind() diffusion.Kind           { return diffusion.Velocity }
+func (prompted) Eval(x *tensor.Tensor, _ diffusion.Step, c diffusion.Cond) diffusion.Pred {
+	n, l := x.Dim(0), c.Text.Dim(1)
+	text := c.Text
+	if c.TextMask != nil {
+		text = text.Mul(c.TextMask.Reshape(n, l, 1))
+	}
+	return diffusion.Pred{Value: text.Sum(1).Add(c.Pooled), Kind: diffusion.Velocity}
+}
+
+// Prompts are guided away from what Away gives, in one batch with their own.
+func TestPromptConditions(t *testing.T) {
+	s := tensor.NewScopeOf(cpu.Default(), tensor.Inference, tensor.Float64)
+	defer s.Close()
+	c := diffusion.Cond{Text: s.Tensor([]float64{1, 2, 3, 4}, 2, 2, 1), Pooled: s.Tensor([]float64{10, 20}, 2, 1), TextMask: s.Tensor([]float64{1, 1, 1, 0}, 2, 2)}
+	away := func(s *tensor.Scope, own diffusion.Cond, n int) diffusion.Cond {
+		return diffusion.Cond{Text: s.Full(0.5, n, 2, 1), Pooled: s.Full(1, n, 1), TextMask: s.Full(1, n, 2)}
+	}
+	at, x := diffusion.Step{T: []float64{0.5}}, s.Ones(2, 1)
+	// c is 13 and 23, what is guided away from 2.
+	for scale, want := range map[float64][]float64{0: {2, 2}, 1: {13, 23}, 3: {35, 65}} {
+		model := &counting{Model: prompted{}}
+		got := (&CFG{Of: model, Strength: Strength{Scale: scale}, Away: away}).Eval(x, at, c).Value.Float64s()
+		if got[0] != want[0] || got[1] != want[1] || model.calls != 1 {
+			t.Errorf("scale %g: %v in %d calls, want %v in 1", scale, got, model.calls, want)
+		}
+	}
+	c.TextMask = nil
+	if got := (&CFG{Of: prompted{}, Strength: Strength{Scale: 2}, Away: away}).Eval(x, at, c).Value.Float64s(); got[0] != 2*13-2 || got[1] != 2*27-2 {
+		t.Errorf("without a mask %v", got)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("guides away from no prompt, which it cannot know")
+		}
+	}()
+	(&CFG{Of: prompted{}, Strength: Strength{Scale: 3}}).Eval(x, at, c)
+}

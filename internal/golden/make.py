@@ -1,6 +1,7 @@
 """Makes the golden files in testdata/, or with --check compares them with what this machine makes.
 
-    python make.py [--check] [NAME ...]      NAME: unet dit schedulers samplers pipelines ops optimizers flow diffusion, or one file such as unet/deep
+    python make.py [--check] [NAME ...]      NAME: unet textunet dit schedulers samplers pipelines ops optimizers flow diffusion text tokenizers,
+                                             or one file such as unet/deep
 """
 
 import argparse
@@ -9,9 +10,11 @@ import sys
 
 import diffusers
 import torch
+import transformers
 
-import flow
 import bound
+import byte_pairs
+import flow
 import guidance
 import modern
 import networks
@@ -22,6 +25,7 @@ import samplers_sde
 import schedulers
 import schedulers_sde
 import store
+import text_encoders
 
 TESTDATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "testdata")
 
@@ -29,6 +33,8 @@ TESTDATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "testdata")
 def jobs():
     for name, case in networks.UNETS.items():
         yield f"unet/{name}", lambda name=name, case=case: networks.make("unet", name, case)
+    for name, case in networks.TEXT_UNETS.items():
+        yield f"textunet/{name}", lambda name=name, case=case: networks.make("textunet", name, case)
     for name, case in networks.DITS.items():
         yield f"dit/{name}", lambda name=name, case=case: networks.make("dit", name, case)
     for name in schedulers.CASES:
@@ -45,6 +51,10 @@ def jobs():
     yield "flow/flow", flow.make
     yield "diffusion/guidance", guidance.make
     yield "diffusion/bound", bound.make
+    for name in text_encoders.CASES:
+        yield f"text/{name}", lambda name=name: text_encoders.make(name)
+    for style in byte_pairs.STYLES:
+        yield f"tokenizers/{style}/cases", lambda style=style: byte_pairs.make(style)
 
 
 def main():
@@ -62,7 +72,7 @@ def main():
     failed = 0
     for name, job in selected:
         tensors, metadata, *files = job()
-        metadata = {"made_with": f"diffusers {diffusers.__version__}, torch {torch.__version__.split('+')[0]}", **metadata}
+        metadata = {"made_with": f"diffusers {diffusers.__version__}, torch {torch.__version__.split('+')[0]}, transformers {transformers.__version__}", **metadata}
         path = os.path.join(TESTDATA, name + ".safetensors")
         if not args.check:
             store.write(path, tensors, metadata)

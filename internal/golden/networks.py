@@ -5,7 +5,7 @@ import zlib
 
 import numpy
 import torch
-from diffusers import DiTTransformer2DModel, UNet2DModel
+from diffusers import DiTTransformer2DModel, UNet2DConditionModel, UNet2DModel
 from diffusers.models.embeddings import get_2d_sincos_pos_embed, get_timestep_embedding
 
 from precise import float64, normal
@@ -108,6 +108,38 @@ UNETS = {
             resnet_time_scale_shift="scale_shift",
         ),
         size=(4, 4), timesteps=[123, 4],
+    ),
+}
+
+# Networks that attend to encoded prompts: text is (tokens, of each prompt the number that is not padding or None: no mask).
+TEXT_UNETS = {
+    # Stable Diffusion 1: 1x1 convolutions around the blocks, attention_head_dim heads at all levels, no mask
+    "sd1": dict(
+        config=dict(
+            sample_size=8, in_channels=2, out_channels=2, block_out_channels=(8, 12), layers_per_block=1, cross_attention_dim=6,
+            down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+            norm_num_groups=4, attention_head_dim=4,
+        ),
+        size=(8, 8), timesteps=[999, 3], text=(7, None),
+    ),
+    # Stable Diffusion 2: linear projections, heads by level, upcast attention; a mask; coarsest level attends too
+    "sd2": dict(
+        config=dict(
+            sample_size=(8, 4), in_channels=1, out_channels=1, block_out_channels=(4, 8), layers_per_block=1, cross_attention_dim=5,
+            down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+            norm_num_groups=2, attention_head_dim=[1, 2], use_linear_projection=True, upcast_attention=True, flip_sin_to_cos=True,
+        ),
+        size=(8, 4), timesteps=[12, 600, 777], text=(4, [1, 4, 3]),
+    ),
+    # several blocks behind each residual block, fewer inner than outer channels (5 in 2 heads of 2), scale-shift, a class, no mid block, frequencies shifted
+    "deep-blocks": dict(
+        config=dict(
+            sample_size=4, in_channels=1, out_channels=2, block_out_channels=(5, 10), layers_per_block=2, cross_attention_dim=3,
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+            norm_num_groups=5, norm_eps=1e-4, attention_head_dim=[2, 5], transformer_layers_per_block=[1, 2], mid_block_type=None,
+            resnet_time_scale_shift="scale_shift", num_class_embeds=4, freq_shift=1, flip_sin_to_cos=False, dropout=0.2, center_input_sample=True,
+        ),
+        size=(4, 4), timesteps=[0, 250.5], labels=[3, 0], text=(3, [2, 3]),
     ),
 }
 
@@ -221,7 +253,7 @@ def check_embeddings():
 
 
 def make(kind, name, case):
-    cls = UNet2DModel if kind == "unet" else DiTTransformer2DModel
+    cls = {"unet": UNet2DModel, "textunet": UNet2DConditionModel, "dit": DiTTransformer2DModel}[kind]
     channels, (height, width) = case["config"]["in_channels"], case["size"]
     batch = len(case["timesteps"])
     sample = normal(zlib.crc32(f"{name}/sample".encode()), (batch, channels, height, width))
@@ -238,6 +270,11 @@ def make(kind, name, case):
         out = dict(timestep=_tensor(case["timesteps"], dtype))
         if labels is not None:
             out["class_labels"] = _tensor(labels, dtype)
+        if "text" in case:
+            tokens, lengths = case["text"]
+            out["encoder_hidden_states"] = torch.tensor(normal(zlib.crc32(f"{name}/text".encode()), (batch, tokens, case["config"]["cross_attention_dim"])), dtype=dtype)
+            if lengths:
+                out["encoder_attention_mask"] = torch.tensor([[i < n for i in range(tokens)] for n in lengths])
         return out
 
     with torch.no_grad():
@@ -248,12 +285,14 @@ def make(kind, name, case):
         x, args = torch.tensor(sample, requires_grad=True), arguments(torch.float64)
         if "class_labels" in args and args["class_labels"].is_floating_point():
             args["class_labels"].requires_grad_()
+        if "text" in case:
+            args["encoder_hidden_states"].requires_grad_()
         run = lambda: model(x, **args).sample
         y = run()
         upstream = normal(zlib.crc32(f"{name}/upstream".encode()), tuple(y.shape))
         y.backward(torch.tensor(upstream))
         grads = {k: p.grad.clone() for k, p in model.named_parameters() if p.requires_grad}
-        inputs = [(v, v.grad.clone()) for v in (x, args.get("class_labels")) if v is not None and v.requires_grad]
+        inputs = [(v, v.grad.clone()) for v in (x, args.get("class_labels"), args.get("encoder_hidden_states")) if v is not None and v.requires_grad]
         _directional_check(model, run, inputs, grads, torch.tensor(upstream))
     assert y.dtype == torch.float64 and all(g.dtype == torch.float64 for g in grads.values())
     assert all(float(g.abs().max()) > 0 for g in grads.values())
@@ -267,6 +306,11 @@ def make(kind, name, case):
         if args["class_labels"].requires_grad:
             tensors["in/class_labels"] = tensors["in/class_labels"].astype(numpy.float32)
             tensors["grad_in/class_labels"] = inputs[1][1].numpy()
+    if "text" in case:
+        tensors["in/encoder_hidden_states"] = args["encoder_hidden_states"].detach().numpy().astype(numpy.float32)
+        tensors["grad_in/encoder_hidden_states"] = inputs[-1][1].numpy()
+        if "encoder_attention_mask" in args:
+            tensors["in/encoder_attention_mask"] = args["encoder_attention_mask"].numpy().astype(numpy.float32)
     tensors["out/sample"] = y.detach().numpy()
     tensors["out/sample_float32"] = out32.numpy()
     tensors["grad_in/sample"] = inputs[0][1].numpy()

@@ -8,13 +8,14 @@ import (
 // Classes of networks, by their names in diffusers.
 const (
 	UNet2DModel           = "UNet2DModel"
+	UNet2DConditionModel  = "UNet2DConditionModel"
 	DiTTransformer2DModel = "DiTTransformer2DModel"
 )
 
 // Config is a network's configuration. One of UNet and DiT is set.
 type Config struct {
 	Path  string
-	Class string // UNet2DModel or DiTTransformer2DModel
+	Class string // UNet2DModel, UNet2DConditionModel or DiTTransformer2DModel
 	UNet  *nn.UNetOptions
 	DiT   *nn.DiTOptions
 
@@ -46,12 +47,14 @@ func ParseConfig(path string, text []byte) (*Config, error) {
 	switch c.Class {
 	case UNet2DModel:
 		c.UNet, err = unetOptions(f, c)
+	case UNet2DConditionModel:
+		c.UNet, err = textUNetOptions(f, c)
 	case DiTTransformer2DModel:
 		c.DiT, err = ditOptions(f, c)
 	case "":
-		err = badfile.New(path, ErrConfig, `field "_class_name" is missing: it must be "UNet2DModel" or "DiTTransformer2DModel"`)
+		err = badfile.New(path, ErrConfig, `field "_class_name" is missing: it must be "UNet2DModel", "UNet2DConditionModel" or "DiTTransformer2DModel"`)
 	default:
-		f.fail("_class_name", ErrUnsupported, "must be %q or %q, is %q", UNet2DModel, DiTTransformer2DModel, c.Class)
+		f.fail("_class_name", ErrUnsupported, "must be %q, %q or %q, is %q", UNet2DModel, UNet2DConditionModel, DiTTransformer2DModel, c.Class)
 		err = f.err
 	}
 	if err != nil {

@@ -27,7 +27,8 @@ func TestDefaultsOfDiffusers(t *testing.T) {
 		DownBlocks: []string{"DownBlock2D", attn, attn, attn}, UpBlocks: []string{"AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"},
 		MidBlock: true, MidAttention: true, MidScale: 1, HeadDim: 8, Groups: 32, NormEps: 1e-5, Activation: "silu", DownPad: 1,
 		Downsample: "conv", Upsample: "conv", TimeEmbedding: "positional", TimeScale: 1, FourierScale: 16,
-		CondOptions: nn.CondOptions{VectorEmbed: "mlp"},
+		Transformer: nn.TransformerOptions{Heads: []int{4}, Layers: []int{1}}, // no block has one
+		CondOptions: nn.CondOptions{VectorEmbed: "mlp", Prompt: "attention"},
 	}
 	if !reflect.DeepEqual(c.UNet, want) {
 		t.Errorf("got %+v", c.UNet)
@@ -39,7 +40,7 @@ func TestDefaultsOfDiffusers(t *testing.T) {
 	d := &nn.DiTOptions{
 		InChannels: 4, OutChannels: 4, SampleSize: 32, Patch: 2, Width: 16 * 72, Depth: 28, Heads: 16, MLPRatio: 4, Activation: "gelu_tanh",
 		AttentionBias: true, NormEps: 1e-5, TimeScale: 1, TimeShift: 1, EmbedPerBlock: true,
-		CondOptions: nn.CondOptions{Classes: 1000, VectorEmbed: "mlp", Null: true},
+		CondOptions: nn.CondOptions{Classes: 1000, VectorEmbed: "mlp", Null: true, Prompt: "attention"},
 	}
 	if !reflect.DeepEqual(c.DiT, d) || c.Height != 32 || c.Width != 32 {
 		t.Errorf("got %+v", c.DiT)
@@ -85,7 +86,7 @@ func TestRefusals(t *testing.T) {
 		{ditText + `, "sample_size": [8, 8]}`, "sample_size", ErrConfig, `an integer`},
 		{ditText + `, "num_embeds_ada_norm": null}`, "num_embeds_ada_norm", ErrConfig, `an integer`},
 		{ditText + `, "act_fn": "silu"}`, "act_fn", ErrConfig, `no field of a DiTTransformer2DModel`},
-		{`{"_class_name": "UNet2DConditionModel"}`, "_class_name", ErrUnsupported, "UNet2DConditionModel"},
+		{`{"_class_name": "UNet3DConditionModel"}`, "_class_name", ErrUnsupported, "UNet3DConditionModel"},
 	} {
 		_, err := ParseConfig("dir/config.json", []byte(c.text))
 		var e *badfile.Error

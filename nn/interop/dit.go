@@ -19,7 +19,7 @@ var ditActivations = map[string]string{
 // ditOptions maps the fields of a DiTTransformer2DModel (diffusers 0.42).
 func ditOptions(f *fields, c *Config) (*nn.DiTOptions, error) {
 	o := &nn.DiTOptions{MLPRatio: 4, TimeScale: 1, TimeShift: 1, EmbedPerBlock: true}
-	o.CondOptions = nn.CondOptions{VectorEmbed: "mlp", Null: true}
+	o.CondOptions = nn.CondOptions{VectorEmbed: "mlp", Null: true, Prompt: "attention"}
 	o.Heads = f.int("num_attention_heads", 16, 1, maxChannels)
 	o.Width = o.Heads * f.int("attention_head_dim", 72, 1, maxChannels)
 	o.InChannels = f.int("in_channels", 4, 1, maxChannels)

@@ -1,5 +1,6 @@
 // Package interop reads and writes networks in the formats of other projects:
-// folders of Hugging Face's diffusers with a UNet2DModel or a DiTTransformer2DModel.
+// folders of Hugging Face's diffusers with a UNet2DModel, a UNet2DConditionModel or a
+// DiTTransformer2DModel, and folders of transformers with a CLIPTextModel.
 //
 // A folder is a pipeline (model_index.json, unet or transformer, scheduler) or a
 // single model (config.json, diffusion_pytorch_model.safetensors). Every field of

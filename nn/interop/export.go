@@ -50,7 +50,11 @@ func exportConfig(m nn.Model, height, width int) ([]byte, error) {
 	var err error
 	switch m := m.(type) {
 	case *nn.UNet:
-		v, err = unetConfig(m.Options(), height, width)
+		if m.Options().TextWidth > 0 {
+			v, err = textUNetConfig(m.Options(), height, width)
+		} else {
+			v, err = unetConfig(m.Options(), height, width)
+		}
 	case *nn.DiT:
 		v, err = ditConfig(m.Options(), height, width)
 	default:
@@ -171,6 +175,8 @@ func ditConfig(o nn.DiTOptions, height, width int) (map[string]any, error) {
 		return nil, cannot("classes", fmt.Sprintf("%d, null_condition %v,", o.Classes, o.Null))
 	case o.Vector > 0:
 		return nil, cannot("vector", o.Vector)
+	case o.TextWidth > 0:
+		return nil, cannot("text_width", o.TextWidth)
 	}
 	act := ""
 	for theirs, ours := range ditActivations {

@@ -125,6 +125,17 @@ func distance(a, b []float64) float64 {
 	return norm(d)
 }
 
+// text puts an encoded prompt of the file into c.
+func (g *goldenCase) text(t *testing.T, s *tensor.Scope, c *nn.Cond) {
+	if !g.f.Has("in/encoder_hidden_states") {
+		return
+	}
+	c.Text = s.Variable(f64(t, g.f, "in/encoder_hidden_states"), get(t, g.f, "in/encoder_hidden_states").Shape...)
+	if g.f.Has("in/encoder_attention_mask") {
+		c.TextMask = s.Tensor(f64(t, g.f, "in/encoder_attention_mask"), get(t, g.f, "in/encoder_attention_mask").Shape...)
+	}
+}
+
 // conditions of the file: labels, or the vector that this library has in their place.
 func (g *goldenCase) cond(t *testing.T, s *tensor.Scope) (c nn.Cond, vector *tensor.Tensor) {
 	if !g.f.Has("in/class_labels") {
@@ -156,6 +167,7 @@ func testParity(t *testing.T, path string, dtype tensor.DType, tol float64) {
 	x := s.Leaf(image(t, s, g.f, "in/sample"))
 	times := f64(t, g.f, "in/timestep")
 	c, vector := g.cond(t, s)
+	g.text(t, s, &c)
 	y := g.model.Forward(x, s.Tensor(times, len(times)), c)
 
 	want := f64(t, g.f, "out/sample")
@@ -169,6 +181,9 @@ func testParity(t *testing.T, path string, dtype tensor.DType, tol float64) {
 	}
 	if vector != nil {
 		leaves = append(leaves, vector)
+	}
+	if c.Text != nil {
+		leaves = append(leaves, c.Text)
 	}
 	grads := s.GradOf(y, tensor.GradOptions{Upstream: image(t, s, g.f, "in/grad_output")}, leaves...)
 
@@ -186,7 +201,10 @@ func testParity(t *testing.T, path string, dtype tensor.DType, tol float64) {
 		}
 	}
 	if vector != nil && g.f.Has("grad_in/class_labels") {
-		got["grad_in/class_labels"] = grads[len(grads)-1].Float64s()
+		got["grad_in/class_labels"] = grads[1+len(g.slots)].Float64s()
+	}
+	if c.Text != nil {
+		got["grad_in/encoder_hidden_states"] = grads[len(grads)-1].Float64s()
 	}
 	total := 0.0
 	var names []string
@@ -227,7 +245,7 @@ func TestParityWithDiffusers(t *testing.T) {
 	}
 	paths = slices.DeleteFunc(paths, func(p string) bool {
 		kind := filepath.Base(filepath.Dir(p))
-		return kind != "unet" && kind != "dit"
+		return kind != "unet" && kind != "textunet" && kind != "dit"
 	})
 	if len(paths) < 8 {
 		t.Fatalf("only %d golden files", len(paths))

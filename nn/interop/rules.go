@@ -26,6 +26,7 @@ const (
 	linear        // (out, in); ours is (in, out)
 	conv          // (out, in, kh, kw); ours is (kh, kw, in, out)
 	patch         // (out, in, p, p); ours is (p·p·in, out)
+	point         // (out, in, 1, 1); ours is (in, out)
 )
 
 // under puts rules below a prefix.
@@ -127,6 +128,8 @@ func (s slot) shape() []int {
 		return []int{out, d[0]}
 	case conv:
 		return []int{out, d[2], d[0], d[1]}
+	case point:
+		return []int{out, d[0], 1, 1}
 	case patch:
 		return []int{out, d[0] / (s.side * s.side), s.side, s.side}
 	}

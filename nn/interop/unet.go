@@ -12,7 +12,8 @@ import (
 // unetOptions maps the fields of a UNet2DModel (diffusers 0.42).
 func unetOptions(f *fields, c *Config) (*nn.UNetOptions, error) {
 	o := &nn.UNetOptions{TimeScale: 1, FourierScale: 16}
-	o.CondOptions = nn.CondOptions{VectorEmbed: "mlp"}
+	o.CondOptions = nn.CondOptions{VectorEmbed: "mlp", Prompt: "attention"}
+	o.Transformer.SetDefaults()
 	f.sampleSize(c)
 	o.InChannels = f.int("in_channels", 3, 1, maxChannels)
 	o.OutChannels = f.int("out_channels", 3, 1, maxChannels)
@@ -21,6 +22,11 @@ func unetOptions(f *fields, c *Config) (*nn.UNetOptions, error) {
 	o.Layers = f.int("layers_per_block", 2, 1, maxLayers)
 	o.DownBlocks = f.blocks("down_block_types", len(o.Channels), "DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D")
 	o.UpBlocks = f.blocks("up_block_types", len(o.Channels), "AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D")
+	for name, kinds := range map[string][]string{"down_block_types": o.DownBlocks, "up_block_types": o.UpBlocks} {
+		if slices.ContainsFunc(kinds, func(k string) bool { return strings.HasPrefix(k, "CrossAttn") }) {
+			f.fail(name, ErrConfig, "CrossAttn blocks are for a UNet2DConditionModel, is %s", f.show(name))
+		}
+	}
 	f.time(o)
 	f.mid(o)
 	f.norms(o)
@@ -215,6 +221,9 @@ func unetRules(o nn.UNetOptions) []rule {
 		under("mid.res1", "mid_block.resnets.0", resRules),
 		under("mid.res2", "mid_block.resnets.1", resRules),
 		under("mid.attn", "mid_block.attentions.0", attentionRules),
+		under("down.#.text.#", "down_blocks.#.attentions.#", transformerRules(o)),
+		under("up.#.text.#", "up_blocks.#.attentions.#", transformerRules(o)),
+		under("mid.text", "mid_block.attentions.0", transformerRules(o)),
 	)
 }
 

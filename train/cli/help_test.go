@@ -88,7 +88,9 @@ func TestExamplesRun(t *testing.T) {
 	if err := safetensors.WriteFile(filepath.Join(dir, "theirs.safetensors"), []safetensors.Entry{theirs}, nil); err != nil {
 		t.Fatal(err)
 	}
-	var lines []string
+	write(t, filepath.Join(dir, "examples/digits-prompts.yaml"), strings.Replace(tinyPromptsYAML, "name: prompts", "name: digits-prompts", 1))
+	write(t, filepath.Join(dir, "list.txt"), "three\na handwritten seven\n")
+	lines := documented(t, "../../docs/prompts.md") // first: it trains what an example of sample draws from
 	for _, c := range commands {
 		lines = append(lines, examplesOf(t, c)...)
 	}

@@ -26,6 +26,7 @@ type sampleFlags struct {
 	init     string
 	strength float64
 	out      string
+	text     promptFlags
 }
 
 func (a *app) sample() *cobra.Command {
@@ -48,6 +49,7 @@ The noise of sample i depends on the seed and on i alone.`,
   %[1]s sample runs/digits --sampler ddim sampler.eta=0.5
   %[1]s sample runs/digits --guidance 3 guidance_rule=apg guidance_sigma_to=5
   %[1]s sample runs/digits --init sevens.npy --strength 0.4 --class 1
+  %[1]s sample runs/digits-prompts --prompt "a handwritten seven" --negative one --guidance 2
   %[1]s sample pipeline/ --sampler ddim --steps 10 --class 3 --noise n.safetensors --out x.safetensors`, a.Name),
 		Args: first("a run, a checkpoint or a diffusers folder"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -85,6 +87,7 @@ The noise of sample i depends on the seed and on i alone.`,
 	fl.StringVar(&f.init, "init", "", "file of samples to start from, .safetensors (tensor samples) or .npy: noise is added to them and taken off again")
 	fl.Float64Var(&f.strength, "strength", 0.5, "with --init: the part of the sampling steps that is gone through, above 0 (hardly a change) to 1")
 	fl.StringVar(&f.out, "out", "", "file to write: .png, .npy or .safetensors (default samples.png, or samples.npy)")
+	f.text.add(c)
 	a.completeSampler(c)
 	return c
 }
@@ -144,6 +147,10 @@ func (a *app) runSample(ctx context.Context, path string, choice train.Choice, f
 	if q.Labels, err = labelsFor(t, f.class, q.N); err != nil {
 		return err
 	}
+	columns, err := f.text.use(a, t, &q)
+	if err != nil {
+		return err
+	}
 	out := f.out
 	if out == "" {
 		out = "samples.png"
@@ -171,7 +178,7 @@ func (a *app) runSample(ctx context.Context, path string, choice train.Choice, f
 		}
 		return err
 	}
-	if err := train.WriteSamples(out, x, t.Shape, q.Labels, 0); err != nil {
+	if err := train.WriteSamples(out, x, t.Shape, q.Labels, columns); err != nil {
 		return err
 	}
 	fmt.Fprintf(a.Stdout, "%s: %d samples, %s, in %s\n", out, q.N, t.DescribeSampling(), time.Since(started).Round(time.Millisecond))
@@ -228,6 +235,9 @@ func labelsFor(t *train.Trained, class string, n int) ([]int32, error) {
 		}
 		return nil, nil
 	case "", "all":
+		if class == "" && t.Null >= 0 && t.TakesPrompts() { // the prompt says it all
+			return nil, nil
+		}
 		for i := range labels {
 			labels[i] = int32(i % classes)
 		}

@@ -111,7 +111,9 @@ func (a *app) runTrain(ctx context.Context, file string, overrides []string, dir
 		fmt.Fprintf(a.Stdout, "  %-11s %s\n", r[0], r[1])
 	}
 	fmt.Fprintf(a.Stdout, "\nNext:\n")
-	if classes := t.Data().Train.Classes(); classes > 0 && exp.Conditional {
+	if exp.Text != nil {
+		fmt.Fprintf(a.Stdout, "  %s sample %s --prompt %q --n 16 --out samples.png\n", a.Name, t.Dir(), t.ExamplePrompt())
+	} else if classes := t.Data().Train.Classes(); classes > 0 && exp.Conditional {
 		fmt.Fprintf(a.Stdout, "  %s sample %s --class %d --n 16 --out samples.png\n", a.Name, t.Dir(), min(7, classes-1))
 	} else {
 		fmt.Fprintf(a.Stdout, "  %s sample %s --n 16 --out samples.png\n", a.Name, t.Dir())

@@ -3,6 +3,7 @@ package data
 import (
 	"bytes"
 	_ "embed"
+	"strconv"
 	"sync"
 )
 
@@ -33,6 +34,34 @@ var digits = sync.OnceValues(func() (parts [2]Source, err error) {
 	parts[0], parts[1], err = Holdout(all, DigitsHeldout)
 	return parts, err
 })
+
+// digitNames are the words for the digits' classes.
+var digitNames = [10]string{"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"}
+
+// DigitCaptions are the captions of the digits by class: the same few phrases for each.
+func DigitCaptions() [][]string {
+	captions := make([][]string, len(digitNames))
+	for class, name := range digitNames {
+		numeral := strconv.Itoa(class)
+		captions[class] = []string{
+			"a handwritten " + name, "the digit " + name, name, "the number " + numeral + " written by hand", "a handwritten " + numeral, "somebody's " + name,
+		}
+	}
+	return captions
+}
+
+// CaptionedDigits is Digits with [DigitCaptions].
+func CaptionedDigits() (train, heldout Source) {
+	train, heldout = Digits()
+	for _, part := range []*Source{&train, &heldout} {
+		c, err := CaptionByClass(*part, DigitCaptions())
+		if err != nil {
+			panic(err) // they are part of the program
+		}
+		*part = c
+	}
+	return train, heldout
+}
 
 // Digits gives the 1,797 handwritten digits that are part of the program:
 // 8×8 grey images in 10 classes, split once and for all into 1,437 for training

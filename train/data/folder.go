@@ -29,6 +29,10 @@ type Folder struct {
 	// Channels is 1 (grey, ITU-R BT.601 luma) or 3 (RGB). Transparent pictures are
 	// laid on white, and JPEGs turned as their EXIF orientation says.
 	Channels int
+	// Captions says where captions are: CaptionFiles ("txt"), one a line in a file
+	// beside each picture, or the path of a JSONL file whose lines have file_name (below
+	// Dir, with slashes) and text, a caption or a list of them. Empty: no captions.
+	Captions string
 	// MaxPixels bounds the pixels of a picture before it is scaled; 0: 1<<26
 	// (67 million). A file that claims more is refused before it is decoded.
 	MaxPixels int
@@ -75,7 +79,14 @@ func OpenFolder(ctx context.Context, f Folder) (Source, error) {
 			m.labels[i] = int32(file.class)
 		}
 	}
-	return m, decodeAll(ctx, files, m, f)
+	if f.Captions == "" {
+		return m, decodeAll(ctx, files, m, f)
+	}
+	captions, err := captionsFor(f.Dir, f.Captions, files)
+	if err != nil {
+		return nil, err
+	}
+	return withCaptions{m, func(i uint64) []string { return captions[i] }}, decodeAll(ctx, files, m, f)
 }
 
 // picture is a file and its class.

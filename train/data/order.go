@@ -12,6 +12,7 @@ const (
 	streamFlip    = 0xda7a0002
 	streamTrain   = 0xda7a0003
 	streamHeldout = 0xda7a0004
+	streamCaption = 0xda7a0005
 )
 
 // Order is the order in which the samples of a source are read: epoch after
