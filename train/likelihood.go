@@ -95,6 +95,11 @@ func MeasureLikelihood(ctx context.Context, t *Trained, o LikelihoodOptions) (*L
 	if !equalShape(ds.Train.Shape(), t.Shape) {
 		return nil, fmt.Errorf("the data have shape %v now, the model was trained on %v", ds.Train.Shape(), t.Shape)
 	}
+	if t.Source != nil {
+		if o.ODE.Prior = data.DensityOf(t.Source); o.ODE.Prior == nil {
+			return nil, fmt.Errorf("%s: the flow starts from a source whose density is not known, so that the likelihood of the data is not, either", t.Path)
+		}
+	}
 	l := &Likelihood{Model: "p(x)", Method: o.ODE.Method, Dim: volume(t.Shape), Levels: data.Levels(ds.Train), Seed: o.Seed}
 	if t.Classes > 0 {
 		l.Model = "p(x|class)"

@@ -69,6 +69,39 @@ func TestLikelihoodOfAKnownModel(t *testing.T) {
 	}
 }
 
+// A flow from another source than noise is judged by that source's density, or not at all.
+func TestLikelihoodOfAFlowFromData(t *testing.T) {
+	m := opened(t, trained(t, moonsYAML, "steps=1", "sample.guidance=1", "conditional=false", "objective.source={kind: mixture, components: [{mean: [0.4, 0], std: [0.5]}]}"))
+	for _, p := range m.Params { // a network that says 0 moves nothing: the data are judged by the source
+		if err := p.Set(make([]float32, p.Elems())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := measured(t, m, 50, func(o *likelihood.ODE) { o.RTol, o.ATol = 1e-6, 1e-6 })
+	ds, err := m.Exp.openData(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, _, err := takeSamples(ds.Train, 50)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := 0.0
+	for i := range 50 {
+		a, b := float64(x[2*i])-0.4, float64(x[2*i+1])
+		want += ((a*a+b*b)/(2*0.25) + math.Log(2*math.Pi*0.25)) / 50
+	}
+	if math.Abs(float64(l.Train.NLL)-want) > 2e-3*want { // the start is at σ=10⁻³
+		t.Errorf("NLL %g, of the source %g", l.Train.NLL, want)
+	}
+	m = opened(t, trained(t, moonsYAML, "steps=1", "sample.guidance=1", "conditional=false", "objective.source=moons"))
+	o := LikelihoodOptions{N: 5}
+	o.ODE.SetDefaults()
+	if _, err := MeasureLikelihood(context.Background(), m, o); err == nil || !strings.Contains(err.Error(), "source whose density is not known") {
+		t.Errorf("error %v of a source of unknown density", err)
+	}
+}
+
 func TestLikelihoodOfDigits(t *testing.T) {
 	m := opened(t, trained(t, digitsYAML, "steps=30", "sample.every=0", "optim.rule=adamw", "optim.lr=1e-2"))
 	l := measured(t, m, 5, func(o *likelihood.ODE) { o.Probes = 2 })

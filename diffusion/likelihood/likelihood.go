@@ -52,6 +52,10 @@ type ODE struct {
 	Key   rng.Key `yaml:"-"` // of the probes
 	First uint64  `yaml:"-"` // the probes of sample i are those of row First+i under Key
 	Batch int     `yaml:"-"` // samples at a time; 0: 256
+
+	// Prior is ln p of a state at the path's end, of the distribution that sampling starts from;
+	// nil: normal noise of the path's deviation there.
+	Prior func(x []float64) float64 `yaml:"-"`
 }
 
 // SetDefaults takes Song et al.'s tolerances.
@@ -193,11 +197,9 @@ func (o *ODE) part(ctx context.Context, s *tensor.Scope, m diffusion.Model, data
 	if err := in.run(ctx, states); err != nil {
 		return err
 	}
-	last := path.At(path.End())
-	std := diffusion.PriorStd(last) / math.Hypot(last.Alpha, last.Sigma)
 	for _, st := range states {
 		// ln p(x0) = ln p(y) + D·ln cosθ at the start, x0 being y/cosθ there.
-		base := logNormal(st.z[:dim], std) + float64(dim)*math.Log(math.Cos(start))
+		base := o.prior(path.At(path.End()), st.z[:dim]) + float64(dim)*math.Log(math.Cos(start))
 		probed, mean := make([]float64, extra), 0.0
 		for k := range probed {
 			probed[k] = base + st.z[dim+k]
@@ -220,6 +222,19 @@ func (o *ODE) start(path diffusion.GaussianPath) float64 {
 
 // angle is atan(σ/α).
 func angle(p diffusion.Point) float64 { return math.Atan2(p.Sigma, p.Alpha) }
+
+// prior is ln p of y = x/√(α²+σ²) at the path's end.
+func (o *ODE) prior(end diffusion.Point, y []float64) float64 {
+	norm := math.Hypot(end.Alpha, end.Sigma)
+	if o.Prior == nil {
+		return logNormal(y, diffusion.PriorStd(end)/norm)
+	}
+	x := make([]float64, len(y))
+	for i, v := range y {
+		x[i] = v * norm
+	}
+	return o.Prior(x) + float64(len(y))*math.Log(norm)
+}
 
 // logNormal is ln N(y; 0, std²).
 func logNormal(y []float64, std float64) float64 {

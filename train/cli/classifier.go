@@ -23,7 +23,7 @@ func (a *app) classifier() *cobra.Command {
 		Long: `Train a classifier on a run's data at all noise levels, and write it. Its gradient guides
 any model of these data, with or without classes of its own, on any path:
 classifier_guidance in a run's sample section (Dhariwal and Nichol 2021).`,
-		Example: fmt.Sprintf(`  %[1]s classifier runs/digits --out classifier.safetensors
+		Example: fmt.Sprintf(`  %[1]s classifier runs/digits --updates 200 --out classifier.safetensors
   %[1]s sample runs/digits --guidance 1 --class 7 'classifier_guidance={file: classifier.safetensors, scale: 2}'`, a.Name),
 		Args: only("a run or a checkpoint"),
 		RunE: func(c *cobra.Command, args []string) error {
