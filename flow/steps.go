@@ -59,7 +59,10 @@ func (m moment) part(from, to int) *moment {
 		return t.Slice(0, from, to)
 	}
 	m.x, m.velocity, m.t, m.jump = cut(m.x), cut(m.velocity), cut(m.t), cut(m.jump)
-	m.cond.Labels, m.cond.Vector, m.cond.Drop = cut(m.cond.Labels), cut(m.cond.Vector), cut(m.cond.Drop)
+	c := &m.cond
+	for _, t := range [...]**tensor.Tensor{&c.Labels, &c.Vector, &c.Drop, &c.Tokens, &c.TextMask, &c.Text, &c.Pooled} {
+		*t = cut(*t)
+	}
 	return &m
 }
 

@@ -74,6 +74,9 @@ func (c *flowMapConfig) SetDefaults() {
 func init() {
 	config.Register(Objectives, "mean_flow", "Mean velocities over steps of any length, from scratch, for one step or few (Geng et al. 2025): sample with jump.",
 		func(c *meanFlowConfig, a ObjectiveArg) (*Job, error) {
+			if c.Guidance != 1 && a.Prompt != nil {
+				return nil, invalid.Field("guidance", "is %g; what is learned as guidance is away from no class, and the network takes prompts: guide its samples instead", c.Guidance)
+			}
 			if !a.Draft && c.Guidance != 1 && a.Null < 0 {
 				return nil, invalid.Field("guidance", "is %g; the network has no class for no condition, from which it could be guided away", c.Guidance)
 			}
