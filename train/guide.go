@@ -179,12 +179,17 @@ func (d *Drawer) autoguided() (diffusion.Model, error) {
 		return nil, invalid.Field("autoguidance.model", "makes samples of shape %v, the model of %v", w.Shape, d.Shape)
 	case w.Classes > 0 && (w.Classes != d.Classes || w.Null != d.Null):
 		return nil, invalid.Field("autoguidance.model", "has %d classes and the label %d for none, the model %d and %d (−1: no null class)", w.Classes, w.Null, d.Classes, d.Null)
+	case w.TakesPrompts():
+		return nil, invalid.Field("autoguidance.model", "takes prompts, which are encoded for one model at a time: want a weaker model without")
 	case w.Number != d.Number:
 		return nil, invalid.Field("autoguidance.model", "is not conditioned on what the model is: on a number")
 	}
 	weak := w.Model
-	if w.Classes == 0 && !w.Number {
+	switch {
+	case w.Classes == 0 && !w.Number:
 		weak = unconditioned{weak}
+	case d.TakesPrompts():
+		weak = unprompted{weak}
 	}
 	m, err := guidance.NewAuto(d.Model, weak, guidance.Strength{Scale: g.Scale, From: g.From, To: g.To})
 	if err != nil {
@@ -199,6 +204,15 @@ type unconditioned struct{ diffusion.Model }
 // Eval drops the condition.
 func (m unconditioned) Eval(x *tensor.Tensor, at diffusion.Step, _ diffusion.Cond) diffusion.Pred {
 	return m.Model.Eval(x, at, diffusion.Cond{})
+}
+
+// unprompted is a model that is told of no prompt.
+type unprompted struct{ diffusion.Model }
+
+// Eval drops the prompt.
+func (m unprompted) Eval(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond) diffusion.Pred {
+	c.Text, c.Pooled, c.TextMask = nil, nil, nil
+	return m.Model.Eval(x, at, c)
 }
 
 // describe says what differs from no guidance.

@@ -11,6 +11,7 @@ import (
 	"github.com/langevin-go/langevin/diffusion/likelihood"
 	"github.com/langevin-go/langevin/diffusion/sampler"
 	"github.com/langevin-go/langevin/tensor"
+	"github.com/langevin-go/langevin/tensor/backend"
 	"github.com/langevin-go/langevin/tensor/rng"
 	"github.com/langevin-go/langevin/train/data"
 	"github.com/langevin-go/langevin/train/metrics"
@@ -101,7 +102,12 @@ func MeasureLikelihood(ctx context.Context, t *Trained, o LikelihoodOptions) (*L
 		}
 	}
 	l := &Likelihood{Model: "p(x)", Method: o.ODE.Method, Dim: volume(t.Shape), Levels: data.Levels(ds.Train), Seed: o.Seed}
-	if t.Classes > 0 {
+	switch {
+	case t.Classes > 0 && t.TakesPrompts():
+		l.Model = "p(x|class, caption)"
+	case t.TakesPrompts():
+		l.Model = "p(x|caption)"
+	case t.Classes > 0:
 		l.Model = "p(x|class)"
 	}
 	if ds.Heldout != nil {
@@ -111,6 +117,30 @@ func MeasureLikelihood(ctx context.Context, t *Trained, o LikelihoodOptions) (*L
 	}
 	l.Train, err = t.likelihoodOf(ctx, ds.Train, "training data", l, o)
 	return l, err
+}
+
+// rowsOf are the entries of all samples that some of them have.
+func rowsOf(all []int32, samples []int) []int32 {
+	own := make([]int32, len(samples))
+	for i, k := range samples {
+		own[i] = all[k]
+	}
+	return own
+}
+
+// captionsOf encodes the captions of the first n samples; nil where the model takes no prompts.
+func (t *Trained) captionsOf(dev backend.Device, src data.Source, n int, seed uint64) (*encoded, error) {
+	q := Request{N: n}
+	if t.TakesPrompts() {
+		captioned, ok := data.CaptionsOf(src)
+		if !ok {
+			return nil, t.Exp.places.Errorf("data", "has no captions any more, and the model takes prompts")
+		}
+		for i := range n {
+			q.Prompts = append(q.Prompts, data.CaptionOf(captioned, seed, uint64(i), 0))
+		}
+	}
+	return t.encode(dev, q)
 }
 
 // likelihoodOf measures a split.
@@ -128,18 +158,25 @@ func (t *Trained) likelihoodOf(ctx context.Context, src data.Source, name string
 		wide = likelihood.Dequantise(wide, l.Dim, l.Levels, rng.Key{Seed: o.Seed, Stream: streamDequantise}, 0)
 	}
 	d := likelihood.Data{X: wide, Shape: t.Shape}
-	if t.Classes > 0 {
-		d.Cond = func(s *tensor.Scope, samples []int) diffusion.Cond {
-			own := make([]int32, len(samples))
-			for i, k := range samples {
-				own[i] = labels[k]
-			}
-			return diffusion.Cond{Labels: s.Ints(own, len(own))}
-		}
-	}
 	dev, err := t.compute()
 	if err != nil {
 		return nil, err
+	}
+	prompts, err := t.captionsOf(dev, src, len(labels), o.Seed)
+	if err != nil {
+		return nil, err
+	}
+	defer prompts.close()
+	if t.Classes > 0 || prompts != nil {
+		d.Cond = func(s *tensor.Scope, samples []int) (c diffusion.Cond) {
+			if own := rowsOf(labels, samples); t.Classes > 0 {
+				c.Labels = s.Ints(own, len(own))
+			}
+			if prompts != nil {
+				prompts.put(s, &c, rowsOf(prompts.of, samples))
+			}
+			return c
+		}
 	}
 	s := tensor.NewScope(dev, tensor.Inference)
 	defer s.Close()
