@@ -63,14 +63,13 @@ var targets = []target{
 }
 
 type options struct {
-	root     string
-	results  string
-	run      string
-	funcs    *regexp.Regexp
-	workers  int
-	timeout  time.Duration
-	retry    bool
-	progress bool
+	root    string
+	results string
+	run     string
+	funcs   *regexp.Regexp
+	workers int
+	timeout time.Duration
+	retry   bool
 }
 
 func main() {
