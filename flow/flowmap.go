@@ -1,8 +1,6 @@
 package flow
 
 import (
-	"math"
-
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/internal/invalid"
 	"github.com/langevin-go/langevin/tensor"
@@ -40,19 +38,11 @@ func (o *FlowMapOptions) Validate() error {
 	return nil
 }
 
-// Draw chooses both ends of the first samples' steps, the larger of two times and the smaller.
+// Draw chooses both ends of each sample's step as MeanFlow does.
 func (o *FlowMap) Draw(k rng.Key, b *diffusion.Batch, d *diffusion.Draw) {
 	o.Regression.Draw(k, b, d)
-	d.Next = grow(d.Next, d.N)
-	o.DrawTimes(d.Next, k.WithStream(streamOther))
-	jumps := int(math.Round(o.Ratio * float64(d.N)))
-	for i := range d.N {
-		if i < jumps {
-			d.T[i], d.Next[i] = max(d.T[i], d.Next[i]), min(d.T[i], d.Next[i])
-		} else {
-			d.Next[i] = d.T[i]
-		}
-	}
+	drawEnds(&o.Regression, k, d)
+	stay(d, o.Ratio)
 }
 
 // Loss is the mean squared error over elements of both parts, a scalar.

@@ -62,22 +62,12 @@ func (o *MeanFlowOptions) Validate() error {
 	return nil
 }
 
-// streamOther is that of the second times; see diffusion.StreamNoise.
-const streamOther uint32 = 0x90
-
 // Draw chooses both ends of each sample's step: the larger of two times and the smaller, or,
 // where there is none to make, the larger twice.
 func (o *MeanFlow) Draw(k rng.Key, b *diffusion.Batch, d *diffusion.Draw) {
 	o.Regression.Draw(k, b, d)
-	d.Next = grow(d.Next, d.N)
-	o.DrawTimes(d.Next, k.WithStream(streamOther))
-	jumps := int(math.Round(o.Ratio * float64(d.N)))
-	for i := range d.N {
-		d.T[i], d.Next[i] = max(d.T[i], d.Next[i]), min(d.T[i], d.Next[i])
-		if i >= jumps {
-			d.Next[i] = d.T[i]
-		}
-	}
+	drawEnds(&o.Regression, k, d)
+	stay(d, o.Ratio)
 }
 
 // Loss is a scalar.

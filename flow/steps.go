@@ -2,9 +2,11 @@ package flow
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/tensor"
+	"github.com/langevin-go/langevin/tensor/rng"
 )
 
 // What is here is about models of whole steps: u(x,t,j) is the mean velocity over the way of the
@@ -27,6 +29,24 @@ func stepModel(m diffusion.Model, path diffusion.GaussianPath) StepModel {
 		panic(fmt.Sprintf("flow: an objective on %T trains a model on another path, %T", path, m.Path()))
 	}
 	return f
+}
+
+// streamOther is that of the second times; see diffusion.StreamNoise.
+const streamOther uint32 = 0x90
+
+// drawEnds makes each sample's step one from the larger of two times to the smaller.
+func drawEnds(r *diffusion.Regression, k rng.Key, d *diffusion.Draw) {
+	d.Next = grow(d.Next, d.N)
+	r.DrawTimes(d.Next, k.WithStream(streamOther))
+	for i := range d.N {
+		d.T[i], d.Next[i] = max(d.T[i], d.Next[i]), min(d.T[i], d.Next[i])
+	}
+}
+
+// stay leaves a part of the samples, the first ones, their steps: the others make none.
+func stay(d *diffusion.Draw, ratio float64) {
+	jumps := int(math.Round(ratio * float64(d.N)))
+	copy(d.Next[jumps:], d.T[jumps:])
 }
 
 // moment is a draw on the device.
