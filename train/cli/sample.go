@@ -48,7 +48,7 @@ The noise of sample i depends on the seed and on i alone.`,
   %[1]s sample runs/digits --steps 50 --guidance 2 --out digits.npy
   %[1]s sample runs/digits --sampler ddim sampler.eta=0.5
   %[1]s sample runs/digits --guidance 3 guidance_rule=apg guidance_sigma_to=5
-  %[1]s sample runs/digits --init sevens.npy --strength 0.4 --class 1
+  %[1]s sample runs/digits --init digits.npy --strength 0.4 --class 1
   %[1]s sample runs/digits-prompts --prompt "a handwritten seven" --negative one --guidance 2
   %[1]s sample pipeline/ --sampler ddim --steps 10 --class 3 --noise n.safetensors --out x.safetensors`, a.Name),
 		Args: first("a run, a checkpoint or a diffusers folder"),
