@@ -54,6 +54,9 @@ func documented(t *testing.T, file string) []string {
 // All command lines that help texts and documents show do run, in a place where
 // small stand-ins have the names of their files.
 func TestExamplesRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("some forty processes, each of which does what other tests do")
+	}
 	sh, err := exec.LookPath("sh")
 	if err != nil {
 		t.Skip("needs a shell")
