@@ -84,8 +84,8 @@ func TestOrders(t *testing.T) {
 }
 
 // Whatever the model predicts, the samples are the same: to 1e-10. Where a sampler chooses its steps by
-// estimates of its error, these are differences of nearly equal numbers, of relative size rtol: roundings of 1e-16
-// move a step by 1e-16/rtol of itself, here 1e-11, and a sample takes some hundred steps.
+// estimates of its error, these are differences of nearly equal numbers, and may be as small as atol: roundings of
+// 1e-16 move a step by up to 1e-16/atol of itself, here 1e-10, and a sample takes some ten steps.
 func TestPredictionsAgree(t *testing.T) {
 	m := testMixture()
 	kinds := []diffusion.Kind{diffusion.X0, diffusion.Eps, diffusion.V, diffusion.Score, diffusion.Velocity, diffusion.DataVelocity, diffusion.Preconditioned{SigmaData: 0.5}}
