@@ -1,10 +1,10 @@
 """A plain PyTorch DiT on the digits, by the clock: what `langevin eval --samples` compares runs with.
 
-    python torch_digits.py [--seconds 60] [--depth N] [--threads N] [--n 1000] [--out samples.safetensors]
+    python torch_digits.py [--seconds 60] [--depth N] [--lr R] [--decay D] [--threads N] [--n 1000] [--out samples.safetensors]
 
 The same job as examples/digits.yaml: the digits of this repository, split as it splits them,
 flow matching between noise and data with uniform times, batches of 128 in which one label of
-ten is dropped, AdamW at 2e-3 with 200 steps of warm-up and a cosine over the time given, a
+ten is dropped, AdamW with 200 steps of warm-up and a cosine over the time given, a
 moving average with decay .9995, 20 steps of Heun, no guidance. The network is a DiT with adaptive layer norm
 (Peebles & Xie 2023) out of torch's own layers: 2×2 patches, width 64, four
 blocks, four heads. The samples and the labels asked for go to a file in the layout of `langevin sample`.
@@ -129,6 +129,8 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--seconds", type=float, default=60)
     p.add_argument("--depth", type=int, default=4, help="blocks: 4 have 0.33 M parameters, 3 have 0.26 M")
+    p.add_argument("--lr", type=float, default=2e-3, help="learning rate after the warm-up")
+    p.add_argument("--decay", type=float, default=0.9995, help="of the moving average")
     p.add_argument("--threads", type=int, default=0, help="0: torch's default")
     p.add_argument("--n", type=int, default=1000)
     p.add_argument("--seed", type=int, default=0)
@@ -137,7 +139,7 @@ def main():
     if a.threads:
         torch.set_num_threads(a.threads)
     torch.manual_seed(a.seed)
-    net, steps = train(a.seconds, a.depth)
+    net, steps = train(a.seconds, a.depth, lr=a.lr, decay=a.decay)
     x, label = sample(net, a.n)
     save_file({"samples": x.contiguous(), "labels": label.to(torch.int32)}, a.out)
     print(json.dumps({"side": "pytorch", "params": sum(q.numel() for q in net.parameters()), "steps": steps, "seconds": a.seconds, "out": a.out}))
