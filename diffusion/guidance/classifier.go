@@ -35,11 +35,11 @@ func (g *Classified) Path() diffusion.GaussianPath { return g.Of.Path() }
 func (g *Classified) Kind() diffusion.Kind { return g.Of.Kind() }
 
 // Begin keeps memory for gradients along a trajectory.
-func (g *Classified) Begin() (diffusion.Model, func()) {
-	of, end := diffusion.Begin(g.Of)
+func (g *Classified) Begin() (m diffusion.Model, restart, end func()) {
+	of, restart, endModel := diffusion.Begin(g.Of)
 	h := *g
 	h.Of, h.grad = of, new(slope)
-	return &h, func() { h.grad.end(); end() }
+	return &h, restart, func() { h.grad.end(); endModel() }
 }
 
 // Eval adds the gradient.

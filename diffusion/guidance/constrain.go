@@ -118,11 +118,11 @@ func (g *Constrained) Path() diffusion.GaussianPath { return g.Of.Path() }
 func (g *Constrained) Kind() diffusion.Kind { return diffusion.X0 }
 
 // Begin begins the model's trajectory.
-func (g *Constrained) Begin() (diffusion.Model, func()) {
-	of, end := diffusion.Begin(g.Of)
+func (g *Constrained) Begin() (m diffusion.Model, restart, end func()) {
+	of, restart, end := diffusion.Begin(g.Of)
 	h := *g
 	h.Of = of
-	return &h, end
+	return &h, restart, end
 }
 
 // Eval projects.

@@ -52,11 +52,11 @@ func (g *Costed) Path() diffusion.GaussianPath { return g.Of.Path() }
 func (g *Costed) Kind() diffusion.Kind { return g.Of.Kind() }
 
 // Begin keeps memory for gradients along a trajectory.
-func (g *Costed) Begin() (diffusion.Model, func()) {
-	of, end := diffusion.Begin(g.Of)
+func (g *Costed) Begin() (m diffusion.Model, restart, end func()) {
+	of, restart, endModel := diffusion.Begin(g.Of)
 	h := *g
 	h.Of, h.grad = of, new(slope)
-	return &h, func() { h.grad.end(); end() }
+	return &h, restart, func() { h.grad.end(); endModel() }
 }
 
 // Eval subtracts the gradient.

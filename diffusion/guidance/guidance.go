@@ -67,12 +67,12 @@ func (g *CFG) Path() diffusion.GaussianPath { return g.Of.Path() }
 func (g *CFG) Kind() diffusion.Kind { return g.Of.Kind() }
 
 // Begin starts the rule's memory and the model's.
-func (g *CFG) Begin() (diffusion.Model, func()) {
-	of, endModel := diffusion.Begin(g.Of)
-	rule, endRule := begin(g.Rule)
+func (g *CFG) Begin() (m diffusion.Model, restart, end func()) {
+	of, restartModel, endModel := diffusion.Begin(g.Of)
+	rule, restartRule, endRule := begin(g.Rule)
 	h := *g
 	h.Of, h.Rule = of, rule
-	return &h, func() { endRule(); endModel() }
+	return &h, func() { restartRule(); restartModel() }, func() { endRule(); endModel() }
 }
 
 // Eval guides. It panics where there is no condition to be guided by.
