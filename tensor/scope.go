@@ -53,7 +53,7 @@ type Scope struct {
 	host   []float64 // values on their way to the device
 	narrow []float32 // the same in float32
 	ints   []int32   // indices read back
-	flat   []int32   // indices of rows, on their way to the device
+	flat   []int32   // integers, such as indices of rows, on their way to the device
 	scal   [maxScalars]float64
 	space  backend.View
 	part   backend.View
@@ -344,6 +344,20 @@ func (s *Scope) Ints(values []int32, shape ...int) *Tensor {
 	}
 	s.upload(t, asBytes(values))
 	return t
+}
+
+// IntsOf is an int32 tensor whose elements are f(0), f(1), …, row-major. f must make
+// no tensors in s.
+func (s *Scope) IntsOf(f func(i int) int32, shape ...int) *Tensor {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	s.flat = grown(s.flat, max(0, n)) // Ints refuses negative sizes
+	for i := range s.flat {
+		s.flat[i] = f(i)
+	}
+	return s.Ints(s.flat, shape...)
 }
 
 func (s *Scope) upload(t *Tensor, b []byte) {

@@ -46,6 +46,8 @@ type CFG struct {
 	// With are conditions that hold beside the sample's own (Liu et al. 2022,
 	// composable diffusion): c + Σ w_i·(c_i − ∅) stands for c.
 	With []Weighted
+
+	times *repeated // of a trajectory; nil: outside of one
 }
 
 // Weighted is a condition that holds beside others; a negative weight: that does not hold.
@@ -71,7 +73,7 @@ func (g *CFG) Begin() (m diffusion.Model, restart, end func()) {
 	of, restartModel, endModel := diffusion.Begin(g.Of)
 	rule, restartRule, endRule := begin(g.Rule)
 	h := *g
-	h.Of, h.Rule = of, rule
+	h.Of, h.Rule, h.times = of, rule, new(repeated)
 	return &h, func() { restartRule(); restartModel() }, func() { endRule(); endModel() }
 }
 
@@ -88,7 +90,11 @@ func (g *CFG) Eval(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond) diffus
 	case linear && same && scale == 0 && g.Rescale == 0:
 		return g.Of.Eval(x, at, g.away(s, c, n))
 	}
-	p := g.Of.Eval(repeat(x, g.branches()), again(at, g.branches()), g.conditions(s, c, n))
+	times := g.times
+	if times == nil {
+		times = new(repeated)
+	}
+	p := g.Of.Eval(repeat(x, g.branches()), times.again(at, g.branches()), g.conditions(s, c, n))
 	cond, away := branch(p, 0, n), branch(p, 1, n)
 	null := away
 	if g.apart() {

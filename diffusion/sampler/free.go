@@ -64,8 +64,8 @@ func (r *Run) perSample(f func(i int) float64) *tensor.Tensor {
 	return r.s.TensorOf(f, ones[:r.X.Rank()]...)
 }
 
-// rms is each sample's root mean square.
-func rms(x *tensor.Tensor) []float64 {
+// rms sets dst to each sample's root mean square.
+func rms(dst []float64, x *tensor.Tensor) {
 	n := x.Dim(0)
-	return x.Square().Reshape(n, x.Elems()/max(n, 1)).Mean(1).Sqrt().Float64s()
+	x.Square().Reshape(n, x.Elems()/max(n, 1)).Mean(1).Sqrt().CopyTo(dst)
 }
