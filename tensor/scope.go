@@ -32,6 +32,7 @@ type Scope struct {
 	ptrs    ptrSlab
 	params  map[*Param]*Tensor
 	gradOut []*Tensor
+	leafOut ptrSlab
 	touched []*Tensor // leaves that have a gradient, during a gradient computation
 
 	level uint32 // of the innermost JVP
@@ -100,6 +101,7 @@ func (s *Scope) Reset() {
 	}
 	s.slabs[s.gen%quarantine].rewind()
 	clear(s.params)
+	s.leafOut.rewind()
 }
 
 // Close gives everything back to the device. s cannot be used afterwards.

@@ -55,7 +55,7 @@ func (g *Classified) Eval(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond)
 	if g.Scale == 0 || !g.within(g.Path(), at) {
 		return p
 	}
-	then := early(g.Path(), at)
+	then := g.grad.early(g.Path(), at)
 	grad := gradient(g.grad, x, c, func(x *tensor.Tensor, c diffusion.Cond) *tensor.Tensor { return g.By.LogProb(x, then, c) })
 	return nudged(p, grad, x, g.Path(), at, func(p diffusion.Point) float64 { return g.of(g.Path(), p) })
 }

@@ -67,7 +67,7 @@ func (g *Costed) Eval(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond) dif
 	}
 	path, now := g.Path(), diffusion.Step{T: at.T}
 	if g.Through {
-		then := early(path, at)
+		then := g.grad.early(path, at)
 		grad := gradient(g.grad, x, c, func(x *tensor.Tensor, c diffusion.Cond) *tensor.Tensor {
 			return g.J(g.Of.Eval(x, then, c).As(diffusion.X0, x, path, then), spread(x, path, then))
 		})
