@@ -310,8 +310,16 @@ func (r *Run) Fail(format string, args ...any) {
 	}
 }
 
+// StreamStart is the stream of the noise that samples start from in the commands: with it
+// [Plan.Draw] and a deterministic sampler give what they give for the same seed.
+const StreamStart = diffusion.StreamFree + 0x1000
+
 // Start draws the state that sampling starts from: N(0,1) times the standard
 // deviation of the path's noise at t, row i of which is sample first+i under key.
 func Start(s *tensor.Scope, path diffusion.GaussianPath, t float64, key rng.Key, first uint64, shape ...int) *tensor.Tensor {
-	return s.Normal(key, first, shape...).Scale(diffusion.PriorStd(path.At(t)))
+	x := s.Normal(key, first, shape...)
+	if std := diffusion.PriorStd(path.At(t)); std != 1 {
+		x = x.Scale(std)
+	}
+	return x
 }
