@@ -11,6 +11,7 @@ import (
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/diffusion/guidance"
 	"github.com/langevin-go/langevin/diffusion/sampler"
+	"github.com/langevin-go/langevin/nn"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/cpu"
 	"github.com/langevin-go/langevin/tensor/rng"
@@ -118,6 +119,47 @@ func TestPlanAfterFailure(t *testing.T) {
 	x, err = sampler.Sample(context.Background(), s, m, heun, someTimes, sampler.Start(s, m.Path(), someTimes[0], rng.Key{}, 0, 2, 2), sampler.Options{})
 	if err != nil || !slices.Equal(x.Float32s(), got) {
 		t.Errorf("after a failure %v, want %v, %v", got, x.Float32s(), err)
+	}
+}
+
+// In sampling all samples are at one time, and networks are told so, with a t of one element, of
+// which they compute one embedding (to the bit that of a time each: nn's TestSharedTimeEqualsATimeEach).
+func TestNetworksSeeOneTime(t *testing.T) {
+	n := networks(t)[0]
+	asked := 0
+	net := func(x, tt *tensor.Tensor, c diffusion.Cond) *tensor.Tensor {
+		asked++
+		if tt.Elems() != 1 {
+			t.Errorf("%d times for %d samples", tt.Elems(), x.Dim(0))
+		}
+		return n.net.Forward(x, tt, nn.Cond(c))
+	}
+	of := &diffusion.NetModel{Net: net, Along: diffusion.CondOT{}, Predicts: diffusion.Velocity}
+	strength := guidance.Strength{Scale: 2}
+	heun, err := sampler.New(sampler.Samplers, "heun")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := tensor.NewScope(cpu.Default(), tensor.Inference)
+	defer s.Close()
+	for _, m := range []diffusion.Model{
+		of,
+		&guidance.CFG{Of: of, Strength: strength, Classes: classes},
+		&guidance.Auto{Of: of, Weaker: of, Strength: strength},
+		&guidance.Costed{Of: of, J: guidance.NearMean(0, 1), Through: true, Strength: strength},
+		diffusion.Along(of, diffusion.VP{Beta0: 0.1, Beta1: 20}),
+		sampler.EpsScaling{Bias: 1.01}.Model(of),
+	} {
+		for _, wide := range []bool{false, true} {
+			s.Reset()
+			before := asked
+			if _, err := sampler.Sample(context.Background(), s, m, heun, someTimes, s.Ones(4, 2), sampler.Options{Cond: labelled(4, 0), Float64: wide}); err != nil {
+				t.Fatal(err)
+			}
+			if asked == before {
+				t.Errorf("%T did not ask its network", m)
+			}
+		}
 	}
 }
 
