@@ -93,7 +93,9 @@ type Known struct {
 // Project replaces what is known.
 func (k *Known) Project(x0 *tensor.Tensor) *tensor.Tensor {
 	s := x0.Scope()
-	one := append([]int{1}, x0.Shape()[1:]...)
+	var dims [tensor.MaxRank]int
+	one := dims[:copy(dims[:], x0.Shape())]
+	one[0] = 1
 	y := s.Tensor(k.Values, one...)
 	if k.Mask == nil {
 		return y.Expand(x0.Shape()...)

@@ -208,6 +208,7 @@ func TestPlanOptionsAllocateNothing(t *testing.T) {
 		"cost":             {&guidance.Costed{Of: flow(), J: guidance.NearMean(1, 0.1), Strength: guidance.Strength{Scale: 1}}, "euler", someTimes, sampler.Options{}},
 		"cost through":     {&guidance.Costed{Of: flow(), J: guidance.NearMean(1, 0.1), Through: true, Strength: guidance.Strength{Scale: 1}}, "euler", someTimes, sampler.Options{}},
 		"constraint":       {&guidance.Constrained{Of: flow(), To: &guidance.Box{Min: -1, Max: 1}}, "euler", someTimes, sampler.Options{}},
+		"inpainting":       {&guidance.Constrained{Of: flow(), To: &guidance.Known{Values: []float32{1, 0}, Mask: []float32{1, 0}}}, "euler", someTimes, sampler.Options{}},
 		"autoguidance":     {&guidance.Auto{Of: flow(), Weaker: flow(), Strength: guidance.Strength{Scale: 2}}, "euler", someTimes, sampler.Options{}},
 	} {
 		how, err := sampler.New(sampler.Samplers, c.how)
@@ -229,4 +230,42 @@ func TestPlanOptionsAllocateNothing(t *testing.T) {
 		p.Close()
 		s.Close()
 	}
+}
+
+// Nor do prompts, guided away from others.
+func TestPromptsAllocateNothing(t *testing.T) {
+	testenv.NeedsExactAllocs(t)
+	const batch, tokens, width = 4, 5, 8
+	var o nn.DiTOptions
+	o.SetDefaults()
+	o.InChannels, o.Width, o.Depth, o.Heads, o.TextWidth, o.Prompt = 1, 16, 2, 2, width, "both"
+	net, err := nn.NewDiT(nn.NewInit(cpu.Default(), rng.Key{Seed: 1}), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prompt := func(seed uint64) func(s *tensor.Scope) diffusion.Cond {
+		return func(s *tensor.Scope) diffusion.Cond {
+			key := rng.Key{Seed: seed}
+			return diffusion.Cond{Text: s.Normal(key, 0, batch, tokens, width), Pooled: s.Normal(key, 100, batch, width), TextMask: s.Ones(batch, tokens)}
+		}
+	}
+	negative := prompt(2)
+	m := &guidance.CFG{Of: small{net: net}.model(diffusion.CondOT{}, diffusion.Velocity, 0), Strength: guidance.Strength{Scale: 2},
+		Away: func(s *tensor.Scope, _ diffusion.Cond, _ int) diffusion.Cond { return negative(s) }}
+	how, err := sampler.New(sampler.Samplers, "unipc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := tensor.NewScope(cpu.Default(), tensor.Inference)
+	defer s.Close()
+	p, err := sampler.NewPlan(s, m, how, someTimes, sampler.Options{Cond: prompt(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	steady(t, "prompts", func() {
+		if _, err := p.Draw(context.Background(), batch, 8, 8, 1); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
