@@ -2367,8 +2367,61 @@ done:
 	RET
 
 // func vecProgram1_512(slots **float32, uniforms *float32, n int)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512F
 TEXT ·vecProgram1_512(SB), NOSPLIT, $0-24
+	MOVQ slots+0(FP), DX
+	MOVQ n+16(FP), CX
+	MOVQ (DX), AX
+	MOVQ 8(DX), DX
+	MOVQ uniforms+8(FP), BX
+	XORQ SI, SI
+
+single:
+	CMPQ         CX, $+16
+	JL           rest
+	VMOVUPS      (AX)(SI*1), Z0
+	VMOVAPS      Z0, Z0
+	VBROADCASTSS (BX), Z3
+	VCMPPS       $0x00, Z3, Z0, K1
+	VBROADCASTSS c16_3f800000<>+0(SB), Z0
+	VMOVAPS.Z    Z0, K1, Z0
+	VMOVAPS      Z0, Z0
+	VBROADCASTSS 4(BX), Z3
+	VBROADCASTSS (BX), Z4
+	VCMPPS.BCST  $0x04, c16_00000000<>+0(SB), Z0, K1
+	VBLENDMPS    Z3, Z4, K1, Z1
+	VMOVUPS      Z1, (DX)(SI*1)
+	ADDQ         $+64, SI
+	SUBQ         $+16, CX
+	JMP          single
+
+rest:
+	TESTQ        CX, CX
+	JZ           done
+	MOVL         $0x00000001, DI
+	SHLL         CL, DI
+	DECL         DI
+	KMOVW        DI, K1
+	VMOVUPS.Z    (AX)(SI*1), K1, Z0
+	VMOVAPS      Z0, Z0
+	VBROADCASTSS (BX), Z1
+	VCMPPS       $0x00, Z1, Z0, K2
+	VBROADCASTSS c16_3f800000<>+0(SB), Z0
+	VMOVAPS.Z    Z0, K2, Z0
+	VMOVAPS      Z0, Z0
+	VBROADCASTSS 4(BX), Z1
+	VBROADCASTSS (BX), Z3
+	VCMPPS.BCST  $0x04, c16_00000000<>+0(SB), Z0, K2
+	VBLENDMPS    Z1, Z3, K2, Z2
+	VMOVUPS      Z2, K1, (DX)(SI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecProgram2_512(slots **float32, uniforms *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecProgram2_512(SB), NOSPLIT, $0-24
 	MOVQ slots+0(FP), DX
 	MOVQ n+16(FP), CX
 	MOVQ (DX), AX
@@ -2477,9 +2530,52 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecProgram2_512(slots **float32, uniforms *float32, n int)
+// func vecProgram3_512(slots **float32, uniforms *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·vecProgram3_512(SB), NOSPLIT, $0-24
+	MOVQ slots+0(FP), BX
+	MOVQ n+16(FP), CX
+	MOVQ 8(BX), AX
+	MOVQ (BX), DX
+	MOVQ 16(BX), BX
+	XORQ SI, SI
+
+single:
+	CMPQ    CX, $+16
+	JL      rest
+	VMOVUPS (AX)(SI*1), Z0
+	VMOVAPS Z0, Z0
+	VMOVUPS (DX)(SI*1), Z1
+	VMULPS  Z1, Z0, Z0
+	VMOVAPS Z0, Z1
+	VADDPS  Z0, Z1, Z0
+	VMOVUPS Z0, (BX)(SI*1)
+	ADDQ    $+64, SI
+	SUBQ    $+16, CX
+	JMP     single
+
+rest:
+	TESTQ     CX, CX
+	JZ        done
+	MOVL      $0x00000001, DI
+	SHLL      CL, DI
+	DECL      DI
+	KMOVW     DI, K1
+	VMOVUPS.Z (AX)(SI*1), K1, Z0
+	VMOVAPS   Z0, Z0
+	VMOVUPS.Z (DX)(SI*1), K1, Z1
+	VMULPS    Z1, Z0, Z0
+	VMOVAPS   Z0, Z1
+	VADDPS    Z0, Z1, Z0
+	VMOVUPS   Z0, K1, (BX)(SI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecProgram4_512(slots **float32, uniforms *float32, n int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecProgram2_512(SB), NOSPLIT, $0-24
+TEXT ·vecProgram4_512(SB), NOSPLIT, $0-24
 	MOVQ slots+0(FP), BX
 	MOVQ n+16(FP), CX
 	MOVQ 8(BX), AX
@@ -2568,9 +2664,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecProgram3_512(slots **float32, uniforms *float32, n int)
+// func vecProgram5_512(slots **float32, uniforms *float32, n int)
 // Requires: AVX, AVX512F
-TEXT ·vecProgram3_512(SB), NOSPLIT, $0-24
+TEXT ·vecProgram5_512(SB), NOSPLIT, $0-24
 	MOVQ slots+0(FP), BX
 	MOVQ n+16(FP), CX
 	MOVQ (BX), AX
@@ -2614,9 +2710,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecProgram4_512(slots **float32, uniforms *float32, n int)
+// func vecProgram6_512(slots **float32, uniforms *float32, n int)
 // Requires: AVX, AVX512F
-TEXT ·vecProgram4_512(SB), NOSPLIT, $0-24
+TEXT ·vecProgram6_512(SB), NOSPLIT, $0-24
 	MOVQ slots+0(FP), BX
 	MOVQ n+16(FP), CX
 	MOVQ 8(BX), AX
@@ -2660,9 +2756,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecProgram5_512(slots **float32, uniforms *float32, n int)
+// func vecProgram7_512(slots **float32, uniforms *float32, n int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecProgram5_512(SB), NOSPLIT, $0-24
+TEXT ·vecProgram7_512(SB), NOSPLIT, $0-24
 	MOVQ slots+0(FP), BX
 	MOVQ n+16(FP), CX
 	MOVQ (BX), AX
@@ -2774,9 +2870,257 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecProgram6_512(slots **float32, uniforms *float32, n int)
-// Requires: AVX, AVX512F
-TEXT ·vecProgram6_512(SB), NOSPLIT, $0-24
+// func vecProgram8_512(slots **float32, uniforms *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecProgram8_512(SB), NOSPLIT, $0-24
+	MOVQ slots+0(FP), BX
+	MOVQ n+16(FP), CX
+	MOVQ (BX), AX
+	MOVQ 8(BX), DX
+	MOVQ 16(BX), BX
+	MOVQ uniforms+8(FP), SI
+	XORQ DI, DI
+
+single:
+	CMPQ              CX, $+16
+	JL                rest
+	VMOVUPS           (AX)(DI*1), Z0
+	VMOVAPS           Z0, Z1
+	VORPS.BCST        c16_80000000<>+0(SB), Z1, Z2
+	VMOVAPS           Z2, Z2
+	VBROADCASTSS      c16_42b20000<>+0(SB), Z5
+	VMINPS            Z2, Z5, Z2
+	VBROADCASTSS      c16_c2d00000<>+0(SB), Z5
+	VMAXPS            Z2, Z5, Z2
+	VMULPS.BCST       c16_3fb8aa3b<>+0(SB), Z2, Z5
+	VRNDSCALEPS       $0x08, Z5, Z5
+	VMOVAPS           Z2, Z2
+	VFNMADD231PS.BCST c16_3f317217<>+0(SB), Z5, Z2
+	VFNMADD231PS.BCST c16_3377d1cf<>+0(SB), Z5, Z2
+	VBROADCASTSS      c16_3ab42f76<>+0(SB), Z6
+	VFMADD213PS.BCST  c16_3c091e9d<>+0(SB), Z2, Z6
+	VFMADD213PS.BCST  c16_3d2aadc7<>+0(SB), Z2, Z6
+	VFMADD213PS.BCST  c16_3e2aaa46<>+0(SB), Z2, Z6
+	VFMADD213PS.BCST  c16_3efffffc<>+0(SB), Z2, Z6
+	VMULPS            Z2, Z2, Z7
+	VFMADD213PS       Z2, Z7, Z6
+	VADDPS.BCST       c16_3f800000<>+0(SB), Z6, Z6
+	VSCALEFPS         Z5, Z6, Z6
+	VADDPS.BCST       c16_3f800000<>+0(SB), Z6, Z2
+	VCMPPS.BCST       $0x01, c16_00000000<>+0(SB), Z1, K1
+	VBROADCASTSS      c16_3f800000<>+0(SB), Z1
+	VBLENDMPS         Z6, Z1, K1, Z3
+	VDIVPS            Z2, Z3, Z3
+	VBROADCASTSS      (SI), Z1
+	VMOVAPS           Z1, Z1
+	VSUBPS            Z3, Z1, Z1
+	VMOVAPS           Z3, Z2
+	VMULPS            Z1, Z2, Z1
+	VMOVAPS           Z0, Z0
+	VMULPS            Z1, Z0, Z0
+	VMOVAPS           Z3, Z1
+	VADDPS            Z0, Z1, Z0
+	VMOVAPS           Z0, Z0
+	VMOVUPS           (DX)(DI*1), Z1
+	VMULPS            Z1, Z0, Z0
+	VMOVUPS           Z0, (BX)(DI*1)
+	ADDQ              $+64, DI
+	SUBQ              $+16, CX
+	JMP               single
+
+rest:
+	TESTQ             CX, CX
+	JZ                done
+	MOVL              $0x00000001, R8
+	SHLL              CL, R8
+	DECL              R8
+	KMOVW             R8, K1
+	VMOVUPS.Z         (AX)(DI*1), K1, Z0
+	VMOVAPS           Z0, Z1
+	VORPS.BCST        c16_80000000<>+0(SB), Z1, Z2
+	VMOVAPS           Z2, Z2
+	VBROADCASTSS      c16_42b20000<>+0(SB), Z3
+	VMINPS            Z2, Z3, Z2
+	VBROADCASTSS      c16_c2d00000<>+0(SB), Z3
+	VMAXPS            Z2, Z3, Z2
+	VMULPS.BCST       c16_3fb8aa3b<>+0(SB), Z2, Z3
+	VRNDSCALEPS       $0x08, Z3, Z3
+	VMOVAPS           Z2, Z2
+	VFNMADD231PS.BCST c16_3f317217<>+0(SB), Z3, Z2
+	VFNMADD231PS.BCST c16_3377d1cf<>+0(SB), Z3, Z2
+	VBROADCASTSS      c16_3ab42f76<>+0(SB), Z5
+	VFMADD213PS.BCST  c16_3c091e9d<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c16_3d2aadc7<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c16_3e2aaa46<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c16_3efffffc<>+0(SB), Z2, Z5
+	VMULPS            Z2, Z2, Z6
+	VFMADD213PS       Z2, Z6, Z5
+	VADDPS.BCST       c16_3f800000<>+0(SB), Z5, Z5
+	VSCALEFPS         Z3, Z5, Z5
+	VADDPS.BCST       c16_3f800000<>+0(SB), Z5, Z2
+	VCMPPS.BCST       $0x01, c16_00000000<>+0(SB), Z1, K2
+	VBROADCASTSS      c16_3f800000<>+0(SB), Z1
+	VBLENDMPS         Z5, Z1, K2, Z4
+	VDIVPS            Z2, Z4, Z4
+	VBROADCASTSS      (SI), Z1
+	VMOVAPS           Z1, Z1
+	VSUBPS            Z4, Z1, Z1
+	VMOVAPS           Z4, Z2
+	VMULPS            Z1, Z2, Z1
+	VMOVAPS           Z0, Z0
+	VMULPS            Z1, Z0, Z0
+	VMOVAPS           Z4, Z1
+	VADDPS            Z0, Z1, Z0
+	VMOVAPS           Z0, Z0
+	VMOVUPS.Z         (DX)(DI*1), K1, Z1
+	VMULPS            Z1, Z0, Z0
+	VMOVUPS           Z0, K1, (BX)(DI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecProgram9_512(slots **float32, uniforms *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecProgram9_512(SB), NOSPLIT, $0-24
+	MOVQ slots+0(FP), BX
+	MOVQ n+16(FP), CX
+	MOVQ (BX), AX
+	MOVQ 8(BX), DX
+	MOVQ 16(BX), BX
+	MOVQ uniforms+8(FP), SI
+	XORQ DI, DI
+
+single:
+	CMPQ              CX, $+16
+	JL                rest
+	VMOVUPS           (AX)(DI*1), Z0
+	VMOVAPS           Z0, Z0
+	VBROADCASTSS      4(SI), Z1
+	VADDPS            Z1, Z0, Z0
+	VMOVAPS           Z0, Z0
+	VGETMANTPS        $0x0b, Z0, Z1
+	VGETEXPPS         Z0, Z0
+	VGETEXPPS         Z1, Z2
+	VSUBPS            Z2, Z0, Z0
+	VSUBPS.BCST       c16_3f800000<>+0(SB), Z1, Z1
+	VBROADCASTSS      c16_bd393ba6<>+0(SB), Z2
+	VFMADD213PS.BCST  c16_3dd6cd0d<>+0(SB), Z1, Z2
+	VFMADD213PS.BCST  c16_be06e838<>+0(SB), Z1, Z2
+	VFMADD213PS.BCST  c16_3e1443f9<>+0(SB), Z1, Z2
+	VFMADD213PS.BCST  c16_be2a7472<>+0(SB), Z1, Z2
+	VFMADD213PS.BCST  c16_3e4cb42e<>+0(SB), Z1, Z2
+	VFMADD213PS.BCST  c16_be80002a<>+0(SB), Z1, Z2
+	VFMADD213PS.BCST  c16_3eaaaad4<>+0(SB), Z1, Z2
+	VMULPS            Z1, Z1, Z3
+	VMULPS            Z1, Z2, Z2
+	VMULPS            Z3, Z2, Z2
+	VFMADD231PS.BCST  c16_3377d1cf<>+0(SB), Z0, Z2
+	VFNMADD231PS.BCST c16_3f000000<>+0(SB), Z3, Z2
+	VADDPS            Z1, Z2, Z2
+	VFMADD231PS.BCST  c16_3f317217<>+0(SB), Z0, Z2
+	VMOVAPS           Z2, Z0
+	VBROADCASTSS      (SI), Z1
+	VMULPS            Z1, Z0, Z0
+	VMOVAPS           Z0, Z0
+	VXORPS.BCST       c16_80000000<>+0(SB), Z0, Z0
+	VMOVAPS           Z0, Z0
+	VMOVAPS           Z0, Z0
+	VBROADCASTSS      c16_42b20000<>+0(SB), Z1
+	VMINPS            Z0, Z1, Z0
+	VBROADCASTSS      c16_c2d00000<>+0(SB), Z1
+	VMAXPS            Z0, Z1, Z0
+	VMULPS.BCST       c16_3fb8aa3b<>+0(SB), Z0, Z1
+	VRNDSCALEPS       $0x08, Z1, Z1
+	VMOVAPS           Z0, Z0
+	VFNMADD231PS.BCST c16_3f317217<>+0(SB), Z1, Z0
+	VFNMADD231PS.BCST c16_3377d1cf<>+0(SB), Z1, Z0
+	VBROADCASTSS      c16_3ab42f76<>+0(SB), Z2
+	VFMADD213PS.BCST  c16_3c091e9d<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  c16_3d2aadc7<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  c16_3e2aaa46<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  c16_3efffffc<>+0(SB), Z0, Z2
+	VMULPS            Z0, Z0, Z3
+	VFMADD213PS       Z0, Z3, Z2
+	VADDPS.BCST       c16_3f800000<>+0(SB), Z2, Z2
+	VSCALEFPS         Z1, Z2, Z2
+	VMOVUPS           (DX)(DI*1), Z0
+	VMOVAPS           Z0, Z0
+	VMULPS            Z2, Z0, Z0
+	VMOVUPS           Z0, (BX)(DI*1)
+	ADDQ              $+64, DI
+	SUBQ              $+16, CX
+	JMP               single
+
+rest:
+	TESTQ             CX, CX
+	JZ                done
+	MOVL              $0x00000001, R8
+	SHLL              CL, R8
+	DECL              R8
+	KMOVW             R8, K1
+	VMOVUPS.Z         (AX)(DI*1), K1, Z0
+	VMOVAPS           Z0, Z0
+	VBROADCASTSS      4(SI), Z1
+	VADDPS            Z1, Z0, Z0
+	VMOVAPS           Z0, Z0
+	VGETMANTPS        $0x0b, Z0, Z1
+	VGETEXPPS         Z0, Z0
+	VGETEXPPS         Z1, Z2
+	VSUBPS            Z2, Z0, Z0
+	VSUBPS.BCST       c16_3f800000<>+0(SB), Z1, Z1
+	VBROADCASTSS      c16_bd393ba6<>+0(SB), Z2
+	VFMADD213PS.BCST  c16_3dd6cd0d<>+0(SB), Z1, Z2
+	VFMADD213PS.BCST  c16_be06e838<>+0(SB), Z1, Z2
+	VFMADD213PS.BCST  c16_3e1443f9<>+0(SB), Z1, Z2
+	VFMADD213PS.BCST  c16_be2a7472<>+0(SB), Z1, Z2
+	VFMADD213PS.BCST  c16_3e4cb42e<>+0(SB), Z1, Z2
+	VFMADD213PS.BCST  c16_be80002a<>+0(SB), Z1, Z2
+	VFMADD213PS.BCST  c16_3eaaaad4<>+0(SB), Z1, Z2
+	VMULPS            Z1, Z1, Z3
+	VMULPS            Z1, Z2, Z2
+	VMULPS            Z3, Z2, Z2
+	VFMADD231PS.BCST  c16_3377d1cf<>+0(SB), Z0, Z2
+	VFNMADD231PS.BCST c16_3f000000<>+0(SB), Z3, Z2
+	VADDPS            Z1, Z2, Z2
+	VFMADD231PS.BCST  c16_3f317217<>+0(SB), Z0, Z2
+	VMOVAPS           Z2, Z0
+	VBROADCASTSS      (SI), Z1
+	VMULPS            Z1, Z0, Z0
+	VMOVAPS           Z0, Z0
+	VXORPS.BCST       c16_80000000<>+0(SB), Z0, Z0
+	VMOVAPS           Z0, Z0
+	VMOVAPS           Z0, Z0
+	VBROADCASTSS      c16_42b20000<>+0(SB), Z1
+	VMINPS            Z0, Z1, Z0
+	VBROADCASTSS      c16_c2d00000<>+0(SB), Z1
+	VMAXPS            Z0, Z1, Z0
+	VMULPS.BCST       c16_3fb8aa3b<>+0(SB), Z0, Z1
+	VRNDSCALEPS       $0x08, Z1, Z1
+	VMOVAPS           Z0, Z0
+	VFNMADD231PS.BCST c16_3f317217<>+0(SB), Z1, Z0
+	VFNMADD231PS.BCST c16_3377d1cf<>+0(SB), Z1, Z0
+	VBROADCASTSS      c16_3ab42f76<>+0(SB), Z2
+	VFMADD213PS.BCST  c16_3c091e9d<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  c16_3d2aadc7<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  c16_3e2aaa46<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  c16_3efffffc<>+0(SB), Z0, Z2
+	VMULPS            Z0, Z0, Z3
+	VFMADD213PS       Z0, Z3, Z2
+	VADDPS.BCST       c16_3f800000<>+0(SB), Z2, Z2
+	VSCALEFPS         Z1, Z2, Z2
+	VMOVUPS.Z         (DX)(DI*1), K1, Z0
+	VMOVAPS           Z0, Z0
+	VMULPS            Z2, Z0, Z0
+	VMOVUPS           Z0, K1, (BX)(DI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecProgram10_512(slots **float32, uniforms *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecProgram10_512(SB), NOSPLIT, $0-24
 	MOVQ slots+0(FP), BX
 	MOVQ n+16(FP), CX
 	MOVQ 8(BX), AX
@@ -2786,43 +3130,135 @@ TEXT ·vecProgram6_512(SB), NOSPLIT, $0-24
 	XORQ DI, DI
 
 single:
-	CMPQ         CX, $+16
-	JL           rest
-	VMOVUPS      (AX)(DI*1), Z0
-	VMOVAPS      Z0, Z0
-	VMOVUPS      (DX)(DI*1), Z1
-	VSUBPS       Z1, Z0, Z0
-	VMOVAPS      Z0, Z0
-	VBROADCASTSS (SI), Z2
-	VFMADD213PS  Z1, Z2, Z0
-	VMOVUPS      Z0, (BX)(DI*1)
-	ADDQ         $+64, DI
-	SUBQ         $+16, CX
-	JMP          single
+	CMPQ              CX, $+16
+	JL                rest
+	VMOVUPS           (AX)(DI*1), Z0
+	VMOVAPS           Z0, Z0
+	VBROADCASTSS      4(SI), Z1
+	VADDPS            Z1, Z0, Z0
+	VMOVAPS           Z0, Z0
+	VGETMANTPS        $0x0b, Z0, Z1
+	VGETEXPPS         Z0, Z0
+	VGETEXPPS         Z1, Z2
+	VSUBPS            Z2, Z0, Z0
+	VSUBPS.BCST       c16_3f800000<>+0(SB), Z1, Z1
+	VBROADCASTSS      c16_bd393ba6<>+0(SB), Z2
+	VFMADD213PS.BCST  c16_3dd6cd0d<>+0(SB), Z1, Z2
+	VFMADD213PS.BCST  c16_be06e838<>+0(SB), Z1, Z2
+	VFMADD213PS.BCST  c16_3e1443f9<>+0(SB), Z1, Z2
+	VFMADD213PS.BCST  c16_be2a7472<>+0(SB), Z1, Z2
+	VFMADD213PS.BCST  c16_3e4cb42e<>+0(SB), Z1, Z2
+	VFMADD213PS.BCST  c16_be80002a<>+0(SB), Z1, Z2
+	VFMADD213PS.BCST  c16_3eaaaad4<>+0(SB), Z1, Z2
+	VMULPS            Z1, Z1, Z3
+	VMULPS            Z1, Z2, Z2
+	VMULPS            Z3, Z2, Z2
+	VFMADD231PS.BCST  c16_3377d1cf<>+0(SB), Z0, Z2
+	VFNMADD231PS.BCST c16_3f000000<>+0(SB), Z3, Z2
+	VADDPS            Z1, Z2, Z2
+	VFMADD231PS.BCST  c16_3f317217<>+0(SB), Z0, Z2
+	VMOVAPS           Z2, Z0
+	VBROADCASTSS      (SI), Z1
+	VMULPS            Z1, Z0, Z0
+	VMOVAPS           Z0, Z0
+	VXORPS.BCST       c16_80000000<>+0(SB), Z0, Z0
+	VMOVAPS           Z0, Z0
+	VMOVAPS           Z0, Z0
+	VBROADCASTSS      c16_42b20000<>+0(SB), Z1
+	VMINPS            Z0, Z1, Z0
+	VBROADCASTSS      c16_c2d00000<>+0(SB), Z1
+	VMAXPS            Z0, Z1, Z0
+	VMULPS.BCST       c16_3fb8aa3b<>+0(SB), Z0, Z1
+	VRNDSCALEPS       $0x08, Z1, Z1
+	VMOVAPS           Z0, Z0
+	VFNMADD231PS.BCST c16_3f317217<>+0(SB), Z1, Z0
+	VFNMADD231PS.BCST c16_3377d1cf<>+0(SB), Z1, Z0
+	VBROADCASTSS      c16_3ab42f76<>+0(SB), Z2
+	VFMADD213PS.BCST  c16_3c091e9d<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  c16_3d2aadc7<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  c16_3e2aaa46<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  c16_3efffffc<>+0(SB), Z0, Z2
+	VMULPS            Z0, Z0, Z3
+	VFMADD213PS       Z0, Z3, Z2
+	VADDPS.BCST       c16_3f800000<>+0(SB), Z2, Z2
+	VSCALEFPS         Z1, Z2, Z2
+	VMOVUPS           (DX)(DI*1), Z0
+	VMOVAPS           Z0, Z0
+	VMULPS            Z2, Z0, Z0
+	VMOVUPS           Z0, (BX)(DI*1)
+	ADDQ              $+64, DI
+	SUBQ              $+16, CX
+	JMP               single
 
 rest:
-	TESTQ        CX, CX
-	JZ           done
-	MOVL         $0x00000001, R8
-	SHLL         CL, R8
-	DECL         R8
-	KMOVW        R8, K1
-	VMOVUPS.Z    (AX)(DI*1), K1, Z0
-	VMOVAPS      Z0, Z0
-	VMOVUPS.Z    (DX)(DI*1), K1, Z1
-	VSUBPS       Z1, Z0, Z0
-	VMOVAPS      Z0, Z0
-	VBROADCASTSS (SI), Z2
-	VFMADD213PS  Z1, Z2, Z0
-	VMOVUPS      Z0, K1, (BX)(DI*1)
+	TESTQ             CX, CX
+	JZ                done
+	MOVL              $0x00000001, R8
+	SHLL              CL, R8
+	DECL              R8
+	KMOVW             R8, K1
+	VMOVUPS.Z         (AX)(DI*1), K1, Z0
+	VMOVAPS           Z0, Z0
+	VBROADCASTSS      4(SI), Z1
+	VADDPS            Z1, Z0, Z0
+	VMOVAPS           Z0, Z0
+	VGETMANTPS        $0x0b, Z0, Z1
+	VGETEXPPS         Z0, Z0
+	VGETEXPPS         Z1, Z2
+	VSUBPS            Z2, Z0, Z0
+	VSUBPS.BCST       c16_3f800000<>+0(SB), Z1, Z1
+	VBROADCASTSS      c16_bd393ba6<>+0(SB), Z2
+	VFMADD213PS.BCST  c16_3dd6cd0d<>+0(SB), Z1, Z2
+	VFMADD213PS.BCST  c16_be06e838<>+0(SB), Z1, Z2
+	VFMADD213PS.BCST  c16_3e1443f9<>+0(SB), Z1, Z2
+	VFMADD213PS.BCST  c16_be2a7472<>+0(SB), Z1, Z2
+	VFMADD213PS.BCST  c16_3e4cb42e<>+0(SB), Z1, Z2
+	VFMADD213PS.BCST  c16_be80002a<>+0(SB), Z1, Z2
+	VFMADD213PS.BCST  c16_3eaaaad4<>+0(SB), Z1, Z2
+	VMULPS            Z1, Z1, Z3
+	VMULPS            Z1, Z2, Z2
+	VMULPS            Z3, Z2, Z2
+	VFMADD231PS.BCST  c16_3377d1cf<>+0(SB), Z0, Z2
+	VFNMADD231PS.BCST c16_3f000000<>+0(SB), Z3, Z2
+	VADDPS            Z1, Z2, Z2
+	VFMADD231PS.BCST  c16_3f317217<>+0(SB), Z0, Z2
+	VMOVAPS           Z2, Z0
+	VBROADCASTSS      (SI), Z1
+	VMULPS            Z1, Z0, Z0
+	VMOVAPS           Z0, Z0
+	VXORPS.BCST       c16_80000000<>+0(SB), Z0, Z0
+	VMOVAPS           Z0, Z0
+	VMOVAPS           Z0, Z0
+	VBROADCASTSS      c16_42b20000<>+0(SB), Z1
+	VMINPS            Z0, Z1, Z0
+	VBROADCASTSS      c16_c2d00000<>+0(SB), Z1
+	VMAXPS            Z0, Z1, Z0
+	VMULPS.BCST       c16_3fb8aa3b<>+0(SB), Z0, Z1
+	VRNDSCALEPS       $0x08, Z1, Z1
+	VMOVAPS           Z0, Z0
+	VFNMADD231PS.BCST c16_3f317217<>+0(SB), Z1, Z0
+	VFNMADD231PS.BCST c16_3377d1cf<>+0(SB), Z1, Z0
+	VBROADCASTSS      c16_3ab42f76<>+0(SB), Z2
+	VFMADD213PS.BCST  c16_3c091e9d<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  c16_3d2aadc7<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  c16_3e2aaa46<>+0(SB), Z0, Z2
+	VFMADD213PS.BCST  c16_3efffffc<>+0(SB), Z0, Z2
+	VMULPS            Z0, Z0, Z3
+	VFMADD213PS       Z0, Z3, Z2
+	VADDPS.BCST       c16_3f800000<>+0(SB), Z2, Z2
+	VSCALEFPS         Z1, Z2, Z2
+	VMOVUPS.Z         (DX)(DI*1), K1, Z0
+	VMOVAPS           Z0, Z0
+	VMULPS            Z2, Z0, Z0
+	VMOVUPS           Z0, K1, (BX)(DI*1)
 
 done:
 	VZEROUPPER
 	RET
 
-// func vecProgram7_512(slots **float32, uniforms *float32, n int)
+// func vecProgram11_512(slots **float32, uniforms *float32, n int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecProgram7_512(SB), NOSPLIT, $0-24
+TEXT ·vecProgram11_512(SB), NOSPLIT, $0-24
 	MOVQ slots+0(FP), BX
 	MOVQ n+16(FP), CX
 	MOVQ (BX), AX
@@ -2992,9 +3428,179 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecProgram8_512(slots **float32, uniforms *float32, n int)
+// func vecProgram12_512(slots **float32, uniforms *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecProgram12_512(SB), NOSPLIT, $0-24
+	MOVQ slots+0(FP), BX
+	MOVQ n+16(FP), CX
+	MOVQ (BX), AX
+	MOVQ 8(BX), DX
+	MOVQ 16(BX), BX
+	MOVQ uniforms+8(FP), SI
+	XORQ DI, DI
+
+single:
+	CMPQ              CX, $+16
+	JL                rest
+	VMOVUPS           (AX)(DI*1), Z0
+	VMOVAPS           Z0, Z1
+	VMULPS            Z0, Z1, Z1
+	VMOVAPS           Z1, Z1
+	VBROADCASTSS      4(SI), Z2
+	VBROADCASTSS      8(SI), Z3
+	VFMADD213PS       Z3, Z2, Z1
+	VMOVAPS           Z1, Z2
+	VMULPS            Z0, Z2, Z2
+	VMOVAPS           Z0, Z3
+	VBROADCASTSS      12(SI), Z4
+	VMULPS            Z4, Z3, Z3
+	VMOVAPS           Z2, Z2
+	VANDPS.BCST       c16_7fffffff<>+0(SB), Z2, Z4
+	VBROADCASTSS      c16_41200000<>+0(SB), Z5
+	VMINPS            Z4, Z5, Z4
+	VADDPS            Z4, Z4, Z4
+	VMULPS.BCST       c16_3fb8aa3b<>+0(SB), Z4, Z5
+	VRNDSCALEPS       $0x08, Z5, Z5
+	VMOVAPS           Z4, Z4
+	VFNMADD231PS.BCST c16_3f317217<>+0(SB), Z5, Z4
+	VFNMADD231PS.BCST c16_3377d1cf<>+0(SB), Z5, Z4
+	VBROADCASTSS      c16_3ab6a1d7<>+0(SB), Z6
+	VFMADD213PS.BCST  c16_3c091525<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c16_3d2aaa78<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c16_3e2aaa56<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c16_3f000000<>+0(SB), Z4, Z6
+	VMULPS            Z4, Z4, Z7
+	VFMADD213PS       Z4, Z7, Z6
+	VCVTPS2DQ         Z5, Z4
+	VPADDD.BCST       c16_0000007f<>+0(SB), Z4, Z4
+	VPSLLD            $0x17, Z4, Z4
+	VSUBPS.BCST       c16_3f800000<>+0(SB), Z4, Z5
+	VFMADD213PS       Z5, Z4, Z6
+	VADDPS.BCST       c16_40000000<>+0(SB), Z6, Z5
+	VDIVPS            Z5, Z6, Z6
+	VANDPS.BCST       c16_80000000<>+0(SB), Z2, Z2
+	VORPS             Z2, Z6, Z6
+	VMOVAPS           Z6, Z2
+	VBROADCASTSS      (SI), Z4
+	VADDPS            Z4, Z2, Z2
+	VMOVAPS           Z6, Z4
+	VMULPS            Z6, Z4, Z4
+	VBROADCASTSS      (SI), Z5
+	VMOVAPS           Z5, Z5
+	VSUBPS            Z4, Z5, Z4
+	VMOVAPS           Z3, Z3
+	VMULPS            Z4, Z3, Z3
+	VMOVAPS           Z2, Z2
+	VBROADCASTSS      12(SI), Z4
+	VMULPS            Z4, Z2, Z2
+	VMOVAPS           Z3, Z4
+	VMULPS            Z0, Z4, Z4
+	VMOVAPS           Z3, Z3
+	VMULPS            Z1, Z3, Z1
+	VMOVAPS           Z2, Z2
+	VADDPS            Z1, Z2, Z1
+	VMOVAPS           Z4, Z2
+	VBROADCASTSS      4(SI), Z3
+	VMULPS            Z3, Z2, Z2
+	VMOVAPS           Z2, Z2
+	VMULPS            Z0, Z2, Z0
+	VMOVAPS           Z1, Z1
+	VADDPS            Z0, Z1, Z1
+	VMOVAPS           Z1, Z1
+	VADDPS            Z0, Z1, Z0
+	VMOVAPS           Z0, Z0
+	VMOVUPS           (DX)(DI*1), Z1
+	VMULPS            Z1, Z0, Z0
+	VMOVUPS           Z0, (BX)(DI*1)
+	ADDQ              $+64, DI
+	SUBQ              $+16, CX
+	JMP               single
+
+rest:
+	TESTQ             CX, CX
+	JZ                done
+	MOVL              $0x00000001, R8
+	SHLL              CL, R8
+	DECL              R8
+	KMOVW             R8, K1
+	VMOVUPS.Z         (AX)(DI*1), K1, Z0
+	VMOVAPS           Z0, Z1
+	VMULPS            Z0, Z1, Z1
+	VMOVAPS           Z1, Z1
+	VBROADCASTSS      4(SI), Z2
+	VBROADCASTSS      8(SI), Z3
+	VFMADD213PS       Z3, Z2, Z1
+	VMOVAPS           Z1, Z2
+	VMULPS            Z0, Z2, Z2
+	VMOVAPS           Z0, Z3
+	VBROADCASTSS      12(SI), Z4
+	VMULPS            Z4, Z3, Z3
+	VMOVAPS           Z2, Z2
+	VANDPS.BCST       c16_7fffffff<>+0(SB), Z2, Z4
+	VBROADCASTSS      c16_41200000<>+0(SB), Z5
+	VMINPS            Z4, Z5, Z4
+	VADDPS            Z4, Z4, Z4
+	VMULPS.BCST       c16_3fb8aa3b<>+0(SB), Z4, Z5
+	VRNDSCALEPS       $0x08, Z5, Z5
+	VMOVAPS           Z4, Z4
+	VFNMADD231PS.BCST c16_3f317217<>+0(SB), Z5, Z4
+	VFNMADD231PS.BCST c16_3377d1cf<>+0(SB), Z5, Z4
+	VBROADCASTSS      c16_3ab6a1d7<>+0(SB), Z6
+	VFMADD213PS.BCST  c16_3c091525<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c16_3d2aaa78<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c16_3e2aaa56<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c16_3f000000<>+0(SB), Z4, Z6
+	VMULPS            Z4, Z4, Z7
+	VFMADD213PS       Z4, Z7, Z6
+	VCVTPS2DQ         Z5, Z4
+	VPADDD.BCST       c16_0000007f<>+0(SB), Z4, Z4
+	VPSLLD            $0x17, Z4, Z4
+	VSUBPS.BCST       c16_3f800000<>+0(SB), Z4, Z5
+	VFMADD213PS       Z5, Z4, Z6
+	VADDPS.BCST       c16_40000000<>+0(SB), Z6, Z5
+	VDIVPS            Z5, Z6, Z6
+	VANDPS.BCST       c16_80000000<>+0(SB), Z2, Z2
+	VORPS             Z2, Z6, Z6
+	VMOVAPS           Z6, Z2
+	VBROADCASTSS      (SI), Z4
+	VADDPS            Z4, Z2, Z2
+	VMOVAPS           Z6, Z4
+	VMULPS            Z6, Z4, Z4
+	VBROADCASTSS      (SI), Z5
+	VMOVAPS           Z5, Z5
+	VSUBPS            Z4, Z5, Z4
+	VMOVAPS           Z3, Z3
+	VMULPS            Z4, Z3, Z3
+	VMOVAPS           Z2, Z2
+	VBROADCASTSS      12(SI), Z4
+	VMULPS            Z4, Z2, Z2
+	VMOVAPS           Z3, Z4
+	VMULPS            Z0, Z4, Z4
+	VMOVAPS           Z3, Z3
+	VMULPS            Z1, Z3, Z1
+	VMOVAPS           Z2, Z2
+	VADDPS            Z1, Z2, Z1
+	VMOVAPS           Z4, Z2
+	VBROADCASTSS      4(SI), Z3
+	VMULPS            Z3, Z2, Z2
+	VMOVAPS           Z2, Z2
+	VMULPS            Z0, Z2, Z0
+	VMOVAPS           Z1, Z1
+	VADDPS            Z0, Z1, Z1
+	VMOVAPS           Z1, Z1
+	VADDPS            Z0, Z1, Z0
+	VMOVAPS           Z0, Z0
+	VMOVUPS.Z         (DX)(DI*1), K1, Z1
+	VMULPS            Z1, Z0, Z0
+	VMOVUPS           Z0, K1, (BX)(DI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecProgram13_512(slots **float32, uniforms *float32, n int)
 // Requires: AVX, AVX512F
-TEXT ·vecProgram8_512(SB), NOSPLIT, $0-24
+TEXT ·vecProgram13_512(SB), NOSPLIT, $0-24
 	MOVQ slots+0(FP), SI
 	MOVQ n+16(FP), CX
 	MOVQ 8(SI), AX
@@ -3041,9 +3647,64 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecProgram9_512(slots **float32, uniforms *float32, n int)
+// func vecProgram14_512(slots **float32, uniforms *float32, n int)
 // Requires: AVX, AVX512F
-TEXT ·vecProgram9_512(SB), NOSPLIT, $0-24
+TEXT ·vecProgram14_512(SB), NOSPLIT, $0-24
+	MOVQ slots+0(FP), SI
+	MOVQ n+16(FP), CX
+	MOVQ (SI), AX
+	MOVQ 8(SI), DX
+	MOVQ 16(SI), BX
+	MOVQ 24(SI), SI
+	MOVQ uniforms+8(FP), DI
+	XORQ R8, R8
+
+single:
+	CMPQ         CX, $+16
+	JL           rest
+	VMOVUPS      (AX)(R8*1), Z0
+	VMOVAPS      Z0, Z0
+	VMOVUPS      (DX)(R8*1), Z3
+	VCMPPS       $0x00, Z3, Z0, K1
+	VBROADCASTSS c16_3f800000<>+0(SB), Z0
+	VMOVAPS.Z    Z0, K1, Z0
+	VMOVAPS      Z0, Z0
+	VMOVUPS      (BX)(R8*1), Z3
+	VBROADCASTSS (DI), Z4
+	VCMPPS.BCST  $0x04, c16_00000000<>+0(SB), Z0, K1
+	VBLENDMPS    Z3, Z4, K1, Z1
+	VMOVUPS      Z1, (SI)(R8*1)
+	ADDQ         $+64, R8
+	SUBQ         $+16, CX
+	JMP          single
+
+rest:
+	TESTQ        CX, CX
+	JZ           done
+	MOVL         $0x00000001, R9
+	SHLL         CL, R9
+	DECL         R9
+	KMOVW        R9, K1
+	VMOVUPS.Z    (AX)(R8*1), K1, Z0
+	VMOVAPS      Z0, Z0
+	VMOVUPS.Z    (DX)(R8*1), K1, Z1
+	VCMPPS       $0x00, Z1, Z0, K2
+	VBROADCASTSS c16_3f800000<>+0(SB), Z0
+	VMOVAPS.Z    Z0, K2, Z0
+	VMOVAPS      Z0, Z0
+	VMOVUPS.Z    (BX)(R8*1), K1, Z1
+	VBROADCASTSS (DI), Z3
+	VCMPPS.BCST  $0x04, c16_00000000<>+0(SB), Z0, K2
+	VBLENDMPS    Z1, Z3, K2, Z2
+	VMOVUPS      Z2, K1, (SI)(R8*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecProgram15_512(slots **float32, uniforms *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·vecProgram15_512(SB), NOSPLIT, $0-24
 	MOVQ slots+0(FP), SI
 	MOVQ n+16(FP), CX
 	MOVQ (SI), AX
@@ -3098,9 +3759,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecProgram10_512(slots **float32, uniforms *float32, n int)
+// func vecProgram16_512(slots **float32, uniforms *float32, n int)
 // Requires: AVX, AVX512F
-TEXT ·vecProgram10_512(SB), NOSPLIT, $0-24
+TEXT ·vecProgram16_512(SB), NOSPLIT, $0-24
 	MOVQ slots+0(FP), DI
 	MOVQ n+16(FP), CX
 	MOVQ (DI), AX
@@ -3151,9 +3812,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecProgram11_512(slots **float32, uniforms *float32, n int)
+// func vecProgram17_512(slots **float32, uniforms *float32, n int)
 // Requires: AVX, AVX512F
-TEXT ·vecProgram11_512(SB), NOSPLIT, $0-24
+TEXT ·vecProgram17_512(SB), NOSPLIT, $0-24
 	MOVQ slots+0(FP), DI
 	MOVQ n+16(FP), CX
 	MOVQ (DI), AX
@@ -3215,9 +3876,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecProgram12_512(slots **float32, uniforms *float32, n int)
+// func vecProgram18_512(slots **float32, uniforms *float32, n int)
 // Requires: AVX, AVX512F
-TEXT ·vecProgram12_512(SB), NOSPLIT, $0-24
+TEXT ·vecProgram18_512(SB), NOSPLIT, $0-24
 	MOVQ slots+0(FP), R9
 	MOVQ n+16(FP), CX
 	MOVQ 24(R9), AX
@@ -3320,6 +3981,192 @@ rest:
 	VMOVUPS      Z0, K1, (DI)(R11*1)
 	VMOVUPS      Z2, K1, (R8)(R11*1)
 	VMOVUPS      Z1, K1, (R9)(R11*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecProgram19_512(slots **float32, uniforms *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·vecProgram19_512(SB), NOSPLIT, $0-24
+	MOVQ slots+0(FP), R8
+	MOVQ n+16(FP), CX
+	MOVQ 8(R8), AX
+	MOVQ 16(R8), DX
+	MOVQ (R8), BX
+	MOVQ 24(R8), SI
+	MOVQ 32(R8), DI
+	MOVQ 40(R8), R8
+	XORQ R9, R9
+
+single:
+	CMPQ    CX, $+16
+	JL      rest
+	VMOVUPS (AX)(R9*1), Z0
+	VMOVAPS Z0, Z0
+	VMOVUPS (DX)(R9*1), Z1
+	VMULPS  Z1, Z0, Z0
+	VMOVUPS (BX)(R9*1), Z1
+	VMOVAPS Z1, Z1
+	VMOVUPS (SI)(R9*1), Z2
+	VMULPS  Z2, Z1, Z1
+	VMOVAPS Z0, Z0
+	VADDPS  Z1, Z0, Z0
+	VMOVAPS Z0, Z0
+	VMOVUPS (DI)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, (R8)(R9*1)
+	ADDQ    $+64, R9
+	SUBQ    $+16, CX
+	JMP     single
+
+rest:
+	TESTQ     CX, CX
+	JZ        done
+	MOVL      $0x00000001, R10
+	SHLL      CL, R10
+	DECL      R10
+	KMOVW     R10, K1
+	VMOVUPS.Z (AX)(R9*1), K1, Z0
+	VMOVAPS   Z0, Z0
+	VMOVUPS.Z (DX)(R9*1), K1, Z1
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS.Z (BX)(R9*1), K1, Z1
+	VMOVAPS   Z1, Z1
+	VMOVUPS.Z (SI)(R9*1), K1, Z2
+	VMULPS    Z2, Z1, Z1
+	VMOVAPS   Z0, Z0
+	VADDPS    Z1, Z0, Z0
+	VMOVAPS   Z0, Z0
+	VMOVUPS.Z (DI)(R9*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (R8)(R9*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecProgram20_512(slots **float32, uniforms *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·vecProgram20_512(SB), NOSPLIT, $0-24
+	MOVQ slots+0(FP), R11
+	MOVQ n+16(FP), CX
+	MOVQ 32(R11), AX
+	MOVQ 8(R11), DX
+	MOVQ 16(R11), BX
+	MOVQ (R11), SI
+	MOVQ 24(R11), DI
+	MOVQ 40(R11), R8
+	MOVQ 48(R11), R9
+	MOVQ 56(R11), R10
+	MOVQ 64(R11), R11
+	MOVQ uniforms+8(FP), R12
+	XORQ R13, R13
+
+single:
+	CMPQ         CX, $+16
+	JL           rest
+	VMOVUPS      (AX)(R13*1), Z0
+	VMOVAPS      Z0, Z0
+	VBROADCASTSS 32(R12), Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      (DX)(R13*1), Z1
+	VMOVAPS      Z1, Z1
+	VBROADCASTSS (R12), Z2
+	VMULPS       Z2, Z1, Z1
+	VMOVAPS      Z0, Z2
+	VBROADCASTSS 4(R12), Z3
+	VFMADD213PS  Z1, Z3, Z2
+	VMOVAPS      Z0, Z1
+	VBROADCASTSS 12(R12), Z3
+	VMULPS       Z3, Z1, Z1
+	VMOVUPS      (BX)(R13*1), Z3
+	VMOVAPS      Z3, Z3
+	VBROADCASTSS 8(R12), Z4
+	VMULPS       Z4, Z3, Z3
+	VMOVAPS      Z1, Z1
+	VFMADD213PS  Z3, Z0, Z1
+	VMOVAPS      Z1, Z0
+	VSQRTPS      Z0, Z0
+	VMOVAPS      Z0, Z0
+	VBROADCASTSS 20(R12), Z3
+	VBROADCASTSS 24(R12), Z4
+	VFMADD213PS  Z4, Z3, Z0
+	VMOVAPS      Z2, Z3
+	VDIVPS       Z0, Z3, Z0
+	VMOVUPS      (SI)(R13*1), Z3
+	VMOVAPS      Z3, Z3
+	VBROADCASTSS 28(R12), Z4
+	VMULPS       Z4, Z3, Z3
+	VMOVAPS      Z0, Z0
+	VBROADCASTSS 16(R12), Z4
+	VFMADD213PS  Z3, Z4, Z0
+	VMOVAPS      Z0, Z3
+	VMOVUPS      (DI)(R13*1), Z4
+	VSUBPS       Z4, Z3, Z3
+	VMOVAPS      Z3, Z3
+	VBROADCASTSS 36(R12), Z5
+	VFMADD213PS  Z4, Z5, Z3
+	VMOVUPS      Z0, (R8)(R13*1)
+	VMOVUPS      Z2, (R9)(R13*1)
+	VMOVUPS      Z1, (R10)(R13*1)
+	VMOVUPS      Z3, (R11)(R13*1)
+	ADDQ         $+64, R13
+	SUBQ         $+16, CX
+	JMP          single
+
+rest:
+	TESTQ        CX, CX
+	JZ           done
+	MOVL         $0x00000001, R14
+	SHLL         CL, R14
+	DECL         R14
+	KMOVW        R14, K1
+	VMOVUPS.Z    (AX)(R13*1), K1, Z0
+	VMOVAPS      Z0, Z0
+	VBROADCASTSS 32(R12), Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS.Z    (DX)(R13*1), K1, Z1
+	VMOVAPS      Z1, Z1
+	VBROADCASTSS (R12), Z2
+	VMULPS       Z2, Z1, Z1
+	VMOVAPS      Z0, Z2
+	VBROADCASTSS 4(R12), Z3
+	VFMADD213PS  Z1, Z3, Z2
+	VMOVAPS      Z0, Z1
+	VBROADCASTSS 12(R12), Z3
+	VMULPS       Z3, Z1, Z1
+	VMOVUPS.Z    (BX)(R13*1), K1, Z3
+	VMOVAPS      Z3, Z3
+	VBROADCASTSS 8(R12), Z4
+	VMULPS       Z4, Z3, Z3
+	VMOVAPS      Z1, Z1
+	VFMADD213PS  Z3, Z0, Z1
+	VMOVAPS      Z1, Z0
+	VSQRTPS      Z0, Z0
+	VMOVAPS      Z0, Z0
+	VBROADCASTSS 20(R12), Z3
+	VBROADCASTSS 24(R12), Z4
+	VFMADD213PS  Z4, Z3, Z0
+	VMOVAPS      Z2, Z3
+	VDIVPS       Z0, Z3, Z0
+	VMOVUPS.Z    (SI)(R13*1), K1, Z3
+	VMOVAPS      Z3, Z3
+	VBROADCASTSS 28(R12), Z4
+	VMULPS       Z4, Z3, Z3
+	VMOVAPS      Z0, Z0
+	VBROADCASTSS 16(R12), Z4
+	VFMADD213PS  Z3, Z4, Z0
+	VMOVAPS      Z0, Z3
+	VMOVUPS.Z    (DI)(R13*1), K1, Z4
+	VSUBPS       Z4, Z3, Z3
+	VMOVAPS      Z3, Z3
+	VBROADCASTSS 36(R12), Z5
+	VFMADD213PS  Z4, Z5, Z3
+	VMOVUPS      Z0, K1, (R8)(R13*1)
+	VMOVUPS      Z2, K1, (R9)(R13*1)
+	VMOVUPS      Z1, K1, (R10)(R13*1)
+	VMOVUPS      Z3, K1, (R11)(R13*1)
 
 done:
 	VZEROUPPER
@@ -8888,8 +9735,59 @@ done:
 	RET
 
 // func vecProgram1_256(slots **float32, uniforms *float32, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX
 TEXT ·vecProgram1_256(SB), NOSPLIT, $0-24
+	MOVQ slots+0(FP), AX
+	MOVQ n+16(FP), CX
+	MOVQ (AX), DX
+	MOVQ 8(AX), AX
+	MOVQ uniforms+8(FP), BX
+	XORQ SI, SI
+
+single:
+	CMPQ         CX, $+8
+	JL           rest
+	VMOVUPS      (DX)(SI*1), Y0
+	VMOVAPS      Y0, Y0
+	VBROADCASTSS (BX), Y1
+	VCMPPS       $0x00, Y1, Y0, Y0
+	VANDPS       c8_3f800000<>+0(SB), Y0, Y0
+	VMOVAPS      Y0, Y0
+	VBROADCASTSS 4(BX), Y1
+	VBROADCASTSS (BX), Y2
+	VCMPPS       $0x04, c8_00000000<>+0(SB), Y0, Y0
+	VBLENDVPS    Y0, Y1, Y2, Y0
+	VMOVUPS      Y0, (AX)(SI*1)
+	ADDQ         $+32, SI
+	SUBQ         $+8, CX
+	JMP          single
+
+rest:
+	TESTQ        CX, CX
+	JZ           done
+	LEAQ         tail<>+0(SB), DI
+	NEGQ         CX
+	VMOVUPS      32(DI)(CX*4), Y0
+	NEGQ         CX
+	VMASKMOVPS   (DX)(SI*1), Y0, Y1
+	VMOVAPS      Y1, Y1
+	VBROADCASTSS (BX), Y2
+	VCMPPS       $0x00, Y2, Y1, Y1
+	VANDPS       c8_3f800000<>+0(SB), Y1, Y1
+	VMOVAPS      Y1, Y1
+	VBROADCASTSS 4(BX), Y2
+	VBROADCASTSS (BX), Y3
+	VCMPPS       $0x04, c8_00000000<>+0(SB), Y1, Y1
+	VBLENDVPS    Y1, Y2, Y3, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(SI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecProgram2_256(slots **float32, uniforms *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·vecProgram2_256(SB), NOSPLIT, $0-24
 	MOVQ slots+0(FP), AX
 	MOVQ n+16(FP), CX
 	MOVQ (AX), DX
@@ -8998,9 +9896,52 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecProgram2_256(slots **float32, uniforms *float32, n int)
+// func vecProgram3_256(slots **float32, uniforms *float32, n int)
+// Requires: AVX
+TEXT ·vecProgram3_256(SB), NOSPLIT, $0-24
+	MOVQ slots+0(FP), AX
+	MOVQ n+16(FP), CX
+	MOVQ 8(AX), DX
+	MOVQ (AX), BX
+	MOVQ 16(AX), AX
+	XORQ SI, SI
+
+single:
+	CMPQ    CX, $+8
+	JL      rest
+	VMOVUPS (DX)(SI*1), Y0
+	VMOVAPS Y0, Y0
+	VMOVUPS (BX)(SI*1), Y1
+	VMULPS  Y1, Y0, Y0
+	VMOVAPS Y0, Y1
+	VADDPS  Y0, Y1, Y0
+	VMOVUPS Y0, (AX)(SI*1)
+	ADDQ    $+32, SI
+	SUBQ    $+8, CX
+	JMP     single
+
+rest:
+	TESTQ      CX, CX
+	JZ         done
+	LEAQ       tail<>+0(SB), DI
+	NEGQ       CX
+	VMOVUPS    32(DI)(CX*4), Y0
+	NEGQ       CX
+	VMASKMOVPS (DX)(SI*1), Y0, Y1
+	VMOVAPS    Y1, Y1
+	VMASKMOVPS (BX)(SI*1), Y0, Y2
+	VMULPS     Y2, Y1, Y1
+	VMOVAPS    Y1, Y2
+	VADDPS     Y1, Y2, Y1
+	VMASKMOVPS Y1, Y0, (AX)(SI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecProgram4_256(slots **float32, uniforms *float32, n int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·vecProgram2_256(SB), NOSPLIT, $0-24
+TEXT ·vecProgram4_256(SB), NOSPLIT, $0-24
 	MOVQ slots+0(FP), AX
 	MOVQ n+16(FP), CX
 	MOVQ 8(AX), DX
@@ -9105,9 +10046,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecProgram3_256(slots **float32, uniforms *float32, n int)
+// func vecProgram5_256(slots **float32, uniforms *float32, n int)
 // Requires: AVX
-TEXT ·vecProgram3_256(SB), NOSPLIT, $0-24
+TEXT ·vecProgram5_256(SB), NOSPLIT, $0-24
 	MOVQ slots+0(FP), AX
 	MOVQ n+16(FP), CX
 	MOVQ (AX), DX
@@ -9151,9 +10092,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecProgram4_256(slots **float32, uniforms *float32, n int)
+// func vecProgram6_256(slots **float32, uniforms *float32, n int)
 // Requires: AVX
-TEXT ·vecProgram4_256(SB), NOSPLIT, $0-24
+TEXT ·vecProgram6_256(SB), NOSPLIT, $0-24
 	MOVQ slots+0(FP), AX
 	MOVQ n+16(FP), CX
 	MOVQ 8(AX), DX
@@ -9197,9 +10138,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecProgram5_256(slots **float32, uniforms *float32, n int)
+// func vecProgram7_256(slots **float32, uniforms *float32, n int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·vecProgram5_256(SB), NOSPLIT, $0-24
+TEXT ·vecProgram7_256(SB), NOSPLIT, $0-24
 	MOVQ slots+0(FP), AX
 	MOVQ n+16(FP), CX
 	MOVQ (AX), DX
@@ -9327,13 +10268,139 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecProgram6_256(slots **float32, uniforms *float32, n int)
-// Requires: AVX, FMA3
-TEXT ·vecProgram6_256(SB), NOSPLIT, $0-24
+// func vecProgram8_256(slots **float32, uniforms *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·vecProgram8_256(SB), NOSPLIT, $0-24
 	MOVQ slots+0(FP), AX
 	MOVQ n+16(FP), CX
-	MOVQ 8(AX), DX
-	MOVQ (AX), BX
+	MOVQ (AX), DX
+	MOVQ 8(AX), BX
+	MOVQ 16(AX), AX
+	MOVQ uniforms+8(FP), SI
+	XORQ DI, DI
+
+single:
+	CMPQ         CX, $+8
+	JL           rest
+	VMOVUPS      (DX)(DI*1), Y0
+	VMOVAPS      Y0, Y1
+	VORPS        c8_80000000<>+0(SB), Y1, Y2
+	VMOVAPS      Y2, Y2
+	VMOVUPS      c8_42b20000<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      c8_c2d00000<>+0(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       c8_3fb8aa3b<>+0(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS c8_3f317217<>+0(SB), Y3, Y2
+	VFNMADD231PS c8_3377d1cf<>+0(SB), Y3, Y2
+	VMOVUPS      c8_3ab42f76<>+0(SB), Y4
+	VFMADD213PS  c8_3c091e9d<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3d2aadc7<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3e2aaa46<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3efffffc<>+0(SB), Y2, Y4
+	VMULPS       Y2, Y2, Y5
+	VFMADD213PS  Y2, Y5, Y4
+	VADDPS       c8_3f800000<>+0(SB), Y4, Y4
+	VCVTPS2DQ    Y3, Y2
+	VPSRAD       $0x01, Y2, Y3
+	VPSUBD       Y3, Y2, Y2
+	VPADDD       c8_0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       c8_0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       c8_3f800000<>+0(SB), Y4, Y2
+	VCMPPS       $0x01, c8_00000000<>+0(SB), Y1, Y1
+	VMOVUPS      c8_3f800000<>+0(SB), Y3
+	VBLENDVPS    Y1, Y4, Y3, Y1
+	VDIVPS       Y2, Y1, Y1
+	VBROADCASTSS (SI), Y2
+	VMOVAPS      Y2, Y2
+	VSUBPS       Y1, Y2, Y2
+	VMOVAPS      Y1, Y3
+	VMULPS       Y2, Y3, Y2
+	VMOVAPS      Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VMOVAPS      Y1, Y1
+	VADDPS       Y0, Y1, Y0
+	VMOVAPS      Y0, Y0
+	VMOVUPS      (BX)(DI*1), Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)(DI*1)
+	ADDQ         $+32, DI
+	SUBQ         $+8, CX
+	JMP          single
+
+rest:
+	TESTQ        CX, CX
+	JZ           done
+	LEAQ         tail<>+0(SB), R8
+	NEGQ         CX
+	VMOVUPS      32(R8)(CX*4), Y0
+	NEGQ         CX
+	VMASKMOVPS   (DX)(DI*1), Y0, Y1
+	VMOVAPS      Y1, Y2
+	VORPS        c8_80000000<>+0(SB), Y2, Y3
+	VMOVAPS      Y3, Y3
+	VMOVUPS      c8_42b20000<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMOVUPS      c8_c2d00000<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMULPS       c8_3fb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c8_3f317217<>+0(SB), Y4, Y3
+	VFNMADD231PS c8_3377d1cf<>+0(SB), Y4, Y3
+	VMOVUPS      c8_3ab42f76<>+0(SB), Y5
+	VFMADD213PS  c8_3c091e9d<>+0(SB), Y3, Y5
+	VFMADD213PS  c8_3d2aadc7<>+0(SB), Y3, Y5
+	VFMADD213PS  c8_3e2aaa46<>+0(SB), Y3, Y5
+	VFMADD213PS  c8_3efffffc<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       c8_3f800000<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y3
+	VPSRAD       $0x01, Y3, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPADDD       c8_0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       c8_0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       c8_3f800000<>+0(SB), Y5, Y3
+	VCMPPS       $0x01, c8_00000000<>+0(SB), Y2, Y2
+	VMOVUPS      c8_3f800000<>+0(SB), Y4
+	VBLENDVPS    Y2, Y5, Y4, Y2
+	VDIVPS       Y3, Y2, Y2
+	VBROADCASTSS (SI), Y3
+	VMOVAPS      Y3, Y3
+	VSUBPS       Y2, Y3, Y3
+	VMOVAPS      Y2, Y4
+	VMULPS       Y3, Y4, Y3
+	VMOVAPS      Y1, Y1
+	VMULPS       Y3, Y1, Y1
+	VMOVAPS      Y2, Y2
+	VADDPS       Y1, Y2, Y1
+	VMOVAPS      Y1, Y1
+	VMASKMOVPS   (BX)(DI*1), Y0, Y2
+	VMULPS       Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(DI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecProgram9_256(slots **float32, uniforms *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·vecProgram9_256(SB), NOSPLIT, $0-24
+	MOVQ slots+0(FP), AX
+	MOVQ n+16(FP), CX
+	MOVQ (AX), DX
+	MOVQ 8(AX), BX
 	MOVQ 16(AX), AX
 	MOVQ uniforms+8(FP), SI
 	XORQ DI, DI
@@ -9343,11 +10410,79 @@ single:
 	JL           rest
 	VMOVUPS      (DX)(DI*1), Y0
 	VMOVAPS      Y0, Y0
-	VMOVUPS      (BX)(DI*1), Y1
-	VSUBPS       Y1, Y0, Y0
+	VBROADCASTSS 4(SI), Y1
+	VADDPS       Y1, Y0, Y0
 	VMOVAPS      Y0, Y0
-	VBROADCASTSS (SI), Y2
-	VFMADD213PS  Y1, Y2, Y0
+	VCMPPS       $0x01, c8_00800000<>+0(SB), Y0, Y2
+	VMULPS       c8_4b000000<>+0(SB), Y0, Y1
+	VBLENDVPS    Y2, Y1, Y0, Y1
+	VANDPS       c8_c1b80000<>+0(SB), Y2, Y3
+	VPSUBD       c8_3f400000<>+0(SB), Y1, Y2
+	VPSRAD       $0x17, Y2, Y2
+	VPSLLD       $0x17, Y2, Y4
+	VPSUBD       Y4, Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       Y3, Y2, Y2
+	VSUBPS       c8_3f800000<>+0(SB), Y1, Y1
+	VMOVUPS      c8_bd393ba6<>+0(SB), Y3
+	VFMADD213PS  c8_3dd6cd0d<>+0(SB), Y1, Y3
+	VFMADD213PS  c8_be06e838<>+0(SB), Y1, Y3
+	VFMADD213PS  c8_3e1443f9<>+0(SB), Y1, Y3
+	VFMADD213PS  c8_be2a7472<>+0(SB), Y1, Y3
+	VFMADD213PS  c8_3e4cb42e<>+0(SB), Y1, Y3
+	VFMADD213PS  c8_be80002a<>+0(SB), Y1, Y3
+	VFMADD213PS  c8_3eaaaad4<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y4
+	VMULPS       Y1, Y3, Y3
+	VMULPS       Y4, Y3, Y3
+	VFMADD231PS  c8_3377d1cf<>+0(SB), Y2, Y3
+	VFNMADD231PS c8_3f000000<>+0(SB), Y4, Y3
+	VADDPS       Y1, Y3, Y3
+	VFMADD231PS  c8_3f317217<>+0(SB), Y2, Y3
+	VCMPPS       $0x00, c8_00000000<>+0(SB), Y0, Y1
+	VBLENDVPS    Y1, c8_ff800000<>+0(SB), Y3, Y3
+	VCMPPS       $0x01, c8_00000000<>+0(SB), Y0, Y1
+	VBLENDVPS    Y1, c8_7fc00000<>+0(SB), Y3, Y3
+	VCMPPS       $0x03, Y0, Y0, Y1
+	VBLENDVPS    Y1, Y0, Y3, Y3
+	VCMPPS       $0x00, c8_7f800000<>+0(SB), Y0, Y1
+	VBLENDVPS    Y1, Y0, Y3, Y3
+	VMOVAPS      Y3, Y0
+	VBROADCASTSS (SI), Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVAPS      Y0, Y0
+	VXORPS       c8_80000000<>+0(SB), Y0, Y0
+	VMOVAPS      Y0, Y0
+	VMOVAPS      Y0, Y0
+	VMOVUPS      c8_42b20000<>+0(SB), Y1
+	VMINPS       Y0, Y1, Y0
+	VMOVUPS      c8_c2d00000<>+0(SB), Y1
+	VMAXPS       Y0, Y1, Y0
+	VMULPS       c8_3fb8aa3b<>+0(SB), Y0, Y1
+	VROUNDPS     $0x08, Y1, Y1
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS c8_3f317217<>+0(SB), Y1, Y0
+	VFNMADD231PS c8_3377d1cf<>+0(SB), Y1, Y0
+	VMOVUPS      c8_3ab42f76<>+0(SB), Y2
+	VFMADD213PS  c8_3c091e9d<>+0(SB), Y0, Y2
+	VFMADD213PS  c8_3d2aadc7<>+0(SB), Y0, Y2
+	VFMADD213PS  c8_3e2aaa46<>+0(SB), Y0, Y2
+	VFMADD213PS  c8_3efffffc<>+0(SB), Y0, Y2
+	VMULPS       Y0, Y0, Y3
+	VFMADD213PS  Y0, Y3, Y2
+	VADDPS       c8_3f800000<>+0(SB), Y2, Y2
+	VCVTPS2DQ    Y1, Y0
+	VPSRAD       $0x01, Y0, Y1
+	VPSUBD       Y1, Y0, Y0
+	VPADDD       c8_0000007f<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       c8_0000007f<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y1, Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      (BX)(DI*1), Y0
+	VMOVAPS      Y0, Y0
+	VMULPS       Y2, Y0, Y0
 	VMOVUPS      Y0, (AX)(DI*1)
 	ADDQ         $+32, DI
 	SUBQ         $+8, CX
@@ -9362,20 +10497,270 @@ rest:
 	NEGQ         CX
 	VMASKMOVPS   (DX)(DI*1), Y0, Y1
 	VMOVAPS      Y1, Y1
-	VMASKMOVPS   (BX)(DI*1), Y0, Y2
-	VSUBPS       Y2, Y1, Y1
+	VBROADCASTSS 4(SI), Y2
+	VADDPS       Y2, Y1, Y1
 	VMOVAPS      Y1, Y1
-	VBROADCASTSS (SI), Y3
-	VFMADD213PS  Y2, Y3, Y1
+	VCMPPS       $0x01, c8_00800000<>+0(SB), Y1, Y3
+	VMULPS       c8_4b000000<>+0(SB), Y1, Y2
+	VBLENDVPS    Y3, Y2, Y1, Y2
+	VANDPS       c8_c1b80000<>+0(SB), Y3, Y4
+	VPSUBD       c8_3f400000<>+0(SB), Y2, Y3
+	VPSRAD       $0x17, Y3, Y3
+	VPSLLD       $0x17, Y3, Y5
+	VPSUBD       Y5, Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VADDPS       Y4, Y3, Y3
+	VSUBPS       c8_3f800000<>+0(SB), Y2, Y2
+	VMOVUPS      c8_bd393ba6<>+0(SB), Y4
+	VFMADD213PS  c8_3dd6cd0d<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_be06e838<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3e1443f9<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_be2a7472<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3e4cb42e<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_be80002a<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3eaaaad4<>+0(SB), Y2, Y4
+	VMULPS       Y2, Y2, Y5
+	VMULPS       Y2, Y4, Y4
+	VMULPS       Y5, Y4, Y4
+	VFMADD231PS  c8_3377d1cf<>+0(SB), Y3, Y4
+	VFNMADD231PS c8_3f000000<>+0(SB), Y5, Y4
+	VADDPS       Y2, Y4, Y4
+	VFMADD231PS  c8_3f317217<>+0(SB), Y3, Y4
+	VCMPPS       $0x00, c8_00000000<>+0(SB), Y1, Y2
+	VBLENDVPS    Y2, c8_ff800000<>+0(SB), Y4, Y4
+	VCMPPS       $0x01, c8_00000000<>+0(SB), Y1, Y2
+	VBLENDVPS    Y2, c8_7fc00000<>+0(SB), Y4, Y4
+	VCMPPS       $0x03, Y1, Y1, Y2
+	VBLENDVPS    Y2, Y1, Y4, Y4
+	VCMPPS       $0x00, c8_7f800000<>+0(SB), Y1, Y2
+	VBLENDVPS    Y2, Y1, Y4, Y4
+	VMOVAPS      Y4, Y1
+	VBROADCASTSS (SI), Y2
+	VMULPS       Y2, Y1, Y1
+	VMOVAPS      Y1, Y1
+	VXORPS       c8_80000000<>+0(SB), Y1, Y1
+	VMOVAPS      Y1, Y1
+	VMOVAPS      Y1, Y1
+	VMOVUPS      c8_42b20000<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVUPS      c8_c2d00000<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMULPS       c8_3fb8aa3b<>+0(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS c8_3f317217<>+0(SB), Y2, Y1
+	VFNMADD231PS c8_3377d1cf<>+0(SB), Y2, Y1
+	VMOVUPS      c8_3ab42f76<>+0(SB), Y3
+	VFMADD213PS  c8_3c091e9d<>+0(SB), Y1, Y3
+	VFMADD213PS  c8_3d2aadc7<>+0(SB), Y1, Y3
+	VFMADD213PS  c8_3e2aaa46<>+0(SB), Y1, Y3
+	VFMADD213PS  c8_3efffffc<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y4
+	VFMADD213PS  Y1, Y4, Y3
+	VADDPS       c8_3f800000<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y1
+	VPSRAD       $0x01, Y1, Y2
+	VPSUBD       Y2, Y1, Y1
+	VPADDD       c8_0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       c8_0000007f<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y2, Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMASKMOVPS   (BX)(DI*1), Y0, Y1
+	VMOVAPS      Y1, Y1
+	VMULPS       Y3, Y1, Y1
 	VMASKMOVPS   Y1, Y0, (AX)(DI*1)
 
 done:
 	VZEROUPPER
 	RET
 
-// func vecProgram7_256(slots **float32, uniforms *float32, n int)
+// func vecProgram10_256(slots **float32, uniforms *float32, n int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·vecProgram7_256(SB), NOSPLIT, $0-24
+TEXT ·vecProgram10_256(SB), NOSPLIT, $0-24
+	MOVQ slots+0(FP), AX
+	MOVQ n+16(FP), CX
+	MOVQ 8(AX), DX
+	MOVQ (AX), BX
+	MOVQ 16(AX), AX
+	MOVQ uniforms+8(FP), SI
+	XORQ DI, DI
+
+single:
+	CMPQ         CX, $+8
+	JL           rest
+	VMOVUPS      (DX)(DI*1), Y0
+	VMOVAPS      Y0, Y0
+	VBROADCASTSS 4(SI), Y1
+	VADDPS       Y1, Y0, Y0
+	VMOVAPS      Y0, Y0
+	VCMPPS       $0x01, c8_00800000<>+0(SB), Y0, Y2
+	VMULPS       c8_4b000000<>+0(SB), Y0, Y1
+	VBLENDVPS    Y2, Y1, Y0, Y1
+	VANDPS       c8_c1b80000<>+0(SB), Y2, Y3
+	VPSUBD       c8_3f400000<>+0(SB), Y1, Y2
+	VPSRAD       $0x17, Y2, Y2
+	VPSLLD       $0x17, Y2, Y4
+	VPSUBD       Y4, Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       Y3, Y2, Y2
+	VSUBPS       c8_3f800000<>+0(SB), Y1, Y1
+	VMOVUPS      c8_bd393ba6<>+0(SB), Y3
+	VFMADD213PS  c8_3dd6cd0d<>+0(SB), Y1, Y3
+	VFMADD213PS  c8_be06e838<>+0(SB), Y1, Y3
+	VFMADD213PS  c8_3e1443f9<>+0(SB), Y1, Y3
+	VFMADD213PS  c8_be2a7472<>+0(SB), Y1, Y3
+	VFMADD213PS  c8_3e4cb42e<>+0(SB), Y1, Y3
+	VFMADD213PS  c8_be80002a<>+0(SB), Y1, Y3
+	VFMADD213PS  c8_3eaaaad4<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y4
+	VMULPS       Y1, Y3, Y3
+	VMULPS       Y4, Y3, Y3
+	VFMADD231PS  c8_3377d1cf<>+0(SB), Y2, Y3
+	VFNMADD231PS c8_3f000000<>+0(SB), Y4, Y3
+	VADDPS       Y1, Y3, Y3
+	VFMADD231PS  c8_3f317217<>+0(SB), Y2, Y3
+	VCMPPS       $0x00, c8_00000000<>+0(SB), Y0, Y1
+	VBLENDVPS    Y1, c8_ff800000<>+0(SB), Y3, Y3
+	VCMPPS       $0x01, c8_00000000<>+0(SB), Y0, Y1
+	VBLENDVPS    Y1, c8_7fc00000<>+0(SB), Y3, Y3
+	VCMPPS       $0x03, Y0, Y0, Y1
+	VBLENDVPS    Y1, Y0, Y3, Y3
+	VCMPPS       $0x00, c8_7f800000<>+0(SB), Y0, Y1
+	VBLENDVPS    Y1, Y0, Y3, Y3
+	VMOVAPS      Y3, Y0
+	VBROADCASTSS (SI), Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVAPS      Y0, Y0
+	VXORPS       c8_80000000<>+0(SB), Y0, Y0
+	VMOVAPS      Y0, Y0
+	VMOVAPS      Y0, Y0
+	VMOVUPS      c8_42b20000<>+0(SB), Y1
+	VMINPS       Y0, Y1, Y0
+	VMOVUPS      c8_c2d00000<>+0(SB), Y1
+	VMAXPS       Y0, Y1, Y0
+	VMULPS       c8_3fb8aa3b<>+0(SB), Y0, Y1
+	VROUNDPS     $0x08, Y1, Y1
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS c8_3f317217<>+0(SB), Y1, Y0
+	VFNMADD231PS c8_3377d1cf<>+0(SB), Y1, Y0
+	VMOVUPS      c8_3ab42f76<>+0(SB), Y2
+	VFMADD213PS  c8_3c091e9d<>+0(SB), Y0, Y2
+	VFMADD213PS  c8_3d2aadc7<>+0(SB), Y0, Y2
+	VFMADD213PS  c8_3e2aaa46<>+0(SB), Y0, Y2
+	VFMADD213PS  c8_3efffffc<>+0(SB), Y0, Y2
+	VMULPS       Y0, Y0, Y3
+	VFMADD213PS  Y0, Y3, Y2
+	VADDPS       c8_3f800000<>+0(SB), Y2, Y2
+	VCVTPS2DQ    Y1, Y0
+	VPSRAD       $0x01, Y0, Y1
+	VPSUBD       Y1, Y0, Y0
+	VPADDD       c8_0000007f<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       c8_0000007f<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y1, Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      (BX)(DI*1), Y0
+	VMOVAPS      Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, (AX)(DI*1)
+	ADDQ         $+32, DI
+	SUBQ         $+8, CX
+	JMP          single
+
+rest:
+	TESTQ        CX, CX
+	JZ           done
+	LEAQ         tail<>+0(SB), R8
+	NEGQ         CX
+	VMOVUPS      32(R8)(CX*4), Y0
+	NEGQ         CX
+	VMASKMOVPS   (DX)(DI*1), Y0, Y1
+	VMOVAPS      Y1, Y1
+	VBROADCASTSS 4(SI), Y2
+	VADDPS       Y2, Y1, Y1
+	VMOVAPS      Y1, Y1
+	VCMPPS       $0x01, c8_00800000<>+0(SB), Y1, Y3
+	VMULPS       c8_4b000000<>+0(SB), Y1, Y2
+	VBLENDVPS    Y3, Y2, Y1, Y2
+	VANDPS       c8_c1b80000<>+0(SB), Y3, Y4
+	VPSUBD       c8_3f400000<>+0(SB), Y2, Y3
+	VPSRAD       $0x17, Y3, Y3
+	VPSLLD       $0x17, Y3, Y5
+	VPSUBD       Y5, Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VADDPS       Y4, Y3, Y3
+	VSUBPS       c8_3f800000<>+0(SB), Y2, Y2
+	VMOVUPS      c8_bd393ba6<>+0(SB), Y4
+	VFMADD213PS  c8_3dd6cd0d<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_be06e838<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3e1443f9<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_be2a7472<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3e4cb42e<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_be80002a<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3eaaaad4<>+0(SB), Y2, Y4
+	VMULPS       Y2, Y2, Y5
+	VMULPS       Y2, Y4, Y4
+	VMULPS       Y5, Y4, Y4
+	VFMADD231PS  c8_3377d1cf<>+0(SB), Y3, Y4
+	VFNMADD231PS c8_3f000000<>+0(SB), Y5, Y4
+	VADDPS       Y2, Y4, Y4
+	VFMADD231PS  c8_3f317217<>+0(SB), Y3, Y4
+	VCMPPS       $0x00, c8_00000000<>+0(SB), Y1, Y2
+	VBLENDVPS    Y2, c8_ff800000<>+0(SB), Y4, Y4
+	VCMPPS       $0x01, c8_00000000<>+0(SB), Y1, Y2
+	VBLENDVPS    Y2, c8_7fc00000<>+0(SB), Y4, Y4
+	VCMPPS       $0x03, Y1, Y1, Y2
+	VBLENDVPS    Y2, Y1, Y4, Y4
+	VCMPPS       $0x00, c8_7f800000<>+0(SB), Y1, Y2
+	VBLENDVPS    Y2, Y1, Y4, Y4
+	VMOVAPS      Y4, Y1
+	VBROADCASTSS (SI), Y2
+	VMULPS       Y2, Y1, Y1
+	VMOVAPS      Y1, Y1
+	VXORPS       c8_80000000<>+0(SB), Y1, Y1
+	VMOVAPS      Y1, Y1
+	VMOVAPS      Y1, Y1
+	VMOVUPS      c8_42b20000<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVUPS      c8_c2d00000<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMULPS       c8_3fb8aa3b<>+0(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS c8_3f317217<>+0(SB), Y2, Y1
+	VFNMADD231PS c8_3377d1cf<>+0(SB), Y2, Y1
+	VMOVUPS      c8_3ab42f76<>+0(SB), Y3
+	VFMADD213PS  c8_3c091e9d<>+0(SB), Y1, Y3
+	VFMADD213PS  c8_3d2aadc7<>+0(SB), Y1, Y3
+	VFMADD213PS  c8_3e2aaa46<>+0(SB), Y1, Y3
+	VFMADD213PS  c8_3efffffc<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y4
+	VFMADD213PS  Y1, Y4, Y3
+	VADDPS       c8_3f800000<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y1
+	VPSRAD       $0x01, Y1, Y2
+	VPSUBD       Y2, Y1, Y1
+	VPADDD       c8_0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       c8_0000007f<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y2, Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMASKMOVPS   (BX)(DI*1), Y0, Y1
+	VMOVAPS      Y1, Y1
+	VMULPS       Y3, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(DI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecProgram11_256(slots **float32, uniforms *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·vecProgram11_256(SB), NOSPLIT, $0-24
 	MOVQ slots+0(FP), AX
 	MOVQ n+16(FP), CX
 	MOVQ (AX), DX
@@ -9545,9 +10930,179 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecProgram8_256(slots **float32, uniforms *float32, n int)
+// func vecProgram12_256(slots **float32, uniforms *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·vecProgram12_256(SB), NOSPLIT, $0-24
+	MOVQ slots+0(FP), AX
+	MOVQ n+16(FP), CX
+	MOVQ (AX), DX
+	MOVQ 8(AX), BX
+	MOVQ 16(AX), AX
+	MOVQ uniforms+8(FP), SI
+	XORQ DI, DI
+
+single:
+	CMPQ         CX, $+8
+	JL           rest
+	VMOVUPS      (DX)(DI*1), Y0
+	VMOVAPS      Y0, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVAPS      Y1, Y1
+	VBROADCASTSS 4(SI), Y2
+	VBROADCASTSS 8(SI), Y3
+	VFMADD213PS  Y3, Y2, Y1
+	VMOVAPS      Y1, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVAPS      Y0, Y3
+	VBROADCASTSS 12(SI), Y4
+	VMULPS       Y4, Y3, Y3
+	VMOVAPS      Y2, Y2
+	VANDPS       c8_7fffffff<>+0(SB), Y2, Y4
+	VMOVUPS      c8_41200000<>+0(SB), Y5
+	VMINPS       Y4, Y5, Y4
+	VADDPS       Y4, Y4, Y4
+	VMULPS       c8_3fb8aa3b<>+0(SB), Y4, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VMOVAPS      Y4, Y4
+	VFNMADD231PS c8_3f317217<>+0(SB), Y5, Y4
+	VFNMADD231PS c8_3377d1cf<>+0(SB), Y5, Y4
+	VMOVUPS      c8_3ab6a1d7<>+0(SB), Y6
+	VFMADD213PS  c8_3c091525<>+0(SB), Y4, Y6
+	VFMADD213PS  c8_3d2aaa78<>+0(SB), Y4, Y6
+	VFMADD213PS  c8_3e2aaa56<>+0(SB), Y4, Y6
+	VFMADD213PS  c8_3f000000<>+0(SB), Y4, Y6
+	VMULPS       Y4, Y4, Y7
+	VFMADD213PS  Y4, Y7, Y6
+	VCVTPS2DQ    Y5, Y4
+	VPADDD       c8_0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VSUBPS       c8_3f800000<>+0(SB), Y4, Y5
+	VFMADD213PS  Y5, Y4, Y6
+	VADDPS       c8_40000000<>+0(SB), Y6, Y5
+	VDIVPS       Y5, Y6, Y6
+	VANDPS       c8_80000000<>+0(SB), Y2, Y2
+	VORPS        Y2, Y6, Y6
+	VMOVAPS      Y6, Y2
+	VBROADCASTSS (SI), Y4
+	VADDPS       Y4, Y2, Y2
+	VMOVAPS      Y6, Y4
+	VMULPS       Y6, Y4, Y4
+	VBROADCASTSS (SI), Y5
+	VMOVAPS      Y5, Y5
+	VSUBPS       Y4, Y5, Y4
+	VMOVAPS      Y3, Y3
+	VMULPS       Y4, Y3, Y3
+	VMOVAPS      Y2, Y2
+	VBROADCASTSS 12(SI), Y4
+	VMULPS       Y4, Y2, Y2
+	VMOVAPS      Y3, Y4
+	VMULPS       Y0, Y4, Y4
+	VMOVAPS      Y3, Y3
+	VMULPS       Y1, Y3, Y1
+	VMOVAPS      Y2, Y2
+	VADDPS       Y1, Y2, Y1
+	VMOVAPS      Y4, Y2
+	VBROADCASTSS 4(SI), Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVAPS      Y2, Y2
+	VMULPS       Y0, Y2, Y0
+	VMOVAPS      Y1, Y1
+	VADDPS       Y0, Y1, Y1
+	VMOVAPS      Y1, Y1
+	VADDPS       Y0, Y1, Y0
+	VMOVAPS      Y0, Y0
+	VMOVUPS      (BX)(DI*1), Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)(DI*1)
+	ADDQ         $+32, DI
+	SUBQ         $+8, CX
+	JMP          single
+
+rest:
+	TESTQ        CX, CX
+	JZ           done
+	LEAQ         tail<>+0(SB), R8
+	NEGQ         CX
+	VMOVUPS      32(R8)(CX*4), Y0
+	NEGQ         CX
+	VMASKMOVPS   (DX)(DI*1), Y0, Y1
+	VMOVAPS      Y1, Y2
+	VMULPS       Y1, Y2, Y2
+	VMOVAPS      Y2, Y2
+	VBROADCASTSS 4(SI), Y3
+	VBROADCASTSS 8(SI), Y4
+	VFMADD213PS  Y4, Y3, Y2
+	VMOVAPS      Y2, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVAPS      Y1, Y4
+	VBROADCASTSS 12(SI), Y5
+	VMULPS       Y5, Y4, Y4
+	VMOVAPS      Y3, Y3
+	VANDPS       c8_7fffffff<>+0(SB), Y3, Y5
+	VMOVUPS      c8_41200000<>+0(SB), Y6
+	VMINPS       Y5, Y6, Y5
+	VADDPS       Y5, Y5, Y5
+	VMULPS       c8_3fb8aa3b<>+0(SB), Y5, Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VMOVAPS      Y5, Y5
+	VFNMADD231PS c8_3f317217<>+0(SB), Y6, Y5
+	VFNMADD231PS c8_3377d1cf<>+0(SB), Y6, Y5
+	VMOVUPS      c8_3ab6a1d7<>+0(SB), Y7
+	VFMADD213PS  c8_3c091525<>+0(SB), Y5, Y7
+	VFMADD213PS  c8_3d2aaa78<>+0(SB), Y5, Y7
+	VFMADD213PS  c8_3e2aaa56<>+0(SB), Y5, Y7
+	VFMADD213PS  c8_3f000000<>+0(SB), Y5, Y7
+	VMULPS       Y5, Y5, Y8
+	VFMADD213PS  Y5, Y8, Y7
+	VCVTPS2DQ    Y6, Y5
+	VPADDD       c8_0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VSUBPS       c8_3f800000<>+0(SB), Y5, Y6
+	VFMADD213PS  Y6, Y5, Y7
+	VADDPS       c8_40000000<>+0(SB), Y7, Y6
+	VDIVPS       Y6, Y7, Y7
+	VANDPS       c8_80000000<>+0(SB), Y3, Y3
+	VORPS        Y3, Y7, Y7
+	VMOVAPS      Y7, Y3
+	VBROADCASTSS (SI), Y5
+	VADDPS       Y5, Y3, Y3
+	VMOVAPS      Y7, Y5
+	VMULPS       Y7, Y5, Y5
+	VBROADCASTSS (SI), Y6
+	VMOVAPS      Y6, Y6
+	VSUBPS       Y5, Y6, Y5
+	VMOVAPS      Y4, Y4
+	VMULPS       Y5, Y4, Y4
+	VMOVAPS      Y3, Y3
+	VBROADCASTSS 12(SI), Y5
+	VMULPS       Y5, Y3, Y3
+	VMOVAPS      Y4, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVAPS      Y4, Y4
+	VMULPS       Y2, Y4, Y2
+	VMOVAPS      Y3, Y3
+	VADDPS       Y2, Y3, Y2
+	VMOVAPS      Y5, Y3
+	VBROADCASTSS 4(SI), Y4
+	VMULPS       Y4, Y3, Y3
+	VMOVAPS      Y3, Y3
+	VMULPS       Y1, Y3, Y1
+	VMOVAPS      Y2, Y2
+	VADDPS       Y1, Y2, Y2
+	VMOVAPS      Y2, Y2
+	VADDPS       Y1, Y2, Y1
+	VMOVAPS      Y1, Y1
+	VMASKMOVPS   (BX)(DI*1), Y0, Y2
+	VMULPS       Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(DI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecProgram13_256(slots **float32, uniforms *float32, n int)
 // Requires: AVX, FMA3
-TEXT ·vecProgram8_256(SB), NOSPLIT, $0-24
+TEXT ·vecProgram13_256(SB), NOSPLIT, $0-24
 	MOVQ slots+0(FP), AX
 	MOVQ n+16(FP), CX
 	MOVQ 8(AX), DX
@@ -9594,9 +11149,62 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecProgram9_256(slots **float32, uniforms *float32, n int)
+// func vecProgram14_256(slots **float32, uniforms *float32, n int)
 // Requires: AVX
-TEXT ·vecProgram9_256(SB), NOSPLIT, $0-24
+TEXT ·vecProgram14_256(SB), NOSPLIT, $0-24
+	MOVQ slots+0(FP), AX
+	MOVQ n+16(FP), CX
+	MOVQ (AX), DX
+	MOVQ 8(AX), BX
+	MOVQ 16(AX), SI
+	MOVQ 24(AX), AX
+	MOVQ uniforms+8(FP), DI
+	XORQ R8, R8
+
+single:
+	CMPQ         CX, $+8
+	JL           rest
+	VMOVUPS      (DX)(R8*1), Y0
+	VMOVAPS      Y0, Y0
+	VMOVUPS      (BX)(R8*1), Y1
+	VCMPPS       $0x00, Y1, Y0, Y0
+	VANDPS       c8_3f800000<>+0(SB), Y0, Y0
+	VMOVAPS      Y0, Y0
+	VMOVUPS      (SI)(R8*1), Y1
+	VBROADCASTSS (DI), Y2
+	VCMPPS       $0x04, c8_00000000<>+0(SB), Y0, Y0
+	VBLENDVPS    Y0, Y1, Y2, Y0
+	VMOVUPS      Y0, (AX)(R8*1)
+	ADDQ         $+32, R8
+	SUBQ         $+8, CX
+	JMP          single
+
+rest:
+	TESTQ        CX, CX
+	JZ           done
+	LEAQ         tail<>+0(SB), R9
+	NEGQ         CX
+	VMOVUPS      32(R9)(CX*4), Y0
+	NEGQ         CX
+	VMASKMOVPS   (DX)(R8*1), Y0, Y1
+	VMOVAPS      Y1, Y1
+	VMASKMOVPS   (BX)(R8*1), Y0, Y2
+	VCMPPS       $0x00, Y2, Y1, Y1
+	VANDPS       c8_3f800000<>+0(SB), Y1, Y1
+	VMOVAPS      Y1, Y1
+	VMASKMOVPS   (SI)(R8*1), Y0, Y2
+	VBROADCASTSS (DI), Y3
+	VCMPPS       $0x04, c8_00000000<>+0(SB), Y1, Y1
+	VBLENDVPS    Y1, Y2, Y3, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(R8*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecProgram15_256(slots **float32, uniforms *float32, n int)
+// Requires: AVX
+TEXT ·vecProgram15_256(SB), NOSPLIT, $0-24
 	MOVQ slots+0(FP), AX
 	MOVQ n+16(FP), CX
 	MOVQ (AX), DX
@@ -9651,9 +11259,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecProgram10_256(slots **float32, uniforms *float32, n int)
+// func vecProgram16_256(slots **float32, uniforms *float32, n int)
 // Requires: AVX
-TEXT ·vecProgram10_256(SB), NOSPLIT, $0-24
+TEXT ·vecProgram16_256(SB), NOSPLIT, $0-24
 	MOVQ slots+0(FP), AX
 	MOVQ n+16(FP), CX
 	MOVQ (AX), DX
@@ -9704,9 +11312,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecProgram11_256(slots **float32, uniforms *float32, n int)
+// func vecProgram17_256(slots **float32, uniforms *float32, n int)
 // Requires: AVX
-TEXT ·vecProgram11_256(SB), NOSPLIT, $0-24
+TEXT ·vecProgram17_256(SB), NOSPLIT, $0-24
 	MOVQ slots+0(FP), AX
 	MOVQ n+16(FP), CX
 	MOVQ (AX), DX
@@ -9768,9 +11376,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecProgram12_256(slots **float32, uniforms *float32, n int)
+// func vecProgram18_256(slots **float32, uniforms *float32, n int)
 // Requires: AVX, FMA3
-TEXT ·vecProgram12_256(SB), NOSPLIT, $0-24
+TEXT ·vecProgram18_256(SB), NOSPLIT, $0-24
 	MOVQ slots+0(FP), AX
 	MOVQ n+16(FP), CX
 	MOVQ 24(AX), DX
@@ -9873,6 +11481,192 @@ rest:
 	VMASKMOVPS   Y1, Y0, (R8)(R11*1)
 	VMASKMOVPS   Y3, Y0, (R9)(R11*1)
 	VMASKMOVPS   Y2, Y0, (AX)(R11*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecProgram19_256(slots **float32, uniforms *float32, n int)
+// Requires: AVX
+TEXT ·vecProgram19_256(SB), NOSPLIT, $0-24
+	MOVQ slots+0(FP), AX
+	MOVQ n+16(FP), CX
+	MOVQ 8(AX), DX
+	MOVQ 16(AX), BX
+	MOVQ (AX), SI
+	MOVQ 24(AX), DI
+	MOVQ 32(AX), R8
+	MOVQ 40(AX), AX
+	XORQ R9, R9
+
+single:
+	CMPQ    CX, $+8
+	JL      rest
+	VMOVUPS (DX)(R9*1), Y0
+	VMOVAPS Y0, Y0
+	VMOVUPS (BX)(R9*1), Y1
+	VMULPS  Y1, Y0, Y0
+	VMOVUPS (SI)(R9*1), Y1
+	VMOVAPS Y1, Y1
+	VMOVUPS (DI)(R9*1), Y2
+	VMULPS  Y2, Y1, Y1
+	VMOVAPS Y0, Y0
+	VADDPS  Y1, Y0, Y0
+	VMOVAPS Y0, Y0
+	VMOVUPS (R8)(R9*1), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)(R9*1)
+	ADDQ    $+32, R9
+	SUBQ    $+8, CX
+	JMP     single
+
+rest:
+	TESTQ      CX, CX
+	JZ         done
+	LEAQ       tail<>+0(SB), R10
+	NEGQ       CX
+	VMOVUPS    32(R10)(CX*4), Y0
+	NEGQ       CX
+	VMASKMOVPS (DX)(R9*1), Y0, Y1
+	VMOVAPS    Y1, Y1
+	VMASKMOVPS (BX)(R9*1), Y0, Y2
+	VMULPS     Y2, Y1, Y1
+	VMASKMOVPS (SI)(R9*1), Y0, Y2
+	VMOVAPS    Y2, Y2
+	VMASKMOVPS (DI)(R9*1), Y0, Y3
+	VMULPS     Y3, Y2, Y2
+	VMOVAPS    Y1, Y1
+	VADDPS     Y2, Y1, Y1
+	VMOVAPS    Y1, Y1
+	VMASKMOVPS (R8)(R9*1), Y0, Y2
+	VADDPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(R9*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecProgram20_256(slots **float32, uniforms *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·vecProgram20_256(SB), NOSPLIT, $0-24
+	MOVQ slots+0(FP), AX
+	MOVQ n+16(FP), CX
+	MOVQ 32(AX), DX
+	MOVQ 8(AX), BX
+	MOVQ 16(AX), SI
+	MOVQ (AX), DI
+	MOVQ 24(AX), R8
+	MOVQ 40(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ 56(AX), R11
+	MOVQ 64(AX), AX
+	MOVQ uniforms+8(FP), R12
+	XORQ R13, R13
+
+single:
+	CMPQ         CX, $+8
+	JL           rest
+	VMOVUPS      (DX)(R13*1), Y0
+	VMOVAPS      Y0, Y0
+	VBROADCASTSS 32(R12), Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      (BX)(R13*1), Y1
+	VMOVAPS      Y1, Y1
+	VBROADCASTSS (R12), Y2
+	VMULPS       Y2, Y1, Y1
+	VMOVAPS      Y0, Y2
+	VBROADCASTSS 4(R12), Y3
+	VFMADD213PS  Y1, Y3, Y2
+	VMOVAPS      Y0, Y1
+	VBROADCASTSS 12(R12), Y3
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      (SI)(R13*1), Y3
+	VMOVAPS      Y3, Y3
+	VBROADCASTSS 8(R12), Y4
+	VMULPS       Y4, Y3, Y3
+	VMOVAPS      Y1, Y1
+	VFMADD213PS  Y3, Y0, Y1
+	VMOVAPS      Y1, Y0
+	VSQRTPS      Y0, Y0
+	VMOVAPS      Y0, Y0
+	VBROADCASTSS 20(R12), Y3
+	VBROADCASTSS 24(R12), Y4
+	VFMADD213PS  Y4, Y3, Y0
+	VMOVAPS      Y2, Y3
+	VDIVPS       Y0, Y3, Y0
+	VMOVUPS      (DI)(R13*1), Y3
+	VMOVAPS      Y3, Y3
+	VBROADCASTSS 28(R12), Y4
+	VMULPS       Y4, Y3, Y3
+	VMOVAPS      Y0, Y0
+	VBROADCASTSS 16(R12), Y4
+	VFMADD213PS  Y3, Y4, Y0
+	VMOVAPS      Y0, Y3
+	VMOVUPS      (R8)(R13*1), Y4
+	VSUBPS       Y4, Y3, Y3
+	VMOVAPS      Y3, Y3
+	VBROADCASTSS 36(R12), Y5
+	VFMADD213PS  Y4, Y5, Y3
+	VMOVUPS      Y0, (R9)(R13*1)
+	VMOVUPS      Y2, (R10)(R13*1)
+	VMOVUPS      Y1, (R11)(R13*1)
+	VMOVUPS      Y3, (AX)(R13*1)
+	ADDQ         $+32, R13
+	SUBQ         $+8, CX
+	JMP          single
+
+rest:
+	TESTQ        CX, CX
+	JZ           done
+	LEAQ         tail<>+0(SB), R14
+	NEGQ         CX
+	VMOVUPS      32(R14)(CX*4), Y0
+	NEGQ         CX
+	VMASKMOVPS   (DX)(R13*1), Y0, Y1
+	VMOVAPS      Y1, Y1
+	VBROADCASTSS 32(R12), Y2
+	VMULPS       Y2, Y1, Y1
+	VMASKMOVPS   (BX)(R13*1), Y0, Y2
+	VMOVAPS      Y2, Y2
+	VBROADCASTSS (R12), Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVAPS      Y1, Y3
+	VBROADCASTSS 4(R12), Y4
+	VFMADD213PS  Y2, Y4, Y3
+	VMOVAPS      Y1, Y2
+	VBROADCASTSS 12(R12), Y4
+	VMULPS       Y4, Y2, Y2
+	VMASKMOVPS   (SI)(R13*1), Y0, Y4
+	VMOVAPS      Y4, Y4
+	VBROADCASTSS 8(R12), Y5
+	VMULPS       Y5, Y4, Y4
+	VMOVAPS      Y2, Y2
+	VFMADD213PS  Y4, Y1, Y2
+	VMOVAPS      Y2, Y1
+	VSQRTPS      Y1, Y1
+	VMOVAPS      Y1, Y1
+	VBROADCASTSS 20(R12), Y4
+	VBROADCASTSS 24(R12), Y5
+	VFMADD213PS  Y5, Y4, Y1
+	VMOVAPS      Y3, Y4
+	VDIVPS       Y1, Y4, Y1
+	VMASKMOVPS   (DI)(R13*1), Y0, Y4
+	VMOVAPS      Y4, Y4
+	VBROADCASTSS 28(R12), Y5
+	VMULPS       Y5, Y4, Y4
+	VMOVAPS      Y1, Y1
+	VBROADCASTSS 16(R12), Y5
+	VFMADD213PS  Y4, Y5, Y1
+	VMOVAPS      Y1, Y4
+	VMASKMOVPS   (R8)(R13*1), Y0, Y5
+	VSUBPS       Y5, Y4, Y4
+	VMOVAPS      Y4, Y4
+	VBROADCASTSS 36(R12), Y6
+	VFMADD213PS  Y5, Y6, Y4
+	VMASKMOVPS   Y1, Y0, (R9)(R13*1)
+	VMASKMOVPS   Y3, Y0, (R10)(R13*1)
+	VMASKMOVPS   Y2, Y0, (R11)(R13*1)
+	VMASKMOVPS   Y4, Y0, (AX)(R13*1)
 
 done:
 	VZEROUPPER

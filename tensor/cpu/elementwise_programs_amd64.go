@@ -5,57 +5,89 @@ package cpu
 var programs512 = map[string]program[float32]{
 	// silu
 	"slots i1 o1 u0; r0 = sigmoid i0; o0 = mul i0 r0; results o0": vecProgram0_512,
+	// mask
+	"slots i1 o1 u2; r0 = eq i0 u0; o0 = select r0 u1 u0; results o0": vecProgram1_512,
 	// gelu (tanh)
-	"slots i1 o1 u3; r0 = mul i0 i0; r0 = muladd r0 u0 u1; r0 = mul r0 i0; r1 = mul i0 u2; r0 = tanh r0; o0 = muladd r1 r0 r1; results o0": vecProgram1_512,
+	"slots i1 o1 u3; r0 = mul i0 i0; r0 = muladd r0 u0 u1; r0 = mul r0 i0; r1 = mul i0 u2; r0 = tanh r0; o0 = muladd r1 r0 r1; results o0": vecProgram2_512,
+	// square'
+	"slots i2 o1 u0; r0 = mul i1 i0; o0 = add r0 r0; results o0": vecProgram3_512,
 	// add silu
-	"slots i2 o1 u0; r0 = sigmoid i1; o0 = muladd i1 r0 i0; results o0": vecProgram2_512,
+	"slots i2 o1 u0; r0 = sigmoid i1; o0 = muladd i1 r0 i0; results o0": vecProgram4_512,
 	// film weight'
-	"slots i2 o1 u1; r0 = add i0 u0; r0 = mul i1 r0; results r0": vecProgram3_512,
+	"slots i2 o1 u1; r0 = add i0 u0; r0 = mul i1 r0; results r0": vecProgram5_512,
 	// film weight
-	"slots i2 o1 u1; r0 = add i1 u0; o0 = mul r0 i0; results o0": vecProgram4_512,
+	"slots i2 o1 u1; r0 = add i1 u0; o0 = mul r0 i0; results o0": vecProgram6_512,
 	// add silu'
-	"slots i2 o1 u1; r0 = sigmoid i0; r1 = mul i1 r0; r2 = mul i1 i0; r3 = sub u0 r0; r3 = mul r0 r3; r3 = mul r2 r3; o0 = add r1 r3; results o0": vecProgram5_512,
-	// ema
-	"slots i2 o1 u1; r0 = sub i1 i0; o0 = muladd r0 u0 i0; results o0": vecProgram6_512,
+	"slots i2 o1 u1; r0 = sigmoid i0; r1 = mul i1 r0; r2 = mul i1 i0; r3 = sub u0 r0; r3 = mul r0 r3; r3 = mul r2 r3; o0 = add r1 r3; results o0": vecProgram7_512,
+	// silu (tangent)
+	"slots i2 o1 u1; r0 = sigmoid i0; r1 = sub u0 r0; r1 = mul r0 r1; r1 = mul i0 r1; r1 = add r0 r1; o0 = mul r1 i1; results o0": vecProgram8_512,
+	// adaptive loss'
+	"slots i2 o1 u2; r0 = add i0 u1; r0 = log r0; r0 = mul r0 u0; r0 = neg r0; r0 = exp r0; o0 = mul i1 r0; results o0": vecProgram9_512,
+	// adaptive loss
+	"slots i2 o1 u2; r0 = add i1 u1; r0 = log r0; r0 = mul r0 u0; r0 = neg r0; r0 = exp r0; o0 = mul i0 r0; results o0": vecProgram10_512,
 	// gelu (tanh)'
-	"slots i2 o1 u4; r0 = mul i0 i0; r0 = muladd r0 u0 u1; r1 = mul r0 i0; r2 = mul i0 u2; r1 = tanh r1; r3 = mul i1 r1; r2 = mul i1 r2; r3 = add r3 i1; r1 = mul r1 r1; r1 = sub u3 r1; r1 = mul r2 r1; r3 = mul r3 u2; r2 = mul r1 i0; r0 = mul r1 r0; r0 = add r3 r0; r2 = mul r2 u0; r2 = mul r2 i0; r0 = add r0 r2; o0 = add r0 r2; results o0": vecProgram7_512,
+	"slots i2 o1 u4; r0 = mul i0 i0; r0 = muladd r0 u0 u1; r1 = mul r0 i0; r2 = mul i0 u2; r1 = tanh r1; r3 = mul i1 r1; r2 = mul i1 r2; r3 = add r3 i1; r1 = mul r1 r1; r1 = sub u3 r1; r1 = mul r2 r1; r3 = mul r3 u2; r2 = mul r1 i0; r0 = mul r1 r0; r0 = add r3 r0; r2 = mul r2 u0; r2 = mul r2 i0; r0 = add r0 r2; o0 = add r0 r2; results o0": vecProgram11_512,
+	// gelu (tanh) (tangent)
+	"slots i2 o1 u4; r0 = mul i0 i0; r0 = muladd r0 u1 u2; r1 = mul r0 i0; r2 = mul i0 u3; r1 = tanh r1; r3 = add r1 u0; r1 = mul r1 r1; r1 = sub u0 r1; r1 = mul r2 r1; r3 = mul r3 u3; r2 = mul r1 i0; r0 = mul r1 r0; r0 = add r3 r0; r2 = mul r2 u1; r2 = mul r2 i0; r0 = add r0 r2; r2 = add r0 r2; o0 = mul r2 i1; results o0": vecProgram12_512,
 	// film
-	"slots i3 o1 u1; r0 = add i1 u0; o0 = muladd r0 i0 i2; results o0": vecProgram8_512,
+	"slots i3 o1 u1; r0 = add i1 u0; o0 = muladd r0 i0 i2; results o0": vecProgram13_512,
+	// place of token
+	"slots i3 o1 u1; r0 = eq i0 i1; o0 = select r0 i2 u0; results o0": vecProgram14_512,
 	// weighted squared error
-	"slots i3 o1 u1; r0 = sub i0 i1; r0 = mul r0 r0; r0 = mul r0 i2; r0 = mul r0 u0; results r0": vecProgram9_512,
+	"slots i3 o1 u1; r0 = sub i0 i1; r0 = mul r0 r0; r0 = mul r0 i2; r0 = mul r0 u0; results r0": vecProgram15_512,
 	// combination
-	"slots i4 o1 u0; r0 = mul i0 i1; r1 = mul i2 i3; o0 = add r0 r1; results o0": vecProgram10_512,
+	"slots i4 o1 u0; r0 = mul i0 i1; r1 = mul i2 i3; o0 = add r0 r1; results o0": vecProgram16_512,
 	// weighted squared error'
-	"slots i4 o1 u1; r0 = sub i0 i1; r1 = mul i3 u0; r1 = mul r1 i2; r0 = mul r1 r0; o0 = add r0 r0; results o0": vecProgram11_512,
+	"slots i4 o1 u1; r0 = sub i0 i1; r1 = mul i3 u0; r1 = mul r1 i2; r0 = mul r1 r0; o0 = add r0 r0; results o0": vecProgram17_512,
 	// adamw
-	"slots i4 o3 u9; r0 = mul i3 u8; r1 = mul i1 u0; o1 = muladd r0 u1 r1; r1 = mul r0 u3; r2 = mul i2 u2; o2 = muladd r1 r0 r2; r2 = sqrt o2; r2 = muladd r2 u5 u6; r2 = div o1 r2; r0 = mul i0 u7; o0 = muladd r2 u4 r0; results o0 o1 o2": vecProgram12_512,
+	"slots i4 o3 u9; r0 = mul i3 u8; r1 = mul i1 u0; o1 = muladd r0 u1 r1; r1 = mul r0 u3; r2 = mul i2 u2; o2 = muladd r1 r0 r2; r2 = sqrt o2; r2 = muladd r2 u5 u6; r2 = div o1 r2; r0 = mul i0 u7; o0 = muladd r2 u4 r0; results o0 o1 o2": vecProgram18_512,
+	// muladd (tangent)
+	"slots i5 o1 u0; r0 = mul i1 i2; r1 = mul i0 i3; r1 = add r0 r1; o0 = add r1 i4; results o0": vecProgram19_512,
+	// adamw, ema
+	"slots i5 o4 u10; r0 = mul i4 u8; r1 = mul i1 u0; o1 = muladd r0 u1 r1; r1 = mul r0 u3; r2 = mul i2 u2; o2 = muladd r1 r0 r2; r2 = sqrt o2; r2 = muladd r2 u5 u6; r2 = div o1 r2; r0 = mul i0 u7; o0 = muladd r2 u4 r0; r0 = sub o0 i3; o3 = muladd r0 u9 i3; results o0 o1 o2 o3": vecProgram20_512,
 }
 
 var programs256 = map[string]program[float32]{
 	// silu
 	"slots i1 o1 u0; r0 = sigmoid i0; o0 = mul i0 r0; results o0": vecProgram0_256,
+	// mask
+	"slots i1 o1 u2; r0 = eq i0 u0; o0 = select r0 u1 u0; results o0": vecProgram1_256,
 	// gelu (tanh)
-	"slots i1 o1 u3; r0 = mul i0 i0; r0 = muladd r0 u0 u1; r0 = mul r0 i0; r1 = mul i0 u2; r0 = tanh r0; o0 = muladd r1 r0 r1; results o0": vecProgram1_256,
+	"slots i1 o1 u3; r0 = mul i0 i0; r0 = muladd r0 u0 u1; r0 = mul r0 i0; r1 = mul i0 u2; r0 = tanh r0; o0 = muladd r1 r0 r1; results o0": vecProgram2_256,
+	// square'
+	"slots i2 o1 u0; r0 = mul i1 i0; o0 = add r0 r0; results o0": vecProgram3_256,
 	// add silu
-	"slots i2 o1 u0; r0 = sigmoid i1; o0 = muladd i1 r0 i0; results o0": vecProgram2_256,
+	"slots i2 o1 u0; r0 = sigmoid i1; o0 = muladd i1 r0 i0; results o0": vecProgram4_256,
 	// film weight'
-	"slots i2 o1 u1; r0 = add i0 u0; r0 = mul i1 r0; results r0": vecProgram3_256,
+	"slots i2 o1 u1; r0 = add i0 u0; r0 = mul i1 r0; results r0": vecProgram5_256,
 	// film weight
-	"slots i2 o1 u1; r0 = add i1 u0; o0 = mul r0 i0; results o0": vecProgram4_256,
+	"slots i2 o1 u1; r0 = add i1 u0; o0 = mul r0 i0; results o0": vecProgram6_256,
 	// add silu'
-	"slots i2 o1 u1; r0 = sigmoid i0; r1 = mul i1 r0; r2 = mul i1 i0; r3 = sub u0 r0; r3 = mul r0 r3; r3 = mul r2 r3; o0 = add r1 r3; results o0": vecProgram5_256,
-	// ema
-	"slots i2 o1 u1; r0 = sub i1 i0; o0 = muladd r0 u0 i0; results o0": vecProgram6_256,
+	"slots i2 o1 u1; r0 = sigmoid i0; r1 = mul i1 r0; r2 = mul i1 i0; r3 = sub u0 r0; r3 = mul r0 r3; r3 = mul r2 r3; o0 = add r1 r3; results o0": vecProgram7_256,
+	// silu (tangent)
+	"slots i2 o1 u1; r0 = sigmoid i0; r1 = sub u0 r0; r1 = mul r0 r1; r1 = mul i0 r1; r1 = add r0 r1; o0 = mul r1 i1; results o0": vecProgram8_256,
+	// adaptive loss'
+	"slots i2 o1 u2; r0 = add i0 u1; r0 = log r0; r0 = mul r0 u0; r0 = neg r0; r0 = exp r0; o0 = mul i1 r0; results o0": vecProgram9_256,
+	// adaptive loss
+	"slots i2 o1 u2; r0 = add i1 u1; r0 = log r0; r0 = mul r0 u0; r0 = neg r0; r0 = exp r0; o0 = mul i0 r0; results o0": vecProgram10_256,
 	// gelu (tanh)'
-	"slots i2 o1 u4; r0 = mul i0 i0; r0 = muladd r0 u0 u1; r1 = mul r0 i0; r2 = mul i0 u2; r1 = tanh r1; r3 = mul i1 r1; r2 = mul i1 r2; r3 = add r3 i1; r1 = mul r1 r1; r1 = sub u3 r1; r1 = mul r2 r1; r3 = mul r3 u2; r2 = mul r1 i0; r0 = mul r1 r0; r0 = add r3 r0; r2 = mul r2 u0; r2 = mul r2 i0; r0 = add r0 r2; o0 = add r0 r2; results o0": vecProgram7_256,
+	"slots i2 o1 u4; r0 = mul i0 i0; r0 = muladd r0 u0 u1; r1 = mul r0 i0; r2 = mul i0 u2; r1 = tanh r1; r3 = mul i1 r1; r2 = mul i1 r2; r3 = add r3 i1; r1 = mul r1 r1; r1 = sub u3 r1; r1 = mul r2 r1; r3 = mul r3 u2; r2 = mul r1 i0; r0 = mul r1 r0; r0 = add r3 r0; r2 = mul r2 u0; r2 = mul r2 i0; r0 = add r0 r2; o0 = add r0 r2; results o0": vecProgram11_256,
+	// gelu (tanh) (tangent)
+	"slots i2 o1 u4; r0 = mul i0 i0; r0 = muladd r0 u1 u2; r1 = mul r0 i0; r2 = mul i0 u3; r1 = tanh r1; r3 = add r1 u0; r1 = mul r1 r1; r1 = sub u0 r1; r1 = mul r2 r1; r3 = mul r3 u3; r2 = mul r1 i0; r0 = mul r1 r0; r0 = add r3 r0; r2 = mul r2 u1; r2 = mul r2 i0; r0 = add r0 r2; r2 = add r0 r2; o0 = mul r2 i1; results o0": vecProgram12_256,
 	// film
-	"slots i3 o1 u1; r0 = add i1 u0; o0 = muladd r0 i0 i2; results o0": vecProgram8_256,
+	"slots i3 o1 u1; r0 = add i1 u0; o0 = muladd r0 i0 i2; results o0": vecProgram13_256,
+	// place of token
+	"slots i3 o1 u1; r0 = eq i0 i1; o0 = select r0 i2 u0; results o0": vecProgram14_256,
 	// weighted squared error
-	"slots i3 o1 u1; r0 = sub i0 i1; r0 = mul r0 r0; r0 = mul r0 i2; r0 = mul r0 u0; results r0": vecProgram9_256,
+	"slots i3 o1 u1; r0 = sub i0 i1; r0 = mul r0 r0; r0 = mul r0 i2; r0 = mul r0 u0; results r0": vecProgram15_256,
 	// combination
-	"slots i4 o1 u0; r0 = mul i0 i1; r1 = mul i2 i3; o0 = add r0 r1; results o0": vecProgram10_256,
+	"slots i4 o1 u0; r0 = mul i0 i1; r1 = mul i2 i3; o0 = add r0 r1; results o0": vecProgram16_256,
 	// weighted squared error'
-	"slots i4 o1 u1; r0 = sub i0 i1; r1 = mul i3 u0; r1 = mul r1 i2; r0 = mul r1 r0; o0 = add r0 r0; results o0": vecProgram11_256,
+	"slots i4 o1 u1; r0 = sub i0 i1; r1 = mul i3 u0; r1 = mul r1 i2; r0 = mul r1 r0; o0 = add r0 r0; results o0": vecProgram17_256,
 	// adamw
-	"slots i4 o3 u9; r0 = mul i3 u8; r1 = mul i1 u0; o1 = muladd r0 u1 r1; r1 = mul r0 u3; r2 = mul i2 u2; o2 = muladd r1 r0 r2; r2 = sqrt o2; r2 = muladd r2 u5 u6; r2 = div o1 r2; r0 = mul i0 u7; o0 = muladd r2 u4 r0; results o0 o1 o2": vecProgram12_256,
+	"slots i4 o3 u9; r0 = mul i3 u8; r1 = mul i1 u0; o1 = muladd r0 u1 r1; r1 = mul r0 u3; r2 = mul i2 u2; o2 = muladd r1 r0 r2; r2 = sqrt o2; r2 = muladd r2 u5 u6; r2 = div o1 r2; r0 = mul i0 u7; o0 = muladd r2 u4 r0; results o0 o1 o2": vecProgram18_256,
+	// muladd (tangent)
+	"slots i5 o1 u0; r0 = mul i1 i2; r1 = mul i0 i3; r1 = add r0 r1; o0 = add r1 i4; results o0": vecProgram19_256,
+	// adamw, ema
+	"slots i5 o4 u10; r0 = mul i4 u8; r1 = mul i1 u0; o1 = muladd r0 u1 r1; r1 = mul r0 u3; r2 = mul i2 u2; o2 = muladd r1 r0 r2; r2 = sqrt o2; r2 = muladd r2 u5 u6; r2 = div o1 r2; r0 = mul i0 u7; o0 = muladd r2 u4 r0; r0 = sub o0 i3; o3 = muladd r0 u9 i3; results o0 o1 o2 o3": vecProgram20_256,
 }

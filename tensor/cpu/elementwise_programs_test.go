@@ -30,7 +30,9 @@ var trained = []struct {
 	{"../../train/bench/workloads/dit.yaml", []string{"batch=2", "model.depth=1"}},
 	{"../../examples/digits.yaml", []string{"batch=8"}},
 	{"../../examples/digits-ddpm-unet.yaml", []string{"batch=8"}},
-	{"../../examples/moons.yaml", nil},
+	{"../../examples/moons.yaml", []string{"ema=null"}},
+	{"../../examples/digits-prompts.yaml", []string{"batch=8"}},
+	{"../../examples/digits-meanflow.yaml", []string{"batch=8"}},
 }
 
 // TestWholePrograms trains a little and samples, and then holds that each

@@ -98,53 +98,85 @@ func vecFill512(dst *float32, a *float32, b *float32, c *float32, n int)
 // slots i1 o1 u0; r0 = sigmoid i0; o0 = mul i0 r0; results o0
 func vecProgram0_512(slots **float32, uniforms *float32, n int)
 
-// vecProgram1_512 runs gelu (tanh):
-// slots i1 o1 u3; r0 = mul i0 i0; r0 = muladd r0 u0 u1; r0 = mul r0 i0; r1 = mul i0 u2; r0 = tanh r0; o0 = muladd r1 r0 r1; results o0
+// vecProgram1_512 runs mask:
+// slots i1 o1 u2; r0 = eq i0 u0; o0 = select r0 u1 u0; results o0
 func vecProgram1_512(slots **float32, uniforms *float32, n int)
 
-// vecProgram2_512 runs add silu:
-// slots i2 o1 u0; r0 = sigmoid i1; o0 = muladd i1 r0 i0; results o0
+// vecProgram2_512 runs gelu (tanh):
+// slots i1 o1 u3; r0 = mul i0 i0; r0 = muladd r0 u0 u1; r0 = mul r0 i0; r1 = mul i0 u2; r0 = tanh r0; o0 = muladd r1 r0 r1; results o0
 func vecProgram2_512(slots **float32, uniforms *float32, n int)
 
-// vecProgram3_512 runs film weight':
-// slots i2 o1 u1; r0 = add i0 u0; r0 = mul i1 r0; results r0
+// vecProgram3_512 runs square':
+// slots i2 o1 u0; r0 = mul i1 i0; o0 = add r0 r0; results o0
 func vecProgram3_512(slots **float32, uniforms *float32, n int)
 
-// vecProgram4_512 runs film weight:
-// slots i2 o1 u1; r0 = add i1 u0; o0 = mul r0 i0; results o0
+// vecProgram4_512 runs add silu:
+// slots i2 o1 u0; r0 = sigmoid i1; o0 = muladd i1 r0 i0; results o0
 func vecProgram4_512(slots **float32, uniforms *float32, n int)
 
-// vecProgram5_512 runs add silu':
-// slots i2 o1 u1; r0 = sigmoid i0; r1 = mul i1 r0; r2 = mul i1 i0; r3 = sub u0 r0; r3 = mul r0 r3; r3 = mul r2 r3; o0 = add r1 r3; results o0
+// vecProgram5_512 runs film weight':
+// slots i2 o1 u1; r0 = add i0 u0; r0 = mul i1 r0; results r0
 func vecProgram5_512(slots **float32, uniforms *float32, n int)
 
-// vecProgram6_512 runs ema:
-// slots i2 o1 u1; r0 = sub i1 i0; o0 = muladd r0 u0 i0; results o0
+// vecProgram6_512 runs film weight:
+// slots i2 o1 u1; r0 = add i1 u0; o0 = mul r0 i0; results o0
 func vecProgram6_512(slots **float32, uniforms *float32, n int)
 
-// vecProgram7_512 runs gelu (tanh)':
-// slots i2 o1 u4; r0 = mul i0 i0; r0 = muladd r0 u0 u1; r1 = mul r0 i0; r2 = mul i0 u2; r1 = tanh r1; r3 = mul i1 r1; r2 = mul i1 r2; r3 = add r3 i1; r1 = mul r1 r1; r1 = sub u3 r1; r1 = mul r2 r1; r3 = mul r3 u2; r2 = mul r1 i0; r0 = mul r1 r0; r0 = add r3 r0; r2 = mul r2 u0; r2 = mul r2 i0; r0 = add r0 r2; o0 = add r0 r2; results o0
+// vecProgram7_512 runs add silu':
+// slots i2 o1 u1; r0 = sigmoid i0; r1 = mul i1 r0; r2 = mul i1 i0; r3 = sub u0 r0; r3 = mul r0 r3; r3 = mul r2 r3; o0 = add r1 r3; results o0
 func vecProgram7_512(slots **float32, uniforms *float32, n int)
 
-// vecProgram8_512 runs film:
-// slots i3 o1 u1; r0 = add i1 u0; o0 = muladd r0 i0 i2; results o0
+// vecProgram8_512 runs silu (tangent):
+// slots i2 o1 u1; r0 = sigmoid i0; r1 = sub u0 r0; r1 = mul r0 r1; r1 = mul i0 r1; r1 = add r0 r1; o0 = mul r1 i1; results o0
 func vecProgram8_512(slots **float32, uniforms *float32, n int)
 
-// vecProgram9_512 runs weighted squared error:
-// slots i3 o1 u1; r0 = sub i0 i1; r0 = mul r0 r0; r0 = mul r0 i2; r0 = mul r0 u0; results r0
+// vecProgram9_512 runs adaptive loss':
+// slots i2 o1 u2; r0 = add i0 u1; r0 = log r0; r0 = mul r0 u0; r0 = neg r0; r0 = exp r0; o0 = mul i1 r0; results o0
 func vecProgram9_512(slots **float32, uniforms *float32, n int)
 
-// vecProgram10_512 runs combination:
-// slots i4 o1 u0; r0 = mul i0 i1; r1 = mul i2 i3; o0 = add r0 r1; results o0
+// vecProgram10_512 runs adaptive loss:
+// slots i2 o1 u2; r0 = add i1 u1; r0 = log r0; r0 = mul r0 u0; r0 = neg r0; r0 = exp r0; o0 = mul i0 r0; results o0
 func vecProgram10_512(slots **float32, uniforms *float32, n int)
 
-// vecProgram11_512 runs weighted squared error':
-// slots i4 o1 u1; r0 = sub i0 i1; r1 = mul i3 u0; r1 = mul r1 i2; r0 = mul r1 r0; o0 = add r0 r0; results o0
+// vecProgram11_512 runs gelu (tanh)':
+// slots i2 o1 u4; r0 = mul i0 i0; r0 = muladd r0 u0 u1; r1 = mul r0 i0; r2 = mul i0 u2; r1 = tanh r1; r3 = mul i1 r1; r2 = mul i1 r2; r3 = add r3 i1; r1 = mul r1 r1; r1 = sub u3 r1; r1 = mul r2 r1; r3 = mul r3 u2; r2 = mul r1 i0; r0 = mul r1 r0; r0 = add r3 r0; r2 = mul r2 u0; r2 = mul r2 i0; r0 = add r0 r2; o0 = add r0 r2; results o0
 func vecProgram11_512(slots **float32, uniforms *float32, n int)
 
-// vecProgram12_512 runs adamw:
-// slots i4 o3 u9; r0 = mul i3 u8; r1 = mul i1 u0; o1 = muladd r0 u1 r1; r1 = mul r0 u3; r2 = mul i2 u2; o2 = muladd r1 r0 r2; r2 = sqrt o2; r2 = muladd r2 u5 u6; r2 = div o1 r2; r0 = mul i0 u7; o0 = muladd r2 u4 r0; results o0 o1 o2
+// vecProgram12_512 runs gelu (tanh) (tangent):
+// slots i2 o1 u4; r0 = mul i0 i0; r0 = muladd r0 u1 u2; r1 = mul r0 i0; r2 = mul i0 u3; r1 = tanh r1; r3 = add r1 u0; r1 = mul r1 r1; r1 = sub u0 r1; r1 = mul r2 r1; r3 = mul r3 u3; r2 = mul r1 i0; r0 = mul r1 r0; r0 = add r3 r0; r2 = mul r2 u1; r2 = mul r2 i0; r0 = add r0 r2; r2 = add r0 r2; o0 = mul r2 i1; results o0
 func vecProgram12_512(slots **float32, uniforms *float32, n int)
+
+// vecProgram13_512 runs film:
+// slots i3 o1 u1; r0 = add i1 u0; o0 = muladd r0 i0 i2; results o0
+func vecProgram13_512(slots **float32, uniforms *float32, n int)
+
+// vecProgram14_512 runs place of token:
+// slots i3 o1 u1; r0 = eq i0 i1; o0 = select r0 i2 u0; results o0
+func vecProgram14_512(slots **float32, uniforms *float32, n int)
+
+// vecProgram15_512 runs weighted squared error:
+// slots i3 o1 u1; r0 = sub i0 i1; r0 = mul r0 r0; r0 = mul r0 i2; r0 = mul r0 u0; results r0
+func vecProgram15_512(slots **float32, uniforms *float32, n int)
+
+// vecProgram16_512 runs combination:
+// slots i4 o1 u0; r0 = mul i0 i1; r1 = mul i2 i3; o0 = add r0 r1; results o0
+func vecProgram16_512(slots **float32, uniforms *float32, n int)
+
+// vecProgram17_512 runs weighted squared error':
+// slots i4 o1 u1; r0 = sub i0 i1; r1 = mul i3 u0; r1 = mul r1 i2; r0 = mul r1 r0; o0 = add r0 r0; results o0
+func vecProgram17_512(slots **float32, uniforms *float32, n int)
+
+// vecProgram18_512 runs adamw:
+// slots i4 o3 u9; r0 = mul i3 u8; r1 = mul i1 u0; o1 = muladd r0 u1 r1; r1 = mul r0 u3; r2 = mul i2 u2; o2 = muladd r1 r0 r2; r2 = sqrt o2; r2 = muladd r2 u5 u6; r2 = div o1 r2; r0 = mul i0 u7; o0 = muladd r2 u4 r0; results o0 o1 o2
+func vecProgram18_512(slots **float32, uniforms *float32, n int)
+
+// vecProgram19_512 runs muladd (tangent):
+// slots i5 o1 u0; r0 = mul i1 i2; r1 = mul i0 i3; r1 = add r0 r1; o0 = add r1 i4; results o0
+func vecProgram19_512(slots **float32, uniforms *float32, n int)
+
+// vecProgram20_512 runs adamw, ema:
+// slots i5 o4 u10; r0 = mul i4 u8; r1 = mul i1 u0; o1 = muladd r0 u1 r1; r1 = mul r0 u3; r2 = mul i2 u2; o2 = muladd r1 r0 r2; r2 = sqrt o2; r2 = muladd r2 u5 u6; r2 = div o1 r2; r0 = mul i0 u7; o0 = muladd r2 u4 r0; r0 = sub o0 i3; o3 = muladd r0 u9 i3; results o0 o1 o2 o3
+func vecProgram20_512(slots **float32, uniforms *float32, n int)
 
 // vecPow512: dst[i] = a[i]**b[i], a[i] positive, both finite.
 func vecPow512(dst *float32, a *float32, b *float32, c *float32, n int)
@@ -306,53 +338,85 @@ func vecFill256(dst *float32, a *float32, b *float32, c *float32, n int)
 // slots i1 o1 u0; r0 = sigmoid i0; o0 = mul i0 r0; results o0
 func vecProgram0_256(slots **float32, uniforms *float32, n int)
 
-// vecProgram1_256 runs gelu (tanh):
-// slots i1 o1 u3; r0 = mul i0 i0; r0 = muladd r0 u0 u1; r0 = mul r0 i0; r1 = mul i0 u2; r0 = tanh r0; o0 = muladd r1 r0 r1; results o0
+// vecProgram1_256 runs mask:
+// slots i1 o1 u2; r0 = eq i0 u0; o0 = select r0 u1 u0; results o0
 func vecProgram1_256(slots **float32, uniforms *float32, n int)
 
-// vecProgram2_256 runs add silu:
-// slots i2 o1 u0; r0 = sigmoid i1; o0 = muladd i1 r0 i0; results o0
+// vecProgram2_256 runs gelu (tanh):
+// slots i1 o1 u3; r0 = mul i0 i0; r0 = muladd r0 u0 u1; r0 = mul r0 i0; r1 = mul i0 u2; r0 = tanh r0; o0 = muladd r1 r0 r1; results o0
 func vecProgram2_256(slots **float32, uniforms *float32, n int)
 
-// vecProgram3_256 runs film weight':
-// slots i2 o1 u1; r0 = add i0 u0; r0 = mul i1 r0; results r0
+// vecProgram3_256 runs square':
+// slots i2 o1 u0; r0 = mul i1 i0; o0 = add r0 r0; results o0
 func vecProgram3_256(slots **float32, uniforms *float32, n int)
 
-// vecProgram4_256 runs film weight:
-// slots i2 o1 u1; r0 = add i1 u0; o0 = mul r0 i0; results o0
+// vecProgram4_256 runs add silu:
+// slots i2 o1 u0; r0 = sigmoid i1; o0 = muladd i1 r0 i0; results o0
 func vecProgram4_256(slots **float32, uniforms *float32, n int)
 
-// vecProgram5_256 runs add silu':
-// slots i2 o1 u1; r0 = sigmoid i0; r1 = mul i1 r0; r2 = mul i1 i0; r3 = sub u0 r0; r3 = mul r0 r3; r3 = mul r2 r3; o0 = add r1 r3; results o0
+// vecProgram5_256 runs film weight':
+// slots i2 o1 u1; r0 = add i0 u0; r0 = mul i1 r0; results r0
 func vecProgram5_256(slots **float32, uniforms *float32, n int)
 
-// vecProgram6_256 runs ema:
-// slots i2 o1 u1; r0 = sub i1 i0; o0 = muladd r0 u0 i0; results o0
+// vecProgram6_256 runs film weight:
+// slots i2 o1 u1; r0 = add i1 u0; o0 = mul r0 i0; results o0
 func vecProgram6_256(slots **float32, uniforms *float32, n int)
 
-// vecProgram7_256 runs gelu (tanh)':
-// slots i2 o1 u4; r0 = mul i0 i0; r0 = muladd r0 u0 u1; r1 = mul r0 i0; r2 = mul i0 u2; r1 = tanh r1; r3 = mul i1 r1; r2 = mul i1 r2; r3 = add r3 i1; r1 = mul r1 r1; r1 = sub u3 r1; r1 = mul r2 r1; r3 = mul r3 u2; r2 = mul r1 i0; r0 = mul r1 r0; r0 = add r3 r0; r2 = mul r2 u0; r2 = mul r2 i0; r0 = add r0 r2; o0 = add r0 r2; results o0
+// vecProgram7_256 runs add silu':
+// slots i2 o1 u1; r0 = sigmoid i0; r1 = mul i1 r0; r2 = mul i1 i0; r3 = sub u0 r0; r3 = mul r0 r3; r3 = mul r2 r3; o0 = add r1 r3; results o0
 func vecProgram7_256(slots **float32, uniforms *float32, n int)
 
-// vecProgram8_256 runs film:
-// slots i3 o1 u1; r0 = add i1 u0; o0 = muladd r0 i0 i2; results o0
+// vecProgram8_256 runs silu (tangent):
+// slots i2 o1 u1; r0 = sigmoid i0; r1 = sub u0 r0; r1 = mul r0 r1; r1 = mul i0 r1; r1 = add r0 r1; o0 = mul r1 i1; results o0
 func vecProgram8_256(slots **float32, uniforms *float32, n int)
 
-// vecProgram9_256 runs weighted squared error:
-// slots i3 o1 u1; r0 = sub i0 i1; r0 = mul r0 r0; r0 = mul r0 i2; r0 = mul r0 u0; results r0
+// vecProgram9_256 runs adaptive loss':
+// slots i2 o1 u2; r0 = add i0 u1; r0 = log r0; r0 = mul r0 u0; r0 = neg r0; r0 = exp r0; o0 = mul i1 r0; results o0
 func vecProgram9_256(slots **float32, uniforms *float32, n int)
 
-// vecProgram10_256 runs combination:
-// slots i4 o1 u0; r0 = mul i0 i1; r1 = mul i2 i3; o0 = add r0 r1; results o0
+// vecProgram10_256 runs adaptive loss:
+// slots i2 o1 u2; r0 = add i1 u1; r0 = log r0; r0 = mul r0 u0; r0 = neg r0; r0 = exp r0; o0 = mul i0 r0; results o0
 func vecProgram10_256(slots **float32, uniforms *float32, n int)
 
-// vecProgram11_256 runs weighted squared error':
-// slots i4 o1 u1; r0 = sub i0 i1; r1 = mul i3 u0; r1 = mul r1 i2; r0 = mul r1 r0; o0 = add r0 r0; results o0
+// vecProgram11_256 runs gelu (tanh)':
+// slots i2 o1 u4; r0 = mul i0 i0; r0 = muladd r0 u0 u1; r1 = mul r0 i0; r2 = mul i0 u2; r1 = tanh r1; r3 = mul i1 r1; r2 = mul i1 r2; r3 = add r3 i1; r1 = mul r1 r1; r1 = sub u3 r1; r1 = mul r2 r1; r3 = mul r3 u2; r2 = mul r1 i0; r0 = mul r1 r0; r0 = add r3 r0; r2 = mul r2 u0; r2 = mul r2 i0; r0 = add r0 r2; o0 = add r0 r2; results o0
 func vecProgram11_256(slots **float32, uniforms *float32, n int)
 
-// vecProgram12_256 runs adamw:
-// slots i4 o3 u9; r0 = mul i3 u8; r1 = mul i1 u0; o1 = muladd r0 u1 r1; r1 = mul r0 u3; r2 = mul i2 u2; o2 = muladd r1 r0 r2; r2 = sqrt o2; r2 = muladd r2 u5 u6; r2 = div o1 r2; r0 = mul i0 u7; o0 = muladd r2 u4 r0; results o0 o1 o2
+// vecProgram12_256 runs gelu (tanh) (tangent):
+// slots i2 o1 u4; r0 = mul i0 i0; r0 = muladd r0 u1 u2; r1 = mul r0 i0; r2 = mul i0 u3; r1 = tanh r1; r3 = add r1 u0; r1 = mul r1 r1; r1 = sub u0 r1; r1 = mul r2 r1; r3 = mul r3 u3; r2 = mul r1 i0; r0 = mul r1 r0; r0 = add r3 r0; r2 = mul r2 u1; r2 = mul r2 i0; r0 = add r0 r2; r2 = add r0 r2; o0 = mul r2 i1; results o0
 func vecProgram12_256(slots **float32, uniforms *float32, n int)
+
+// vecProgram13_256 runs film:
+// slots i3 o1 u1; r0 = add i1 u0; o0 = muladd r0 i0 i2; results o0
+func vecProgram13_256(slots **float32, uniforms *float32, n int)
+
+// vecProgram14_256 runs place of token:
+// slots i3 o1 u1; r0 = eq i0 i1; o0 = select r0 i2 u0; results o0
+func vecProgram14_256(slots **float32, uniforms *float32, n int)
+
+// vecProgram15_256 runs weighted squared error:
+// slots i3 o1 u1; r0 = sub i0 i1; r0 = mul r0 r0; r0 = mul r0 i2; r0 = mul r0 u0; results r0
+func vecProgram15_256(slots **float32, uniforms *float32, n int)
+
+// vecProgram16_256 runs combination:
+// slots i4 o1 u0; r0 = mul i0 i1; r1 = mul i2 i3; o0 = add r0 r1; results o0
+func vecProgram16_256(slots **float32, uniforms *float32, n int)
+
+// vecProgram17_256 runs weighted squared error':
+// slots i4 o1 u1; r0 = sub i0 i1; r1 = mul i3 u0; r1 = mul r1 i2; r0 = mul r1 r0; o0 = add r0 r0; results o0
+func vecProgram17_256(slots **float32, uniforms *float32, n int)
+
+// vecProgram18_256 runs adamw:
+// slots i4 o3 u9; r0 = mul i3 u8; r1 = mul i1 u0; o1 = muladd r0 u1 r1; r1 = mul r0 u3; r2 = mul i2 u2; o2 = muladd r1 r0 r2; r2 = sqrt o2; r2 = muladd r2 u5 u6; r2 = div o1 r2; r0 = mul i0 u7; o0 = muladd r2 u4 r0; results o0 o1 o2
+func vecProgram18_256(slots **float32, uniforms *float32, n int)
+
+// vecProgram19_256 runs muladd (tangent):
+// slots i5 o1 u0; r0 = mul i1 i2; r1 = mul i0 i3; r1 = add r0 r1; o0 = add r1 i4; results o0
+func vecProgram19_256(slots **float32, uniforms *float32, n int)
+
+// vecProgram20_256 runs adamw, ema:
+// slots i5 o4 u10; r0 = mul i4 u8; r1 = mul i1 u0; o1 = muladd r0 u1 r1; r1 = mul r0 u3; r2 = mul i2 u2; o2 = muladd r1 r0 r2; r2 = sqrt o2; r2 = muladd r2 u5 u6; r2 = div o1 r2; r0 = mul i0 u7; o0 = muladd r2 u4 r0; r0 = sub o0 i3; o3 = muladd r0 u9 i3; results o0 o1 o2 o3
+func vecProgram20_256(slots **float32, uniforms *float32, n int)
 
 // vecPow256: dst[i] = a[i]**b[i], a[i] positive, both finite.
 func vecPow256(dst *float32, a *float32, b *float32, c *float32, n int)
