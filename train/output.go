@@ -138,6 +138,17 @@ func ReadNoise(path string, shape []int) (*NoiseFile, error) {
 	return q, nil
 }
 
+// WriteNoise writes noise (N,shape…), row-major, as [ReadNoise] reads it: the safetensors tensor
+// "noise", images as (N,C,H,W).
+func WriteNoise(path string, x []float32, shape []int) error {
+	n := len(x) / volume(shape)
+	if len(shape) == 3 {
+		x = channelsFirst(x, n, shape)
+	}
+	dims := append([]int{n}, channelsFirstShape(shape)...)
+	return safetensors.WriteFile(path, []safetensors.Entry{safetensors.Float32("noise", dims, x)}, nil)
+}
+
 // Use puts the file's randomness into a request of as many samples.
 func (q *NoiseFile) Use(r *Request) {
 	r.N, r.Noise = q.N, q.Start

@@ -188,23 +188,11 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 		}
 		grid = sampler.Last(grid, q.Strength)
 	}
-	dev, err := d.compute()
-	if err != nil {
-		return nil, err
-	}
-	prompts, err := d.encode(dev, q)
+	dev, prompts, model, err := d.prepare(q)
 	if err != nil {
 		return nil, err
 	}
 	defer prompts.close()
-	model, err := d.guided(q, prompts)
-	if err != nil {
-		return nil, err
-	}
-	model = d.How.Scaling.Model(model)
-	if model, err = d.steered(model, q); err != nil {
-		return nil, err
-	}
 	within, err := d.constraint()
 	if err != nil {
 		return nil, err
@@ -271,6 +259,23 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 		}
 	}
 	return out, nil
+}
+
+// prepare is the model as a request steers it, and its prompts, to be closed.
+func (d *Drawer) prepare(q Request) (dev backend.Device, prompts *encoded, model diffusion.Model, err error) {
+	if dev, err = d.compute(); err != nil {
+		return nil, nil, nil, err
+	}
+	if prompts, err = d.encode(dev, q); err != nil {
+		return nil, nil, nil, err
+	}
+	if model, err = d.guided(q, prompts); err == nil {
+		model, err = d.steered(d.How.Scaling.Model(model), q)
+	}
+	if err != nil {
+		prompts.close()
+	}
+	return dev, prompts, model, err
 }
 
 // condition is what samples from to from+n are to be like.

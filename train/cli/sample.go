@@ -25,6 +25,7 @@ type sampleFlags struct {
 	noise    string
 	init     string
 	strength float64
+	invert   string
 	out      string
 	text     promptFlags
 }
@@ -43,12 +44,17 @@ as its scheduler's config says, a sampler of another name taking that config ove
 With --init, samples are edits of what is in a file (SDEdit, Meng et al. 2022): they start from it with
 the noise of the time at which the last steps, a part of --strength, begin.
 
+With --invert, samples go the other way, to the noise that the sampler makes them of. It takes
+a sampler that adds no noise and keeps to the grid, such as heun, dpm_multistep, or ddim with eta=0.
+
 The noise of sample i depends on the seed and on i alone.`,
 		Example: fmt.Sprintf(`  %[1]s sample runs/digits --class 7 --n 16 --out sevens.png
   %[1]s sample runs/digits --steps 50 --guidance 2 --out digits.npy
   %[1]s sample runs/digits --sampler ddim sampler.eta=0.5
   %[1]s sample runs/digits --guidance 3 guidance_rule=apg guidance_sigma_to=5
   %[1]s sample runs/digits --init digits.npy --strength 0.4 --class 1
+  %[1]s sample runs/digits --invert digits.npy --steps 50 --out n2.safetensors
+  %[1]s sample runs/digits --noise n2.safetensors --steps 50 --out again.png
   %[1]s sample runs/digits-prompts --prompt "a handwritten seven" --negative one --guidance 2
   %[1]s sample pipeline/ --sampler ddim --steps 10 --class 3 --noise n.safetensors --out x.safetensors`, a.Name),
 		Args: first("a run, a checkpoint or a diffusers folder"),
@@ -70,6 +76,14 @@ The noise of sample i depends on the seed and on i alone.`,
 			if !(f.strength > 0 && f.strength <= 1) {
 				return usagef("--strength must be above 0 and at most 1, is %g", f.strength)
 			}
+			if f.invert != "" {
+				for _, other := range []string{"n", "noise", "init"} {
+					if c.Flags().Changed(other) {
+						return usagef("--invert and --%s exclude each other: the file to invert says what the samples are", other)
+					}
+				}
+				return a.runInvert(c.Context(), args[0], choice, f)
+			}
 			if f.init != "" && f.noise == "" && !c.Flags().Changed("n") {
 				f.n = 0 // as many as the file has
 			}
@@ -86,6 +100,7 @@ The noise of sample i depends on the seed and on i alone.`,
 	fl.StringVar(&f.noise, "noise", "", "safetensors file with the tensor noise (N,C,H,W) to start from, and perhaps noises, step first")
 	fl.StringVar(&f.init, "init", "", "file of samples to start from, .safetensors (tensor samples) or .npy: noise is added to them and taken off again")
 	fl.Float64Var(&f.strength, "strength", 0.5, "with --init: the part of the sampling steps that is gone through, above 0 (hardly a change) to 1")
+	fl.StringVar(&f.invert, "invert", "", "file of samples, .safetensors (tensor samples) or .npy, to lead back to the noise that they come of, which --noise reads (default file: noise.safetensors)")
 	fl.StringVar(&f.out, "out", "", "file to write: .png, .npy or .safetensors (default samples.png, or samples.npy)")
 	f.text.add(c)
 	a.completeSampler(c)
