@@ -33,7 +33,8 @@ func (c *Clip) Validate() error {
 	return nil
 }
 
-func (c *Clip) on() bool { return c.Range > 0 || c.Quantile > 0 }
+// On tells whether anything is limited.
+func (c *Clip) On() bool { return c.Range > 0 || c.Quantile > 0 }
 
 func (c *Clip) apply(x *tensor.Tensor) *tensor.Tensor {
 	switch {

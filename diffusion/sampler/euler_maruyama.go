@@ -119,7 +119,7 @@ func (r *Run) Score(x *tensor.Tensor, p diffusion.Point) *tensor.Tensor {
 
 // scoreOf the newest evaluation, which was at p.
 func (r *Run) scoreOf(p diffusion.Point) *tensor.Tensor {
-	if !r.opts.Clip.on() {
+	if !r.opts.Clip.On() {
 		return r.as(diffusion.Score)
 	}
 	return r.epsOfData(r.seen, p).Scale(-1 / p.Sigma)
