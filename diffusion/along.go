@@ -8,6 +8,7 @@ import (
 type along struct {
 	of   Model
 	path GaussianPath
+	mem  *[2][]float64 // times, along trajectories; nil: outside of any
 }
 
 // Along is a model of one Gaussian path as one of another: its data and noise are the same, so that a
@@ -19,7 +20,7 @@ func Along(m Model, path GaussianPath) Model {
 	if SamePath(m.Path(), path) {
 		return m
 	}
-	return &along{m, path}
+	return &along{of: m, path: path}
 }
 
 func (a *along) Path() GaussianPath { return a.path }
@@ -32,21 +33,31 @@ func (a *along) Kind() Kind {
 	return Velocity
 }
 
+// Begin begins the model's trajectories.
+func (a *along) Begin() (m Model, restart, end func()) {
+	of, restart, end := Begin(a.of)
+	return &along{of, a.path, new([2][]float64)}, restart, end
+}
+
 // Eval asks the model at the times of equal log-SNR.
 func (a *along) Eval(x *tensor.Tensor, at Step, c Cond) Pred {
 	inner := a.of.Path()
-	move := func(t []float64) []float64 {
+	mem := a.mem
+	if mem == nil {
+		mem = new([2][]float64)
+	}
+	move := func(to *[]float64, t []float64) []float64 {
 		if t == nil {
 			return nil
 		}
-		moved := make([]float64, len(t))
-		for i, t := range t {
-			moved[i] = inner.Time(a.path.HalfLogSNR(t))
+		*to = (*to)[:0]
+		for _, t := range t {
+			*to = append(*to, inner.Time(a.path.HalfLogSNR(t)))
 		}
-		return moved
+		return *to
 	}
 	there := at
-	there.T, there.Next = move(at.T), move(at.Next)
+	there.T, there.Next = move(&mem[0], at.T), move(&mem[1], at.Next)
 	// x = α·x0 + σ·ε with σ'/α' equal: the scale is α_m/α, or where there is no signal σ_m/σ.
 	scale := func(p, _ Point) float64 {
 		q := inner.At(inner.Time(a.path.HalfLogSNR(p.T)))

@@ -78,15 +78,15 @@ type Model interface {
 // guidance with momentum.
 type Stateful interface {
 	Model
-	// Begin is the model for one trajectory of a batch, and what gives the memory
-	// back at its end.
-	Begin() (m Model, end func())
+	// Begin is the model for the trajectories of a batch, one after another: what makes it
+	// forget the one before, and what gives its memory back after the last.
+	Begin() (m Model, restart, end func())
 }
 
-// Begin is m for one trajectory: a new memory if it is Stateful, else m itself.
-func Begin(m Model) (of Model, end func()) {
+// Begin is m for one trajectory after another: with a memory of its own if it is Stateful, else m itself.
+func Begin(m Model) (of Model, restart, end func()) {
 	if s, ok := m.(Stateful); ok {
 		return s.Begin()
 	}
-	return m, func() {}
+	return m, func() {}, func() {}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/diffusion/sampler"
+	"github.com/langevin-go/langevin/internal/testenv"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/cpu"
 	"github.com/langevin-go/langevin/tensor/rng"
@@ -163,4 +164,37 @@ func TestTwoHeads(t *testing.T) {
 	both := cfm.Loss(s, TwoHeads{net(3, 0.2)}, &d).Item()
 	x, _ := between(s, cfm.Path, interpolants["trig sine"].Latent, diffusion.Velocity, &d, latentNoise(s, &d))
 	within(t, "the second head's loss", both-one, x.Scale(0.2).MSE(latentNoise(s, &d)).Item(), 1e-12)
+}
+
+// held is normals with the path in an interface, as networks have it.
+type held struct {
+	*normals
+	path diffusion.GaussianPath
+}
+
+func (h *held) Path() diffusion.GaussianPath { return h.path }
+
+// In a steady state a plan of the SDE allocates nothing, as plans of package sampler's samplers do.
+func TestSDEAllocatesNothing(t *testing.T) {
+	testenv.NeedsExactAllocs(t)
+	p := interpolants["bridge"]
+	s := tensor.NewScope(cpu.Default(), tensor.Inference)
+	defer s.Close()
+	plan, err := sampler.NewPlan(s, &held{&normals{p, 2, 0.25, -1, 1}, p}, &SDE{Scale: 1}, []float64{1, 0.7, 0.4, 0}, sampler.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plan.Close()
+	draw := func() {
+		plan.First++
+		if _, err := plan.Draw(context.Background(), 8, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 5 {
+		draw()
+	}
+	if n := testing.AllocsPerRun(20, draw); n != 0 {
+		t.Errorf("%g allocations a run", n)
+	}
 }

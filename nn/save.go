@@ -71,17 +71,20 @@ func Entries(model any) []safetensors.Entry {
 // Load reads the parameters of a model from a file that Save wrote. Every
 // parameter must be there, in its shape, and nothing else: otherwise the error is
 // a *LoadError and the model is as it was.
-func Load(path string, model any) error {
+func Load(path string, model any) error { return LoadPrefix(path, "", model) }
+
+// LoadPrefix is Load from those tensors of a file whose names begin with prefix. Of a training
+// run's checkpoint, "model." are the weights and "ema." their moving average.
+func LoadPrefix(path, prefix string, model any) error {
 	f, err := safetensors.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return LoadFrom(f, "", model)
+	return LoadFrom(f, prefix, model)
 }
 
-// LoadFrom is Load from those tensors of an open file whose names begin with
-// prefix, such as "ema.".
+// LoadFrom is LoadPrefix from an open file.
 func LoadFrom(f *safetensors.File, prefix string, model any) error {
 	params := NamedParams(model)
 	e := &LoadError{Path: f.Path()}

@@ -15,6 +15,7 @@ var withoutGolden = map[string]string{
 	"Scope.Tensor":     "copies values from the host",
 	"Scope.TensorOf":   "copies values from the host",
 	"Scope.Ints":       "copies values from the host",
+	"Scope.IntsOf":     "copies values from the host",
 	"Scope.Variable":   "makes a leaf",
 	"Scope.Leaf":       "makes a leaf",
 	"Scope.Param":      "makes a leaf",

@@ -32,6 +32,7 @@ type Scope struct {
 	ptrs    ptrSlab
 	params  map[*Param]*Tensor
 	gradOut []*Tensor
+	leafOut ptrSlab
 	touched []*Tensor // leaves that have a gradient, during a gradient computation
 
 	level uint32 // of the innermost JVP
@@ -53,7 +54,7 @@ type Scope struct {
 	host   []float64 // values on their way to the device
 	narrow []float32 // the same in float32
 	ints   []int32   // indices read back
-	flat   []int32   // indices of rows, on their way to the device
+	flat   []int32   // integers, such as indices of rows, on their way to the device
 	scal   [maxScalars]float64
 	space  backend.View
 	part   backend.View
@@ -100,6 +101,7 @@ func (s *Scope) Reset() {
 	}
 	s.slabs[s.gen%quarantine].rewind()
 	clear(s.params)
+	s.leafOut.rewind()
 }
 
 // Close gives everything back to the device. s cannot be used afterwards.
@@ -344,6 +346,20 @@ func (s *Scope) Ints(values []int32, shape ...int) *Tensor {
 	}
 	s.upload(t, asBytes(values))
 	return t
+}
+
+// IntsOf is an int32 tensor whose elements are f(0), f(1), …, row-major. f must make
+// no tensors in s.
+func (s *Scope) IntsOf(f func(i int) int32, shape ...int) *Tensor {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	s.flat = grown(s.flat, max(0, n)) // Ints refuses negative sizes
+	for i := range s.flat {
+		s.flat[i] = f(i)
+	}
+	return s.Ints(s.flat, shape...)
 }
 
 func (s *Scope) upload(t *Tensor, b []byte) {

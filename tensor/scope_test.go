@@ -286,3 +286,18 @@ func TestDropoutMaskRepeatsWithItsKey(t *testing.T) {
 		t.Error("two calls drew one mask")
 	}
 }
+
+func TestIntsOf(t *testing.T) {
+	s := NewScope(cpu.Default(), Inference)
+	defer s.Close()
+	for _, n := range []int{6, 0, 4} { // memory of the host is used again
+		x := s.IntsOf(func(i int) int32 { return int32(n - i*i) }, 2, n/2)
+		got := make([]int32, n)
+		x.CopyTo(got)
+		for i, v := range got {
+			if v != int32(n-i*i) {
+				t.Errorf("element %d of %d is %d", i, n, v)
+			}
+		}
+	}
+}

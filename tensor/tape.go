@@ -103,10 +103,10 @@ func (s *Scope) Grad(loss *Tensor, params []*Param) []*Tensor {
 }
 
 // GradOf computes the gradients of y for leaves: tensors made by Variable or
-// Leaf, or s.Param(p). A leaf that y does not depend on gets zeros.
+// Leaf, or s.Param(p). A leaf that y does not depend on gets zeros. The slice is valid until Reset.
 func (s *Scope) GradOf(y *Tensor, opts GradOptions, leaves ...*Tensor) []*Tensor {
 	s.backward("GradOf", y, opts)
-	out := make([]*Tensor, len(leaves))
+	out := s.leafOut.take(len(leaves))
 	for i, l := range leaves {
 		if g := s.settled(l); g != nil {
 			out[i] = g

@@ -107,7 +107,7 @@ type Request struct {
 
 // streamStart numbers the starting noise of samples, streamSampler the noise of their steps.
 const (
-	streamStart   = diffusion.StreamFree + 0x1000
+	streamStart   = sampler.StreamStart
 	streamSampler = diffusion.StreamFree + 0x1001
 	streamSource  = diffusion.StreamFree + 0x1002 // the draws of a flow's source
 	streamLatent  = diffusion.StreamFree + 0x1003 // an interpolant's own noise on data to edit
@@ -211,6 +211,18 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 	}
 	s := tensor.NewScope(dev, tensor.Inference)
 	defer s.Close()
+	plan, err := sampler.NewPlan(s, model, how, grid, sampler.Options{
+		Clip:  d.How.Clip,
+		Key:   rng.Key{Seed: q.Seed, Stream: streamSampler},
+		Noisy: d.noisy(),
+
+		Float64:  d.How.Float64,
+		Brownian: d.How.Brownian,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer plan.Close()
 	out := make([]float32, q.N*size)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -220,22 +232,14 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 		from := b * d.How.Batch
 		n := min(d.How.Batch, q.N-from)
 		s.Reset()
-		o := sampler.Options{
-			Clip:  d.How.Clip,
-			Key:   rng.Key{Seed: q.Seed, Stream: streamSampler},
-			First: uint64(from),
-			Noisy: d.noisy(),
-
-			Float64:  d.How.Float64,
-			Brownian: d.How.Brownian,
-		}
-		if o.Cond, err = d.condition(q, prompts, from, n); err != nil {
+		plan.First = uint64(from)
+		if plan.Cond, err = d.condition(q, prompts, from, n); err != nil {
 			return nil, err
 		}
 		shape := append([]int{n}, d.Shape...)
 		var noiseErr error
 		if q.Noises != nil {
-			o.Noise = func(s *tensor.Scope, i int) *tensor.Tensor {
+			plan.Noise = func(s *tensor.Scope, i int) *tensor.Tensor {
 				z, err := q.Noises(i)
 				if err != nil {
 					if noiseErr == nil {
@@ -248,13 +252,13 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 			}
 		}
 		if q.Progress != nil {
-			o.Progress = func(i, _ int, _ *tensor.Tensor) { q.Progress(b*steps+i+1, batches*steps) }
+			plan.Progress = func(i, _ int, _ *tensor.Tensor) { q.Progress(b*steps+i+1, batches*steps) }
 		}
 		start, err := d.start(s, q, grid[0], from, shape)
 		if err != nil {
 			return nil, err
 		}
-		x, err := sampler.Sample(ctx, s, model, how, grid, start, o)
+		x, err := plan.Run(ctx, start)
 		if noiseErr != nil {
 			return nil, noiseErr
 		}

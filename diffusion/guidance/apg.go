@@ -49,10 +49,10 @@ func (a *APG) Kind() diffusion.Kind {
 }
 
 // begin starts without momentum.
-func (a *APG) begin() (Rule, func()) {
+func (a *APG) begin() (r Rule, restart, end func()) {
 	b := *a
 	b.memory = &memory{step: -1}
-	return &b, b.memory.drop
+	return &b, b.memory.forget, b.memory.drop
 }
 
 var projected = tensor.NewPointwise("APG", 7, 2, func(in, sc []tensor.Expr) tensor.Expr {
@@ -89,7 +89,7 @@ func (a *APG) Guide(c, u, scale *tensor.Tensor, at diffusion.Step) *tensor.Tenso
 // a step has no more momentum than another.
 type memory struct {
 	step         int              // newest, −1: none
-	before, last [1]*tensor.Param // m of the step before the newest, and of the newest
+	before, last [1]*tensor.Param // m of the step before the newest, and of the newest; nil: none yet
 }
 
 var remember = tensor.NewUpdate("remember", 1, 1, 0, func(_, in, _ []tensor.Expr) []tensor.Expr { return in })
@@ -98,10 +98,7 @@ func (m *memory) add(diff *tensor.Tensor, beta float64, step int) *tensor.Tensor
 	s := diff.Scope()
 	first := step != m.step
 	if m.step < 0 {
-		for _, p := range []*[1]*tensor.Param{&m.before, &m.last} {
-			p[0] = tensor.NewParam(s.Device(), s.DType(), diff.Shape()...)
-			p[0].Frozen = true
-		}
+		m.clear(s, diff.Shape())
 	} else if first {
 		m.before, m.last = m.last, m.before
 	}
@@ -113,8 +110,24 @@ func (m *memory) add(diff *tensor.Tensor, beta float64, step int) *tensor.Tensor
 	return sum
 }
 
+// clear sets m of no step to 0. (Of the newest it is written before it is read.)
+func (m *memory) clear(s *tensor.Scope, shape []int) {
+	if m.before[0] != nil && sameShape(m.before[0].Shape(), shape) {
+		remember.Apply(s, nil, m.before[:], s.Zeros(shape...))
+		return
+	}
+	m.drop()
+	for _, p := range []*[1]*tensor.Param{&m.before, &m.last} {
+		p[0] = tensor.NewParam(s.Device(), s.DType(), shape...)
+		p[0].Frozen = true
+	}
+}
+
+// forget ends a trajectory.
+func (m *memory) forget() { m.step = -1 }
+
 func (m *memory) drop() {
-	if m.step >= 0 {
+	if m.before[0] != nil {
 		(*tensor.Kept)(m.before[0]).Drop()
 		(*tensor.Kept)(m.last[0]).Drop()
 	}

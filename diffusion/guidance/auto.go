@@ -34,13 +34,13 @@ func (g *Auto) Path() diffusion.GaussianPath { return g.Of.Path() }
 func (g *Auto) Kind() diffusion.Kind { return g.Of.Kind() }
 
 // Begin starts the rule's memory and the models'.
-func (g *Auto) Begin() (diffusion.Model, func()) {
-	of, endModel := diffusion.Begin(g.Of)
-	weaker, endWeaker := diffusion.Begin(g.Weaker)
-	rule, endRule := begin(g.Rule)
+func (g *Auto) Begin() (m diffusion.Model, restart, end func()) {
+	of, restartModel, endModel := diffusion.Begin(g.Of)
+	weaker, restartWeaker, endWeaker := diffusion.Begin(g.Weaker)
+	rule, restartRule, endRule := begin(g.Rule)
 	h := *g
 	h.Of, h.Weaker, h.Rule = of, weaker, rule
-	return &h, func() { endRule(); endWeaker(); endModel() }
+	return &h, func() { restartRule(); restartWeaker(); restartModel() }, func() { endRule(); endWeaker(); endModel() }
 }
 
 // Eval asks both.

@@ -35,11 +35,11 @@ func (g *Classified) Path() diffusion.GaussianPath { return g.Of.Path() }
 func (g *Classified) Kind() diffusion.Kind { return g.Of.Kind() }
 
 // Begin keeps memory for gradients along a trajectory.
-func (g *Classified) Begin() (diffusion.Model, func()) {
-	of, end := diffusion.Begin(g.Of)
+func (g *Classified) Begin() (m diffusion.Model, restart, end func()) {
+	of, restart, endModel := diffusion.Begin(g.Of)
 	h := *g
 	h.Of, h.grad = of, new(slope)
-	return &h, func() { h.grad.end(); end() }
+	return &h, restart, func() { h.grad.end(); endModel() }
 }
 
 // Eval adds the gradient.
@@ -55,7 +55,7 @@ func (g *Classified) Eval(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond)
 	if g.Scale == 0 || !g.within(g.Path(), at) {
 		return p
 	}
-	then := early(g.Path(), at)
+	then := g.grad.early(g.Path(), at)
 	grad := gradient(g.grad, x, c, func(x *tensor.Tensor, c diffusion.Cond) *tensor.Tensor { return g.By.LogProb(x, then, c) })
 	return nudged(p, grad, x, g.Path(), at, func(p diffusion.Point) float64 { return g.of(g.Path(), p) })
 }

@@ -11,7 +11,7 @@ func Null(s *tensor.Scope, c diffusion.Cond, classes, n int) diffusion.Cond {
 	checkText(c)
 	var null diffusion.Cond
 	if c.Labels != nil {
-		null.Labels = s.Ints(repeated(int32(classes), n), n)
+		null.Labels = label(s, classes, n)
 	}
 	if c.Vector != nil {
 		null.Vector, null.Drop = c.Vector, s.Ones(n)
@@ -20,19 +20,16 @@ func Null(s *tensor.Scope, c diffusion.Cond, classes, n int) diffusion.Cond {
 }
 
 // Class is the condition of one class for all samples; a vector stays as it is.
-func Class(label int) Condition {
+func Class(class int) Condition {
 	return func(s *tensor.Scope, c diffusion.Cond, n int) diffusion.Cond {
-		c.Labels = s.Ints(repeated(int32(label), n), n)
+		c.Labels = label(s, class, n)
 		return c
 	}
 }
 
-func repeated(v int32, n int) []int32 {
-	x := make([]int32, n)
-	for i := range x {
-		x[i] = v
-	}
-	return x
+// label is one label for n samples.
+func label(s *tensor.Scope, v, n int) *tensor.Tensor {
+	return s.IntsOf(func(int) int32 { return int32(v) }, n)
 }
 
 // join is a condition followed by that of n more samples. Both have labels, or
@@ -70,19 +67,22 @@ func repeat(x *tensor.Tensor, k int) *tensor.Tensor {
 	return tensor.Concat(0, xs...)
 }
 
-// again repeats times that are each sample's own, k times over.
-func again(at diffusion.Step, k int) diffusion.Step {
-	times := func(t []float64) []float64 {
+// repeated are times of all branches. Its memory is a trajectory's.
+type repeated struct{ t, next []float64 }
+
+// again repeats times that are each sample's own, k times over. They are valid until it is next called.
+func (r *repeated) again(at diffusion.Step, k int) diffusion.Step {
+	times := func(to *[]float64, t []float64) []float64 {
 		if len(t) <= 1 {
 			return t
 		}
-		all := make([]float64, 0, k*len(t))
+		*to = (*to)[:0]
 		for range k {
-			all = append(all, t...)
+			*to = append(*to, t...)
 		}
-		return all
+		return *to
 	}
-	at.T, at.Next = times(at.T), times(at.Next)
+	at.T, at.Next = times(&r.t, at.T), times(&r.next, at.Next)
 	return at
 }
 

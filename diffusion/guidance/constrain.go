@@ -93,7 +93,9 @@ type Known struct {
 // Project replaces what is known.
 func (k *Known) Project(x0 *tensor.Tensor) *tensor.Tensor {
 	s := x0.Scope()
-	one := append([]int{1}, x0.Shape()[1:]...)
+	var dims [tensor.MaxRank]int
+	one := dims[:copy(dims[:], x0.Shape())]
+	one[0] = 1
 	y := s.Tensor(k.Values, one...)
 	if k.Mask == nil {
 		return y.Expand(x0.Shape()...)
@@ -118,11 +120,11 @@ func (g *Constrained) Path() diffusion.GaussianPath { return g.Of.Path() }
 func (g *Constrained) Kind() diffusion.Kind { return diffusion.X0 }
 
 // Begin begins the model's trajectory.
-func (g *Constrained) Begin() (diffusion.Model, func()) {
-	of, end := diffusion.Begin(g.Of)
+func (g *Constrained) Begin() (m diffusion.Model, restart, end func()) {
+	of, restart, end := diffusion.Begin(g.Of)
 	h := *g
 	h.Of = of
-	return &h, end
+	return &h, restart, end
 }
 
 // Eval projects.

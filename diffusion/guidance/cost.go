@@ -52,11 +52,11 @@ func (g *Costed) Path() diffusion.GaussianPath { return g.Of.Path() }
 func (g *Costed) Kind() diffusion.Kind { return g.Of.Kind() }
 
 // Begin keeps memory for gradients along a trajectory.
-func (g *Costed) Begin() (diffusion.Model, func()) {
-	of, end := diffusion.Begin(g.Of)
+func (g *Costed) Begin() (m diffusion.Model, restart, end func()) {
+	of, restart, endModel := diffusion.Begin(g.Of)
 	h := *g
 	h.Of, h.grad = of, new(slope)
-	return &h, func() { h.grad.end(); end() }
+	return &h, restart, func() { h.grad.end(); endModel() }
 }
 
 // Eval subtracts the gradient.
@@ -67,7 +67,7 @@ func (g *Costed) Eval(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond) dif
 	}
 	path, now := g.Path(), diffusion.Step{T: at.T}
 	if g.Through {
-		then := early(path, at)
+		then := g.grad.early(path, at)
 		grad := gradient(g.grad, x, c, func(x *tensor.Tensor, c diffusion.Cond) *tensor.Tensor {
 			return g.J(g.Of.Eval(x, then, c).As(diffusion.X0, x, path, then), spread(x, path, then))
 		})

@@ -113,15 +113,18 @@ func TestGolden(t *testing.T) {
 	g.metadata("apg", &apg)
 	for name, o := range apg {
 		want, _ := g.read("apg/" + name)
-		m, end := diffusion.Begin(&CFG{Of: of, Strength: Strength{Scale: o[0]}, Classes: 1, Rule: &APG{Eta: o[1], Norm: o[2], Momentum: o[3], In: "model"}})
-		for i := range len(cond) / size {
-			for range 2 { // asked again in the same step, it says the same
-				g.compare(fmt.Sprintf("apg %s, step %d", name, i), m.Eval(s.Ones(shape...), at(i), c).Value.Float64s(), want[i*size:(i+1)*size])
+		m, restart, end := diffusion.Begin(&CFG{Of: of, Strength: Strength{Scale: o[0]}, Classes: 1, Rule: &APG{Eta: o[1], Norm: o[2], Momentum: o[3], In: "model"}})
+		for range 2 { // trajectories
+			for i := range len(cond) / size {
+				for range 2 { // asked again in the same step, it says the same
+					g.compare(fmt.Sprintf("apg %s, step %d", name, i), m.Eval(s.Ones(shape...), at(i), c).Value.Float64s(), want[i*size:(i+1)*size])
+				}
+				if i == 1 {
+					s.Reset()
+					c.Labels = s.Ints(make([]int32, shape[0]), shape[0])
+				}
 			}
-			if i == 1 {
-				s.Reset()
-				c.Labels = s.Ints(make([]int32, shape[0]), shape[0])
-			}
+			restart()
 		}
 		end()
 	}

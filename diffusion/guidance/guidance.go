@@ -46,6 +46,8 @@ type CFG struct {
 	// With are conditions that hold beside the sample's own (Liu et al. 2022,
 	// composable diffusion): c + Σ w_i·(c_i − ∅) stands for c.
 	With []Weighted
+
+	times *repeated // of a trajectory; nil: outside of one
 }
 
 // Weighted is a condition that holds beside others; a negative weight: that does not hold.
@@ -67,12 +69,12 @@ func (g *CFG) Path() diffusion.GaussianPath { return g.Of.Path() }
 func (g *CFG) Kind() diffusion.Kind { return g.Of.Kind() }
 
 // Begin starts the rule's memory and the model's.
-func (g *CFG) Begin() (diffusion.Model, func()) {
-	of, endModel := diffusion.Begin(g.Of)
-	rule, endRule := begin(g.Rule)
+func (g *CFG) Begin() (m diffusion.Model, restart, end func()) {
+	of, restartModel, endModel := diffusion.Begin(g.Of)
+	rule, restartRule, endRule := begin(g.Rule)
 	h := *g
-	h.Of, h.Rule = of, rule
-	return &h, func() { endRule(); endModel() }
+	h.Of, h.Rule, h.times = of, rule, new(repeated)
+	return &h, func() { restartRule(); restartModel() }, func() { endRule(); endModel() }
 }
 
 // Eval guides. It panics where there is no condition to be guided by.
@@ -88,7 +90,11 @@ func (g *CFG) Eval(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond) diffus
 	case linear && same && scale == 0 && g.Rescale == 0:
 		return g.Of.Eval(x, at, g.away(s, c, n))
 	}
-	p := g.Of.Eval(repeat(x, g.branches()), again(at, g.branches()), g.conditions(s, c, n))
+	times := g.times
+	if times == nil {
+		times = new(repeated)
+	}
+	p := g.Of.Eval(repeat(x, g.branches()), times.again(at, g.branches()), g.conditions(s, c, n))
 	cond, away := branch(p, 0, n), branch(p, 1, n)
 	null := away
 	if g.apart() {

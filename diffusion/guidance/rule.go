@@ -16,7 +16,7 @@ type Rule interface {
 
 // stateful is a rule with a memory.
 type stateful interface {
-	begin() (Rule, func())
+	begin() (r Rule, restart, end func())
 }
 
 // pausing is a rule with steps in which nothing moves.
@@ -24,12 +24,12 @@ type pausing interface {
 	still(at diffusion.Step) bool
 }
 
-// begin is a rule for one trajectory.
-func begin(r Rule) (Rule, func()) {
+// begin is a rule for one trajectory after another.
+func begin(r Rule) (of Rule, restart, end func()) {
 	if s, ok := r.(stateful); ok {
 		return s.begin()
 	}
-	return r, func() {}
+	return r, func() {}, func() {}
 }
 
 // blend is (1−s)·u + s·c.

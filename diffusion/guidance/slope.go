@@ -13,6 +13,9 @@ type slope struct {
 	r   *tensor.Scope
 	in  [1]*tensor.Param
 	out [1]*tensor.Param
+
+	times, values []float64 // of the host
+	labels        []int32
 }
 
 var carry = tensor.NewUpdate("carry", 1, 1, 0, func(_, in, _ []tensor.Expr) []tensor.Expr { return in })
@@ -28,7 +31,7 @@ func (g *slope) of(x *tensor.Tensor, c diffusion.Cond, f func(x *tensor.Tensor, 
 	g.fit(s, x.Shape())
 	carry.Apply(s, nil, g.in[:], x)
 	leaf := g.r.Leaf(g.r.Param(g.in[0]))
-	y := f(leaf, moved(g.r, c)).Sum()
+	y := f(leaf, g.moved(c)).Sum()
 	if !y.NeedsGrad() {
 		return s.Zeros(x.Shape()...)
 	}
@@ -76,21 +79,34 @@ func sameShape(a, b []int) bool {
 	return true
 }
 
-// moved is a condition in another scope.
-func moved(to *tensor.Scope, c diffusion.Cond) diffusion.Cond {
+// moved is a condition in the recording scope.
+func (g *slope) moved(c diffusion.Cond) diffusion.Cond {
 	var m diffusion.Cond
 	if c.Labels != nil {
-		v := make([]int32, c.Labels.Elems())
-		c.Labels.CopyTo(v)
-		m.Labels = to.Ints(v, c.Labels.Shape()...)
+		g.labels = grown(g.labels, c.Labels.Elems())
+		c.Labels.CopyTo(g.labels)
+		m.Labels = g.r.Ints(g.labels, c.Labels.Shape()...)
 	}
-	if c.Vector != nil {
-		m.Vector = to.Tensor(c.Vector.Float64s(), c.Vector.Shape()...)
-	}
-	if c.Drop != nil {
-		m.Drop = to.Tensor(c.Drop.Float64s(), c.Drop.Shape()...)
-	}
+	m.Vector, m.Drop = g.copied(c.Vector), g.copied(c.Drop)
 	return m
+}
+
+// copied is t, or nil, in the recording scope.
+func (g *slope) copied(t *tensor.Tensor) *tensor.Tensor {
+	if t == nil {
+		return nil
+	}
+	g.values = grown(g.values, t.Elems())
+	t.CopyTo(g.values)
+	return g.r.Tensor(g.values, t.Shape()...)
+}
+
+// grown is a slice of n elements, x's memory if that is enough.
+func grown[T any](x []T, n int) []T {
+	if cap(x) < n {
+		return make([]T, n)
+	}
+	return x[:n]
 }
 
 // faintest is the α/σ from which on gradients by x_t are taken. Where less of the data is left, as
@@ -98,14 +114,17 @@ func moved(to *tensor.Scope, c diffusion.Cond) diffusion.Cond {
 // are taken as if it were that much.
 const faintest = 1e-3
 
-// early is at with its times limited to where α/σ is at least faintest.
-func early(path diffusion.GaussianPath, at diffusion.Step) diffusion.Step {
-	last := path.Time(math.Log(faintest))
-	times := make([]float64, len(at.T))
-	for i, t := range at.T {
-		times[i] = min(t, last)
+// early is at with its times limited to where α/σ is at least faintest. They are valid until it is next called.
+func (g *slope) early(path diffusion.GaussianPath, at diffusion.Step) diffusion.Step {
+	if g == nil { // not along a trajectory
+		g = new(slope)
 	}
-	at.T = times
+	last := path.Time(math.Log(faintest))
+	g.times = grown(g.times, len(at.T))
+	for i, t := range at.T {
+		g.times[i] = min(t, last)
+	}
+	at.T = g.times
 	return at
 }
 

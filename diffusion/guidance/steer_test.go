@@ -43,7 +43,7 @@ func TestClassifierGuidance(t *testing.T) {
 				cond, null := o.Eval(x, at, c).Value.Float64s(), o.Eval(x, at, Null(s, c, 2, 3)).Value.Float64s()
 				for _, scale := range []float64{0, 1, 2.5} {
 					g := &Classified{Of: o, By: bayes{mixture, path}, Strength: Strength{Scale: scale}, Blind: true, Classes: 2}
-					m, end := diffusion.Begin(g)
+					m, _, end := diffusion.Begin(g)
 					for _, m := range []diffusion.Model{g, m, m} {
 						got := m.Eval(x, at, c).Value.Float64s()
 						for i := range cond { // affine in the score

@@ -26,16 +26,16 @@ func TestMotion(t *testing.T) {
 	times := []float64{0, 0.0137, 0.25, 1.0 / 3, 0.5, 0.6180339, 0.75, 0.99, 1}
 	for i := range times {
 		for j := range i {
-			a := increment(times[i], times[j])
+			a := increment(nil, times[i], times[j])
 			if v := dot(a, a); math.Abs(v-1) > 1e-12 {
 				t.Errorf("%g to %g: variance %.15g, want 1", times[i], times[j], v)
 			}
 			for k := range j {
-				b := increment(times[j], times[k])
+				b := increment(nil, times[j], times[k])
 				if c := dot(a, b); math.Abs(c) > 1e-9 {
 					t.Errorf("%g to %g to %g: correlation %.2g, want 0", times[i], times[j], times[k], c)
 				}
-				whole := increment(times[i], times[k])
+				whole := increment(nil, times[i], times[k])
 				want := math.Sqrt((times[i] - times[j]) / (times[i] - times[k]))
 				if c := dot(a, whole); math.Abs(c-want) > 1e-9 {
 					t.Errorf("%g to %g within %g: correlation %.9f, want %.9f", times[i], times[j], times[k], c, want)

@@ -36,10 +36,11 @@ func (c *Clip) Validate() error {
 // On tells whether anything is limited.
 func (c *Clip) On() bool { return c.Range > 0 || c.Quantile > 0 }
 
-func (c *Clip) apply(x *tensor.Tensor) *tensor.Tensor {
+// apply clips x; mem is for its values.
+func (c *Clip) apply(x *tensor.Tensor, mem *memory) *tensor.Tensor {
 	switch {
 	case c.Quantile > 0:
-		return c.dynamic(x)
+		return c.dynamic(x, mem)
 	case c.Range > 0:
 		return x.Clamp(-c.Range, c.Range)
 	}
@@ -47,24 +48,22 @@ func (c *Clip) apply(x *tensor.Tensor) *tensor.Tensor {
 }
 
 // dynamic is clamp(x,−s,s)/s with each sample's s = clamp(quantile of |x|, 1, Max).
-func (c *Clip) dynamic(x *tensor.Tensor) *tensor.Tensor {
+func (c *Clip) dynamic(x *tensor.Tensor, mem *memory) *tensor.Tensor {
 	n := x.Dim(0)
-	values := x.Float64s()
+	values := mem.values(x)
 	size := len(values) / max(n, 1)
-	s := make([]float64, n)
-	for i := range s {
-		v := values[i*size : (i+1)*size]
-		for j := range v {
-			v[j] = math.Abs(v[j])
-		}
-		s[i] = min(max(quantile(v, c.Quantile), 1), c.Max)
-	}
 	var shape [tensor.MaxRank]int
 	for i := range shape {
 		shape[i] = 1
 	}
 	shape[0] = n
-	limit := x.Scope().Tensor(s, shape[:x.Rank()]...)
+	limit := x.Scope().TensorOf(func(i int) float64 {
+		v := values[i*size : (i+1)*size]
+		for j := range v {
+			v[j] = math.Abs(v[j])
+		}
+		return min(max(quantile(v, c.Quantile), 1), c.Max)
+	}, shape[:x.Rank()]...)
 	return x.Minimum(limit).Maximum(limit.Neg()).Div(limit)
 }
 

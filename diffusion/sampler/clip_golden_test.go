@@ -39,7 +39,7 @@ func TestGoldenThreshold(t *testing.T) {
 	for name, c := range cases {
 		want, _ := read("threshold/" + name)
 		clip := Clip{Quantile: c[0], Max: c[1]}
-		for i, v := range clip.apply(s.Tensor(x, shape...)).Float64s() {
+		for i, v := range clip.apply(s.Tensor(x, shape...), new(memory)).Float64s() {
 			// An interpolation and a division: a few roundings of numbers up to 1.
 			if math.Abs(v-want[i]) > 8*0x1p-53 {
 				t.Errorf("%s: element %d is %.17g, torch's %.17g", name, i, v, want[i])

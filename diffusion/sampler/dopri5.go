@@ -116,19 +116,21 @@ type adaptive struct {
 	before []float64 // error of the last step that was accepted
 	times  []float64
 	good   []float64 // 1 where the newest step was accepted
-	failed []bool    // the step before was rejected
+	failed []float64 // 1 where the step before was rejected
+	ahead  []float64 // u of a slope within the step
+	errors []float64 // of the newest step
 	end    diffusion.Point
 }
 
-func newAdaptive(d *Dopri5, r *Run, ax axis, end diffusion.Point) *adaptive {
+func newAdaptive(d *Dopri5, r *Run, ax axis, end diffusion.Point) adaptive {
 	n := r.X.Dim(0)
-	a := &adaptive{
+	a := adaptive{
 		Dopri5: d, r: r, ax: ax, target: ax.of(end), end: end,
-		u: make([]float64, n), h: make([]float64, n), before: make([]float64, n),
-		times: make([]float64, n), good: make([]float64, n), failed: make([]bool, n),
+		u: r.floats(n), h: r.floats(n), before: r.floats(n), times: r.floats(n),
+		good: r.floats(n), failed: r.floats(n), ahead: r.floats(n), errors: r.floats(n),
 	}
 	for i := range n {
-		a.u[i], a.before[i] = ax.of(r.Path.At(r.grid[0])), 1
+		a.u[i], a.before[i], a.failed[i] = ax.of(r.Path.At(r.grid[0])), 1, 0
 	}
 	return a
 }
@@ -193,11 +195,11 @@ func (a *adaptive) after(i int, c float64) float64 {
 // lastOf reports whether sample i's step ends at the target.
 func (a *adaptive) lastOf(i int) bool { return a.h[i] == a.target-a.u[i] }
 
-// size is each sample's norm of h·f against the tolerances, from the current state to y.
-func (a *adaptive) size(f, y *tensor.Tensor, h func(i int) float64) []float64 {
+// size sets dst to each sample's norm of h·f against the tolerances, from the current state to y.
+func (a *adaptive) size(dst []float64, f, y *tensor.Tensor, h func(i int) float64) {
 	perX := a.r.perSample(func(i int) float64 { return 1 / a.ax.scale(a.at(a.u[i])) })
 	perY := a.r.perSample(func(i int) float64 { return 1 / a.ax.scale(a.at(a.after(i, 1))) })
-	return rms(relativeError.Apply([]float64{a.ATol, a.RTol}, a.r.perSample(h), f, a.r.X, y, perX, perY))
+	rms(dst, relativeError.Apply([]float64{a.ATol, a.RTol}, a.r.perSample(h), f, a.r.X, y, perX, perY))
 }
 
 // firstSteps chooses the steps to begin with (Hairer, Nørsett and Wanner 1993, p. 169).
@@ -205,7 +207,10 @@ func (a *adaptive) firstSteps(f *tensor.Tensor) {
 	one := func(int) float64 { return 1 }
 	way := a.target - a.u[0]
 	perX := a.r.perSample(func(int) float64 { return 1 / a.ax.scale(a.at(a.u[0])) })
-	d0, d1 := a.size(a.r.X.Mul(perX), a.r.X, one), a.size(f, a.r.X, one)
+	n := len(a.u)
+	d0, d1, d2 := a.r.floats(n), a.r.floats(n), a.r.floats(n)
+	a.size(d0, a.r.X.Mul(perX), a.r.X, one)
+	a.size(d1, f, a.r.X, one)
 	for i := range a.h {
 		h := 0.01 * d0[i] / d1[i]
 		if !(d0[i] >= 1e-5 && d1[i] >= 1e-5) {
@@ -213,12 +218,11 @@ func (a *adaptive) firstSteps(f *tensor.Tensor) {
 		}
 		a.h[i] = math.Copysign(min(h, math.Abs(way)), way)
 	}
-	u := make([]float64, len(a.u))
-	for i := range u {
-		u[i] = a.after(i, 1)
+	for i := range a.ahead {
+		a.ahead[i] = a.after(i, 1)
 	}
-	change := a.slope(a.moved(1, []float64{1}, []*tensor.Tensor{f}), u).Sub(f)
-	d2 := a.size(change, a.r.X, func(i int) float64 { return 1 / math.Abs(a.h[i]) })
+	change := a.slope(a.moved(1, []float64{1}, []*tensor.Tensor{f}), a.ahead).Sub(f)
+	a.size(d2, change, a.r.X, func(i int) float64 { return 1 / math.Abs(a.h[i]) })
 	for i := range a.h {
 		h := max(1e-6, math.Abs(a.h[i])*1e-3)
 		if d := max(d1[i], d2[i]); d > 1e-15 {
@@ -243,20 +247,19 @@ func (a *adaptive) stuck() int {
 func (a *adaptive) try(first *tensor.Tensor) (x, slope *tensor.Tensor, gained bool) {
 	var f [7]*tensor.Tensor
 	f[0] = first
-	u := make([]float64, len(a.u))
 	var y *tensor.Tensor
 	for k := 1; k < len(f); k++ {
-		for i := range u {
-			u[i] = a.after(i, dopri.c[k])
+		for i := range a.ahead {
+			a.ahead[i] = a.after(i, dopri.c[k])
 		}
 		y = a.moved(dopri.c[k], dopri.a[k], f[:k])
-		f[k] = a.slope(y, u)
+		f[k] = a.slope(y, a.ahead)
 	}
 	for j, e := range dopri.e {
 		a.r.terms.add(e, f[j])
 	}
-	errors := a.size(a.r.terms.total(), y, func(i int) float64 { return a.h[i] })
-	for i, e := range errors {
+	a.size(a.errors, a.r.terms.total(), y, func(i int) float64 { return a.h[i] })
+	for i, e := range a.errors {
 		a.good[i] = 0
 		if a.u[i] != a.target && a.judge(i, e) {
 			a.good[i], gained = 1, true
@@ -281,7 +284,7 @@ func (a *adaptive) judge(i int, e float64) bool {
 	if accepted {
 		e = max(e, 1e-10)
 		factor = min(most, max(least, safety*math.Pow(e, -(1./5-0.75*beta))*math.Pow(a.before[i], beta)))
-		if a.failed[i] {
+		if a.failed[i] == 1 {
 			factor = min(factor, 1)
 		}
 		a.before[i] = max(e, 1e-4)
@@ -290,7 +293,10 @@ func (a *adaptive) judge(i int, e float64) bool {
 	} else if e > 1 {
 		factor = max(least, safety*math.Pow(e, -1./5))
 	}
-	a.failed[i] = !accepted
+	a.failed[i] = 1
+	if accepted {
+		a.failed[i] = 0
+	}
 	h := math.Abs(a.h[i]) * factor
 	if h > 0.99*math.Abs(way) { // no crumb is left
 		a.h[i] = way

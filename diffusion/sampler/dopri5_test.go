@@ -140,7 +140,7 @@ func TestStepControl(t *testing.T) {
 	d.SetDefaults()
 	a := &adaptive{
 		Dopri5: d, ax: axis{"time", diffusion.CondOT{}}, target: 1000,
-		u: []float64{0}, h: []float64{1}, before: []float64{0.5}, failed: []bool{false},
+		u: []float64{0}, h: []float64{1}, before: []float64{0.5}, failed: []float64{0},
 	}
 	at, before := 0.0, 0.5
 	for i, c := range []struct {

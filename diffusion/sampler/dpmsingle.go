@@ -21,34 +21,22 @@ func (d *DPMSinglestep) SetDefaults() {
 	d.LowerOrderFinal = false
 }
 
-// orders are those of the steps of a grid of n: 1, 2, … within a block.
-func (d *DPMSinglestep) orders(n int, toData bool) []int {
-	lower := d.LowerOrderFinal || n%d.Order != 0 || toData
-	orders := make([]int, n)
-	for i := range orders {
-		orders[i] = i%d.Order + 1
+// order is that of step i of a grid of n: 1, 2, … within a block. The last step is one of order 1 if
+// it leads to the data, or if orders are to fall and the blocks come out even.
+func (d *DPMSinglestep) order(i, n int, toData bool) int {
+	if i == n-1 && (toData || d.LowerOrderFinal && n%d.Order == 0) {
+		return 1
 	}
-	if lower {
-		switch rest := n % d.Order; {
-		case d.Order == 3 && rest == 0: // …, 1, 2, 1
-			orders[n-1] = 1
-		case d.Order == 2 && rest == 0: // …, 1, 1
-			orders[n-1] = 1
-		}
-		if toData {
-			orders[n-1] = 1
-		}
-	}
-	return orders
+	return i%d.Order + 1
 }
 
 // Sample goes from the block's start anew with each of the block's estimates.
 func (d *DPMSinglestep) Sample(r *Run) {
 	f := d.form()
-	orders := d.orders(len(r.grid)-1, r.Path.At(r.grid[len(r.grid)-1]).Sigma == 0)
+	n, toData := len(r.grid)-1, r.Path.At(r.grid[len(r.grid)-1]).Sigma == 0
 	start, values := r.History(1), r.History(d.Order)
 	for st := range r.Steps() {
-		order := orders[st.Index-r.done]
+		order := d.order(st.Index-r.done, n, toData)
 		if order == 1 || !bounded(start.Point(0)) || !bounded(st.To) { // a block begins; none goes through λ=±∞
 			start.Push(st.From, r.X)
 			values.Clear()

@@ -44,6 +44,12 @@ type epsScaled struct {
 	by EpsScaling
 }
 
+// Begin begins the model's trajectories.
+func (m epsScaled) Begin() (of diffusion.Model, restart, end func()) {
+	inner, restart, end := diffusion.Begin(m.Model)
+	return epsScaled{inner, m.by}, restart, end
+}
+
 // Eval gives the prediction, of the model's kind, that x and the scaled ε̂ make. Where α or
 // σ is 0 one of them says nothing, and it stays as it is.
 func (m epsScaled) Eval(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond) diffusion.Pred {

@@ -12,24 +12,26 @@ import (
 // where the sample that is furthest behind has come (nowhere, if nothing was
 // gained), until that is the grid's last time.
 func (r *Run) Attempts() iter.Seq[*Step] {
-	return func(yield func(*Step) bool) {
-		n := len(r.grid) - 1
-		end := r.Path.At(r.grid[n])
-		r.step = Step{Count: n, From: r.Path.At(r.grid[0]), To: end}
-		for first := true; first || r.step.From.T > end.T; first = false {
-			before := r.step.From.T
-			if !r.begin(first) || !yield(&r.step) {
-				return
-			}
-			if r.step.From.T == before && r.step.From.T > end.T {
-				continue
-			}
-			for r.step.Index < n-1 && r.grid[r.step.Index+1] >= r.step.From.T {
-				r.step.Index++
-			}
-			if r.opts.Progress != nil {
-				r.opts.Progress(r.step.Index, n, r.estimate())
-			}
+	return func(yield func(*Step) bool) { r.attempt(yield) }
+}
+
+func (r *Run) attempt(yield func(*Step) bool) {
+	n := len(r.grid) - 1
+	end := r.Path.At(r.grid[n])
+	r.step = Step{Count: n, From: r.Path.At(r.grid[0]), To: end}
+	for first := true; first || r.step.From.T > end.T; first = false {
+		before := r.step.From.T
+		if !r.begin(first) || !yield(&r.step) {
+			return
+		}
+		if r.step.From.T == before && r.step.From.T > end.T {
+			continue
+		}
+		for r.step.Index < n-1 && r.grid[r.step.Index+1] >= r.step.From.T {
+			r.step.Index++
+		}
+		if r.opts.Progress != nil {
+			r.opts.Progress(r.step.Index, n, r.estimate())
 		}
 	}
 }
@@ -62,8 +64,8 @@ func (r *Run) perSample(f func(i int) float64) *tensor.Tensor {
 	return r.s.TensorOf(f, ones[:r.X.Rank()]...)
 }
 
-// rms is each sample's root mean square.
-func rms(x *tensor.Tensor) []float64 {
+// rms sets dst to each sample's root mean square.
+func rms(dst []float64, x *tensor.Tensor) {
 	n := x.Dim(0)
-	return x.Square().Reshape(n, x.Elems()/max(n, 1)).Mean(1).Sqrt().Float64s()
+	x.Square().Reshape(n, x.Elems()/max(n, 1)).Mean(1).Sqrt().CopyTo(dst)
 }

@@ -171,13 +171,13 @@ func TestDynamicThreshold(t *testing.T) {
 	c := Clip{Quantile: 0.5, Max: 10}
 	// |x| of the first sorted .5 1 2 4: median 1.5. The second stays below 1.
 	want := []float64{0.5 / 1.5, -1, 1, 1 / 1.5, 0.1, 0.2, -0.3, 0.4}
-	for i, got := range c.apply(x).Float64s() {
+	for i, got := range c.apply(x, new(memory)).Float64s() {
 		if math.Abs(got-want[i]) > 1e-15 {
 			t.Errorf("element %d is %g, want %g", i, got, want[i])
 		}
 	}
 	c = Clip{Quantile: 1, Max: 3}
-	if got := c.apply(x).Float64s(); got[1] != -1 || math.Abs(got[2]-2.0/3) > 1e-15 {
+	if got := c.apply(x, new(memory)).Float64s(); got[1] != -1 || math.Abs(got[2]-2.0/3) > 1e-15 {
 		t.Errorf("limited to 3: %v", got[:4])
 	}
 }

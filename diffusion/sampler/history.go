@@ -9,7 +9,7 @@ import (
 // the Reset between steps: what multistep samplers are written in. Its memory is
 // that of so many states, taken once.
 type History struct {
-	r      *Run
+	s      *tensor.Scope
 	slots  []*tensor.Param // used as a ring
 	points []diffusion.Point
 	newest int // slot of the value of age 0
@@ -18,11 +18,14 @@ type History struct {
 
 // History makes a store of the newest so many values, each of the state's shape.
 func (r *Run) History(size int) *History {
-	h := &History{r: r, slots: make([]*tensor.Param, size), points: make([]diffusion.Point, size)}
-	for i := range h.slots {
-		h.slots[i] = r.store()
+	h := r.mem.history()
+	h.s, h.newest, h.n = r.s, 0, 0
+	if len(h.slots) != size {
+		h.slots, h.points = make([]*tensor.Param, size), make([]diffusion.Point, size)
 	}
-	r.past = append(r.past, h)
+	for i := range h.slots {
+		h.slots[i], h.points[i] = r.store(), diffusion.Point{}
+	}
 	return h
 }
 
@@ -38,7 +41,7 @@ func (h *History) Push(p diffusion.Point, v *tensor.Tensor) {
 	h.newest = (h.newest + 1) % len(h.slots)
 	h.n = min(h.n+1, len(h.slots))
 	h.points[h.newest] = p
-	assign.Apply(h.r.s, nil, h.slots[h.newest:h.newest+1], v)
+	assign.Apply(h.s, nil, h.slots[h.newest:h.newest+1], v)
 }
 
 // Clear forgets all values.
@@ -47,16 +50,7 @@ func (h *History) Clear() { h.n = 0 }
 func (h *History) slot(age int) int { return (h.newest - age + len(h.slots)) % len(h.slots) }
 
 // Value is the value of that age, 0 being the newest.
-func (h *History) Value(age int) *tensor.Tensor { return h.r.s.Param(h.slots[h.slot(age)]) }
+func (h *History) Value(age int) *tensor.Tensor { return h.s.Param(h.slots[h.slot(age)]) }
 
 // Point is where the value of that age was made.
 func (h *History) Point(age int) diffusion.Point { return h.points[h.slot(age)] }
-
-// forget gives the memory of all histories back.
-func (r *Run) forget() {
-	for _, h := range r.past {
-		for _, p := range h.slots {
-			(*tensor.Kept)(p).Drop()
-		}
-	}
-}

@@ -36,8 +36,12 @@ func Invert(ctx context.Context, s *tensor.Scope, m diffusion.Model, how Sampler
 	}
 	rising := slices.Clone(grid)
 	slices.Reverse(rising)
-	r := &Run{X: x, Model: m, Path: m.Path(), ctx: ctx, s: s, grid: rising, opts: o}
-	return r.run(inversion{how})
+	p, err := newPlan(s, m, inversion{how}, rising, o)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	return p.Run(ctx, x)
 }
 
 // inversion makes the step from σ=0, if there is one, and leaves the others to the sampler.

@@ -76,6 +76,9 @@ type term struct {
 	c    float64
 }
 
+// motionTerms is how many of them make a motion.
+const motionTerms = brownianDepth + 2
+
 // motion writes W(u), u in [0,1], as a sum over normal variables: Lévy's
 // construction, W(u) = u·z_0 + Σ_l hat_l(u)·z_l with a hat of height ½√w over the
 // interval of width w=2^−l that u is in, and below the smallest a bridge.
@@ -95,9 +98,11 @@ func motion(out []term, u float64) []term {
 	return out
 }
 
-// increment is W(v)−W(u) over its standard deviation, u≠v; nodes above both come once.
-func increment(u, v float64) []term {
-	a, b := motion(nil, v), motion(nil, u)
+// increment is W(v)−W(u) over its standard deviation, u≠v; nodes above both come once. Its terms are
+// appended to out, which is empty.
+func increment(out []term, u, v float64) []term {
+	var before [motionTerms]term
+	a, b := motion(out, v), motion(before[:0], u)
 	for i, t := range b {
 		if a[i].node == t.node {
 			a[i].c -= t.c
@@ -106,13 +111,13 @@ func increment(u, v float64) []term {
 		}
 	}
 	scale := 1 / math.Sqrt(math.Abs(v-u))
-	out := a[:0]
+	kept := a[:0]
 	for _, t := range a {
 		if t.c != 0 {
-			out = append(out, term{t.node, t.c * scale})
+			kept = append(kept, term{t.node, t.c * scale})
 		}
 	}
-	return out
+	return kept
 }
 
 // brownian is the increment from one time to another of the motion that belongs
@@ -124,7 +129,8 @@ func (r *Run) brownian(from, to float64) *tensor.Tensor {
 	end := max(r.Path.End(), r.grid[0])
 	key := subKey(r.opts.Key.WithStream(r.opts.Key.Stream^streamBrownian), 0)
 	var sum *tensor.Tensor
-	for _, t := range increment(from/end, to/end) {
+	var terms [2 * motionTerms]term
+	for _, t := range increment(terms[:0], from/end, to/end) {
 		z := r.s.Normal(key.WithStep(t.node), r.opts.First, r.X.Shape()...)
 		if sum == nil {
 			sum = z.Scale(t.c)

@@ -88,12 +88,13 @@ func (w *Restart) Sample(r *Run) {
 // back to p. Its noises are those from first on, of n a step.
 func (w *Restart) restart(r *Run, p diffusion.Point, v RestartInterval, first, n int) bool {
 	low := p.NoiseLevel()
-	points := make([]diffusion.Point, v.Steps+1)
-	for i := range points {
-		points[i] = r.atLevel(Karras(low, v.Max, 7, float64(i)/float64(v.Steps)))
+	point := func(i int) diffusion.Point { // of the way back
+		if i == v.Steps {
+			return p
+		}
+		return r.atLevel(Karras(low, v.Max, 7, float64(i)/float64(v.Steps)))
 	}
-	points[v.Steps] = p
-	top := points[0]
+	top := point(0)
 	added := math.Sqrt(max(0, top.NoiseLevel()*top.NoiseLevel()-low*low)) // the path may end below max
 	for k := range v.Times {
 		if !r.Settle() {
@@ -104,7 +105,7 @@ func (w *Restart) restart(r *Run, p diffusion.Point, v RestartInterval, first, n
 			if i > 0 && !r.Settle() {
 				return false
 			}
-			r.heun(points[i], points[i+1])
+			r.heun(point(i), point(i+1))
 		}
 	}
 	return true

@@ -71,11 +71,11 @@ type Run struct {
 	step  Step
 	jump  bool             // models of whole steps are to answer for the step
 	state [1]*tensor.Param // X between steps
-	past  []*History
 	err   error
 	count Count
 	done  int // steps before the grid's first
 	terms sum
+	mem   *memory
 
 	// the newest evaluation of the model
 	at    diffusion.Step
@@ -95,20 +95,19 @@ type Step struct {
 func (st *Step) Last() bool { return st.Index == st.Count-1 }
 
 // Sample runs a sampler from x, the state at grid[0], along times of the
-// model's path that do not rise, and returns the state at the last. s is Reset
+// model's path that do not rise, and returns the state at the last. s, x's scope, is Reset
 // between steps, so that memory stays flat: whatever else was made in it is gone.
-// The result is valid until s's next Reset.
+// The result is valid until s's next Reset. It is a [Plan] that is run once.
 //
 // Errors: ctx's, a grid that does not fit the path, a model whose prediction does
 // not determine what the sampler needs somewhere on the grid (ε where α=0).
-func Sample(ctx context.Context, s *tensor.Scope, m diffusion.Model, how Sampler, grid []float64, x *tensor.Tensor, o Options) (out *tensor.Tensor, err error) {
-	m, end := diffusion.Begin(m)
-	defer end()
-	r := &Run{X: x, Model: m, Path: m.Path(), ctx: ctx, s: s, grid: grid, opts: o}
-	if err := CheckGrid(r.Path, grid); err != nil {
+func Sample(ctx context.Context, s *tensor.Scope, m diffusion.Model, how Sampler, grid []float64, x *tensor.Tensor, o Options) (*tensor.Tensor, error) {
+	p, err := NewPlan(s, m, how, grid, o)
+	if err != nil {
 		return nil, err
 	}
-	return r.run(how)
+	defer p.Close()
+	return p.Run(ctx, x)
 }
 
 // run is the whole of a run, on a grid that was checked.
@@ -130,9 +129,8 @@ func (r *Run) run(how Sampler) (out *tensor.Tensor, err error) {
 			out, err = nil, fmt.Errorf("sampling step %d of %d: %w", r.step.Index+1, n, u)
 		}
 	}()
+	r.mem.rewind(r.X.Shape())
 	r.state[0] = r.store()
-	defer func() { (*tensor.Kept)(r.state[0]).Drop() }()
-	defer r.forget()
 	r.s.NoGrad(func() { how.Sample(r) })
 	if r.opts.Count != nil {
 		*r.opts.Count = r.count
@@ -142,6 +140,9 @@ func (r *Run) run(how Sampler) (out *tensor.Tensor, err error) {
 	}
 	if r.step.Index != n-1 {
 		return nil, fmt.Errorf("the sampler stopped after %d of %d steps", r.step.Index+1, n)
+	}
+	if r.X == r.s.Param(r.state[0]) { // nothing was done in the last step
+		r.X = r.X.Scale(1)
 	}
 	return r.X, nil
 }
@@ -164,13 +165,6 @@ func CheckGrid(path diffusion.GaussianPath, grid []float64) error {
 	return nil
 }
 
-// store is memory for a state that outlives steps.
-func (r *Run) store() *tensor.Param {
-	p := tensor.NewParam(r.s.Device(), r.s.DType(), r.X.Shape()...)
-	p.Frozen = true
-	return p
-}
-
 // gamma is the noise of an interpolant's own, which may be all that there is in its middle.
 func gamma(path diffusion.GaussianPath, t float64) float64 {
 	if l, ok := path.(interface {
@@ -187,19 +181,21 @@ var assign = tensor.NewUpdate("assign", 1, 1, 0, func(_, in, _ []tensor.Expr) []
 // Steps goes through the grid. Between steps it keeps X, gives everything else
 // back, and looks whether the run is cancelled.
 func (r *Run) Steps() iter.Seq[*Step] {
-	return func(yield func(*Step) bool) {
-		n := len(r.grid) - 1
-		for i := range n {
-			if !r.begin(i == 0) {
-				return
-			}
-			r.step = Step{Index: r.done + i, Count: r.done + n, From: r.Path.At(r.grid[i]), To: r.Path.At(r.grid[i+1])}
-			if !yield(&r.step) {
-				return
-			}
-			if r.opts.Progress != nil {
-				r.opts.Progress(r.done+i, r.done+n, r.estimate())
-			}
+	return func(yield func(*Step) bool) { r.each(yield) } // short, to be inlined: a loop then allocates nothing
+}
+
+func (r *Run) each(yield func(*Step) bool) {
+	n := len(r.grid) - 1
+	for i := range n {
+		if !r.begin(i == 0) {
+			return
+		}
+		r.step = Step{Index: r.done + i, Count: r.done + n, From: r.Path.At(r.grid[i]), To: r.Path.At(r.grid[i+1])}
+		if !yield(&r.step) {
+			return
+		}
+		if r.opts.Progress != nil {
+			r.opts.Progress(r.done+i, r.done+n, r.estimate())
 		}
 	}
 }
@@ -254,7 +250,7 @@ func (r *Run) as(k diffusion.Kind) *tensor.Tensor {
 // clipped is the estimate of the data of the newest evaluation.
 func (r *Run) clipped() *tensor.Tensor {
 	if r.data == nil {
-		r.data = r.opts.Clip.apply(r.as(diffusion.X0))
+		r.data = r.opts.Clip.apply(r.as(diffusion.X0), r.mem)
 	}
 	return r.data
 }
@@ -314,8 +310,16 @@ func (r *Run) Fail(format string, args ...any) {
 	}
 }
 
+// StreamStart is the stream of the noise that samples start from in the commands: with it
+// [Plan.Draw] and a deterministic sampler give what they give for the same seed.
+const StreamStart = diffusion.StreamFree + 0x1000
+
 // Start draws the state that sampling starts from: N(0,1) times the standard
 // deviation of the path's noise at t, row i of which is sample first+i under key.
 func Start(s *tensor.Scope, path diffusion.GaussianPath, t float64, key rng.Key, first uint64, shape ...int) *tensor.Tensor {
-	return s.Normal(key, first, shape...).Scale(diffusion.PriorStd(path.At(t)))
+	x := s.Normal(key, first, shape...)
+	if std := diffusion.PriorStd(path.At(t)); std != 1 {
+		x = x.Scale(std)
+	}
+	return x
 }

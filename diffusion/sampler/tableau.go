@@ -35,11 +35,13 @@ var tableaus = []struct {
 
 // NamedTableau is a method by name.
 func NamedTableau(name string) (Tableau, error) {
+	for i := range tableaus {
+		if tableaus[i].name == name {
+			return tableaus[i].Tableau, nil
+		}
+	}
 	var names []string
 	for _, t := range tableaus {
-		if t.name == name {
-			return t.Tableau, nil
-		}
 		names = append(names, t.name)
 	}
 	return Tableau{}, fmt.Errorf("unknown method %q; valid are %v", name, names)

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/langevin-go/langevin/internal/testenv"
+	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/train"
 )
 
@@ -48,5 +49,34 @@ func TestTrainingAllocatesNothing(t *testing.T) {
 				t.Errorf("%g allocations a step", n)
 			}
 		})
+	}
+}
+
+// Nor does sampling, with what the benchmark of its latency measures.
+func TestSamplingAllocatesNothing(t *testing.T) {
+	testenv.NeedsExactAllocs(t)
+	for name := range tiny {
+		for _, batch := range []int{1, 8} {
+			d := tinyTrainer(t, name).Drawer()
+			s := tensor.NewScope(d.Device, tensor.Inference)
+			p, shape, err := (&Latency{Steps: 3}).plan(s, d, batch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			draw := func() {
+				p.Key.Step++
+				if _, err := p.Draw(t.Context(), shape...); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 5 {
+				draw()
+			}
+			if n := testing.AllocsPerRun(20, draw); n != 0 {
+				t.Errorf("%s, batch %d: %g allocations a run", name, batch, n)
+			}
+			p.Close()
+			s.Close()
+		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/langevin-go/langevin/train"
 )
 
-// Latency times sampling by Euler's method, from drawing the noise to the last step.
+// Latency times sampling by Euler's method with a plan, from drawing the noise to the last step.
 type Latency struct {
 	Steps int
 	Cases []LatencyCase
@@ -52,32 +52,39 @@ func (w *Latency) sample(ctx context.Context, e *Env, c LatencyCase) (Result, er
 		return Result{}, err
 	}
 	defer t.Close()
-	d := t.Drawer()
+	s := tensor.NewScope(t.Drawer().Device, tensor.Inference)
+	defer s.Close()
+	p, shape, err := w.plan(s, t.Drawer(), c.Batch)
+	if err != nil {
+		return Result{}, err
+	}
+	defer p.Close()
+	what := measurement{label: fmt.Sprintf("latency %s, batch %d", c.Net, c.Batch), warm: c.Warm, runs: c.Runs}
+	r, err := e.measure(ctx, what, func() error {
+		p.Key.Step++
+		_, err := p.Draw(ctx, shape...)
+		return err
+	})
+	r.Workload, r.Net, r.Batch, r.Steps, r.Params = w.Name(), c.Net, c.Batch, w.Steps, t.Params()
+	return r, err
+}
+
+// plan is the sampling of a batch of that shape, its classes going through all there are.
+func (w *Latency) plan(s *tensor.Scope, d *train.Drawer, batch int) (p *sampler.Plan, shape []int, err error) {
 	euler := new(sampler.Euler)
 	euler.SetDefaults()
 	grid, err := (&sampler.UniformGrid{Shift: 1}).Times(d.Model.Path(), w.Steps)
 	if err != nil {
-		return Result{}, err
+		return nil, nil, err
 	}
-	var o sampler.Options
+	o := sampler.Options{Key: rng.Key{Seed: 1}}
 	if d.Classes > 0 {
-		labels := make([]int32, c.Batch)
+		labels := make([]int32, batch)
 		for i := range labels {
 			labels[i] = int32(i % d.Classes)
 		}
 		o.Cond = func(s *tensor.Scope) diffusion.Cond { return diffusion.Cond{Labels: s.Ints(labels, len(labels))} }
 	}
-	s := tensor.NewScope(d.Device, tensor.Inference)
-	defer s.Close()
-	shape := append([]int{c.Batch}, d.Shape...)
-	key := rng.Key{Seed: exp.Seed}
-	plan := measurement{label: fmt.Sprintf("latency %s, batch %d", c.Net, c.Batch), warm: c.Warm, runs: c.Runs}
-	r, err := e.measure(ctx, plan, func() error {
-		s.Reset()
-		key.Step++
-		_, err := sampler.Sample(ctx, s, d.Model, euler, grid, s.Normal(key, 0, shape...), o)
-		return err
-	})
-	r.Workload, r.Net, r.Batch, r.Steps, r.Params = w.Name(), c.Net, c.Batch, w.Steps, t.Params()
-	return r, err
+	p, err = sampler.NewPlan(s, d.Model, euler, grid, o)
+	return p, append([]int{batch}, d.Shape...), err
 }
