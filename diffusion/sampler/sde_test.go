@@ -123,6 +123,19 @@ func TestAncestralIsDDIM(t *testing.T) {
 	}
 }
 
+// The predictor `ancestral` alone is ddpm, from where there is no signal, too.
+func TestAncestralPredictorIsDDPM(t *testing.T) {
+	for _, path := range []diffusion.GaussianPath{diffusion.VP{Beta0: 0.1, Beta1: 20}, diffusion.EDM{SigmaMax: 5}, table(t), diffusion.CondOT{}} {
+		o := &diffusion.Oracle{Of: testMixture(), Along: path, Predicts: diffusion.X0}
+		grid := inTime(path.End(), 0)(9)
+		how := &PredictorCorrector{Predictor: PredictAncestral, Corrector: None, SNR: 0.1, Steps: 1, Denoise: true}
+		want := sample(t, o, &DDPM{Variance: FixedSmall}, grid, 4, Options{})
+		if d := largestGap(sample(t, o, how, grid, 4, Options{}), want); d > 1e-11 {
+			t.Errorf("%T: they differ by %.2g", path, d)
+		}
+	}
+}
+
 func largestGap(a, b []float64) float64 {
 	d := 0.0
 	for i := range a {
