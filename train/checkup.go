@@ -19,7 +19,7 @@ func (t *Trained) Checkup() (rows []sampler.Row, warnings []sampler.Warning, err
 		return nil, nil, err
 	}
 	path := t.Model.Path()
-	c := &sampler.Checkup{Path: path, Predicts: t.Model.Kind(), Grid: grid, NoiseSlope: math.NaN()}
+	c := &sampler.Checkup{Path: path, Predicts: t.Model.Kind(), Grid: grid, Clipped: t.How.Clip.On(), NoiseSlope: math.NaN()}
 	if t.scheduler != nil {
 		sched, err := schedule.ForSampler(t.samplerName, t.scheduler)
 		if err != nil {
