@@ -299,11 +299,7 @@ func TestFrames(t *testing.T) {
 
 // The device's projection, norm and embedding are the host's, in float64.
 func TestDeviceIsHost(t *testing.T) {
-	dev, err := cpu.New(cpu.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := tensor.NewScopeOf(dev, tensor.Inference, tensor.Float64)
+	s := tensor.NewScopeOf(cpu.Default(), tensor.Inference, tensor.Float64)
 	defer s.Close()
 	const rows = 7
 	each(t, func(t *testing.T, m Manifold) {
