@@ -102,7 +102,13 @@ type RFM struct {
 	Stratified bool
 	Dropout    diffusion.Dropout
 
-	space sync.Pool // of *[]float64
+	space sync.Pool // of *geodesicSpace
+}
+
+// geodesicSpace is what drawing takes, kept so that it does not allocate.
+type geodesicSpace struct {
+	rows   []float64
+	random manifold.Stream
 }
 
 // Draw chooses times and dropped conditions, and, unless the batch has a source, samples of the
@@ -115,13 +121,12 @@ func (o *RFM) Draw(k rng.Key, b *diffusion.Batch, d *diffusion.Draw) {
 	if len(d.X) != d.N*n {
 		panic(fmt.Sprintf("flow: samples of shape %v on %v, whose points have %d numbers", d.Shape, m, n))
 	}
-	space, _ := o.space.Get().(*[]float64)
+	space, _ := o.space.Get().(*geodesicSpace)
 	if space == nil {
-		w := make([]float64, 5*n)
-		space = &w
+		space = &geodesicSpace{rows: make([]float64, 5*n)}
 	}
 	defer o.space.Put(space)
-	w := *space
+	w := space.rows
 	data, source, x, u, v := w[:n], w[n:2*n], w[2*n:3*n], w[3*n:4*n], w[4*n:5*n]
 	extra := d.HostExtra(2 * n)
 	for i := range d.N {
@@ -130,8 +135,8 @@ func (o *RFM) Draw(k rng.Key, b *diffusion.Batch, d *diffusion.Draw) {
 			return
 		}
 		if d.Noise == nil {
-			random := manifold.NewRandom(d.NoiseKey, d.First+uint64(i))
-			m.Draw(&random, source)
+			space.random = manifold.NewStream(d.NoiseKey, d.First+uint64(i))
+			m.Draw(&space.random, source)
 		} else if d.Err = place(m, source, d.Noise[i*n:(i+1)*n]); d.Err != nil {
 			d.Err = fmt.Errorf("sample %d of the source is off %v: %w", i, m, d.Err)
 			return

@@ -24,7 +24,7 @@ var manifolds = []manifold.Manifold{
 func based(m manifold.Manifold, seed uint64, n int) []float64 {
 	x := make([]float64, n*m.Ambient())
 	for i := range n {
-		r := manifold.NewRandom(rng.Key{Seed: seed}, uint64(i))
+		r := manifold.NewStream(rng.Key{Seed: seed}, uint64(i))
 		m.Draw(&r, x[i*m.Ambient():(i+1)*m.Ambient()])
 	}
 	return x
@@ -378,7 +378,7 @@ func TestRiemannianParts(t *testing.T) {
 	}
 	for i := range rows {
 		y := make([]float64, n)
-		r := manifold.NewRandom(d.NoiseKey, uint64(i))
+		r := manifold.NewStream(d.NoiseKey, uint64(i))
 		m.Draw(&r, y)
 		for j := range n {
 			if math.Abs(y[j]-float64(d.Extra[i*2*n+j])) > 1e-6 {

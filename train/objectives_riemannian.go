@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/langevin-go/langevin/diffusion"
@@ -49,20 +50,12 @@ type productConfig struct {
 	Parts []config.Variant[ManifoldArg, manifold.Manifold] `yaml:"parts,required" doc:"the manifolds; the numbers of a point are those of its parts, one after another"`
 }
 
-// Validate wants parts.
-func (c *productConfig) Validate() error {
-	if len(c.Parts) == 0 {
-		return invalid.Field("parts", "must have at least one manifold")
-	}
-	return nil
-}
-
 func (c *productConfig) product() (manifold.Product, error) {
 	var p manifold.Product
 	for i := range c.Parts {
 		m, err := c.Parts[i].Build(ManifoldArg{})
 		if err != nil {
-			return nil, invalid.Field(fmt.Sprintf("parts[%d]", i), "%v", err)
+			return nil, below(fmt.Sprintf("parts[%d]", i), err)
 		}
 		p = append(p, m)
 	}
@@ -92,13 +85,22 @@ func (c *riemannianConfig) path(shape []int) (*flow.GeodesicPath, error) {
 	}
 	m, err := c.Manifold.Build(ManifoldArg{Numbers: shape[0]})
 	if err != nil {
-		return nil, err
+		return nil, below("manifold", err)
 	}
 	if m.Ambient() != shape[0] {
 		return nil, invalid.Field("manifold", "is %v, whose points have %d numbers; the data have %d", m, m.Ambient(), shape[0])
 	}
 	kappa, err := c.Scheduler.Build(KappaArg{})
 	return &flow.GeodesicPath{Manifold: m, Scheduler: kappa}, err
+}
+
+// below gives an error of building what stands at key that key's place.
+func below(key string, err error) error {
+	var field *invalid.Error
+	if errors.As(err, &field) {
+		return invalid.Field(key+"."+field.Name, "%s", field.Msg)
+	}
+	return err
 }
 
 func (c *riemannianConfig) job(a ObjectiveArg) (*Job, error) {

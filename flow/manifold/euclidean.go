@@ -48,7 +48,7 @@ func (m Euclidean) Frame(e, _ []float64, i int) {
 }
 
 // Draw draws N(0, I).
-func (m Euclidean) Draw(r *Random, x []float64) {
+func (m Euclidean) Draw(r Random, x []float64) {
 	for i := range x {
 		x[i] = r.Normal()
 	}

@@ -45,7 +45,7 @@ type Manifold interface {
 
 	// Draw sets x to a sample of the base distribution, where flows start unless told
 	// otherwise: uniform, or normal where there is no uniform one.
-	Draw(r *Random, x []float64)
+	Draw(r Random, x []float64)
 	// LogBase is the logarithm of that distribution's density at x, by the manifold's volume.
 	LogBase(x []float64) float64
 

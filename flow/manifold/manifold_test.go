@@ -43,7 +43,7 @@ func bend(m Manifold, v []float64) float64 {
 }
 
 func point(m Manifold, i uint64) []float64 {
-	r := NewRandom(rng.Key{Seed: 3}, i)
+	r := NewStream(rng.Key{Seed: 3}, i)
 	x := make([]float64, m.Ambient())
 	m.Draw(&r, x)
 	return x
@@ -51,7 +51,7 @@ func point(m Manifold, i uint64) []float64 {
 
 // tangent is a tangent vector at x with parts of N(0, size²) in the frame's directions.
 func tangent(m Manifold, x []float64, i uint64, size float64) []float64 {
-	r := NewRandom(rng.Key{Seed: 4}, i)
+	r := NewStream(rng.Key{Seed: 4}, i)
 	v, e := make([]float64, m.Ambient()), make([]float64, m.Ambient())
 	for k := range m.Dim() {
 		m.Frame(e, x, k)
@@ -282,7 +282,7 @@ func TestFrames(t *testing.T) {
 				}
 			}
 			v := make([]float64, n)
-			r := NewRandom(rng.Key{Seed: 7}, i)
+			r := NewStream(rng.Key{Seed: 7}, i)
 			for k := range v {
 				v[k] = r.Normal()
 			}
@@ -308,7 +308,7 @@ func TestDeviceIsHost(t *testing.T) {
 		for i := range uint64(rows) {
 			p := point(m, i)
 			w := make([]float64, n)
-			r := NewRandom(rng.Key{Seed: 8}, i)
+			r := NewStream(rng.Key{Seed: 8}, i)
 			for k := range w {
 				w[k] = r.Normal()
 			}

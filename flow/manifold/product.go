@@ -114,7 +114,7 @@ func (m Product) Frame(e, x []float64, i int) {
 }
 
 // Draw draws the parts independently.
-func (m Product) Draw(r *Random, x []float64) {
+func (m Product) Draw(r Random, x []float64) {
 	for _, p := range m {
 		n := p.Ambient()
 		p.Draw(r, x[:n])

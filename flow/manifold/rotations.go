@@ -112,7 +112,7 @@ func (Rotations) Frame(e, x []float64, i int) {
 }
 
 // Draw draws a uniform unit quaternion.
-func (Rotations) Draw(r *Random, x []float64) {
+func (Rotations) Draw(r Random, x []float64) {
 	var q [4]float64
 	Sphere{3}.Draw(r, q[:])
 	rotation(q).to(x)

@@ -112,7 +112,7 @@ func (m Sphere) Frame(e, x []float64, i int) {
 }
 
 // Draw draws a uniform direction.
-func (m Sphere) Draw(r *Random, x []float64) {
+func (m Sphere) Draw(r Random, x []float64) {
 	for {
 		for i := range x {
 			x[i] = r.Normal()

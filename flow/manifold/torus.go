@@ -65,7 +65,7 @@ func (m Torus) Inner(v, w []float64) float64 { return dot(v, w) }
 func (m Torus) Frame(e, x []float64, i int) { Euclidean(m).Frame(e, x, i) }
 
 // Draw draws angles uniform in (−π, π).
-func (m Torus) Draw(r *Random, x []float64) {
+func (m Torus) Draw(r Random, x []float64) {
 	for i := range x {
 		x[i] = math.Pi * (2*r.Uniform() - 1)
 	}

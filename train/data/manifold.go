@@ -14,8 +14,7 @@ func (b Base) Dim() int   { return b.Of.Ambient() }
 func (Base) Classes() int { return 0 }
 
 func (b Base) Draw(r *Draws, x []float64) int {
-	random := manifold.NewRandom(r.key, r.sample)
-	b.Of.Draw(&random, x)
+	b.Of.Draw(r, x)
 	return 0
 }
 
