@@ -68,8 +68,20 @@ func (d *Drawer) checkSampling() error {
 	if d.How.Sampler.Kind != "geodesic" {
 		return invalid.Field("sampler", "must be geodesic on %v, is %s, whose steps would leave it", m, d.How.Sampler.Kind)
 	}
-	if d.How.Clip.Range > 0 || d.How.Clip.Quantile > 0 {
-		return invalid.Field("clip", "limits an estimate of the data, and a flow on %v has none", m)
+	h := &d.How
+	for _, o := range []struct {
+		key string
+		on  bool
+	}{
+		{"clip", h.Clip.Range > 0 || h.Clip.Quantile > 0},
+		{"eps_scaling", h.Scaling.Bias != 1 || h.Scaling.Slope != 0},
+		{"classifier_guidance", h.Classifier != nil},
+		{"cost", h.Cost != nil},
+		{"constraints", len(h.Constraints) > 0},
+	} {
+		if o.on {
+			return invalid.Field(o.key, "acts on an estimate of data or noise, and a flow on %v has none", m)
+		}
 	}
 	return nil
 }

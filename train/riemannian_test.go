@@ -14,6 +14,7 @@ import (
 	"github.com/langevin-go/langevin/internal/testenv"
 	"github.com/langevin-go/langevin/tensor/gorgonia"
 	"github.com/langevin-go/langevin/tensor/rng"
+	"github.com/langevin-go/langevin/train/classify"
 )
 
 // sphereYAML is a mixture on the sphere.
@@ -192,6 +193,17 @@ func TestManifoldPictures(t *testing.T) {
 		t.Error(err)
 	}
 	m := opened(t, dir)
+	if _, warnings, err := m.Checkup(); err != nil || len(warnings) > 0 {
+		t.Errorf("warnings %v, %v", warnings, err)
+	}
+	for _, f := range m.Facts() {
+		if f[0] == "noise" && f[1] != "geodesics of the sphere S^2" {
+			t.Errorf("the path is described as %s", f[1])
+		}
+	}
+	if _, _, err := TrainClassifier(context.Background(), m, classify.Config{}, nil); err == nil || !strings.Contains(err.Error(), "on the sphere") {
+		t.Errorf("a classifier of a flow on the sphere: %v", err)
+	}
 	if err := m.CheckOutput(filepath.Join(t.TempDir(), "x.png")); err != nil {
 		t.Error(err)
 	}
@@ -251,10 +263,12 @@ func TestRiemannianFlowsRefuse(t *testing.T) {
 		"objective.scheduler={kind: power, exponent: 0.5}":                              {"exponent", "0.5"},
 		"objective.times=by_loss":                                                       {"objective.times", "losses"},
 		"sample.sampler=heun":                                                           {"sample.sampler", "geodesic", "heun"},
+		"sample.constraints=[{kind: box, min: 0, max: 1}]":                              {"sample.constraints", "estimate"},
+		"sample.eps_scaling.bias=1.1":                                                   {"sample.eps_scaling", "estimate"},
 		"sample.clip.range=1":                                                           {"sample.clip", "estimate"},
 		"sample.sampler={kind: geodesic, method: heun}":                                 {"method", "rk4"},
 		"data={kind: von_mises_fisher, components: [{mean: [1, 0], concentration: 1}]}": {"data.components", "3"},
-		"objective=flow": {"sample", "riemannian_flow"},
+		"objective=flow":                                                                {"sample", "riemannian_flow"},
 	} {
 		exp, err := ReadExperiment("x.yaml", []byte(sphereYAML), []string{set, "sample.every=1"})
 		if err == nil {
