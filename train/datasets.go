@@ -138,6 +138,18 @@ type wrappedNormalComponent struct {
 
 func (c *wrappedNormalComponent) SetDefaults() { c.Weight = 1 }
 
+type rotationsConfig struct {
+	Components []rotationsComponent `yaml:"components,required" doc:"the distributions"`
+}
+
+type rotationsComponent struct {
+	Weight float64   `yaml:"weight" doc:"share; shares need not add up to 1" range:"(0,inf)"`
+	Mean   []float64 `yaml:"mean,required" doc:"a rotation vector: three numbers, along the axis, as long as the angle in radians"`
+	Std    float64   `yaml:"std,required" doc:"of each number of the rotation vector from the mean, in radians" range:"(0,2]"`
+}
+
+func (c *rotationsComponent) SetDefaults() { c.Weight = 1 }
+
 type idxConfig struct {
 	Images  string `yaml:"images,required" doc:"IDX file of pictures, (N,H,W) or (N,H,W,C) bytes, plain or gzipped"`
 	Labels  string `yaml:"labels" doc:"IDX file of N labels; empty: none"`
@@ -280,6 +292,18 @@ func init() {
 				parts = append(parts, data.WrappedNormal(k))
 			}
 			d, err := data.NewWrappedNormalMixture(parts)
+			if err != nil {
+				return nil, invalid.Field("components", "%v", err)
+			}
+			return points(d, a)
+		})
+	config.Register(Datasets, "rotations", "A mixture of isotropic normal distributions wrapped onto the rotations SO(3), a class each: matrices of nine numbers, by rows.",
+		func(c *rotationsConfig, a DataArg) (*Dataset, error) {
+			var parts []data.RotationNormal
+			for _, k := range c.Components {
+				parts = append(parts, data.RotationNormal(k))
+			}
+			d, err := data.NewRotationMixture(parts)
 			if err != nil {
 				return nil, invalid.Field("components", "%v", err)
 			}

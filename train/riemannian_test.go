@@ -68,6 +68,7 @@ func TestRiemannianFlows(t *testing.T) {
 		"classes":  {"conditional=true", "objective.condition_dropout=0.3", "sample.guidance=2"},
 		"so3":      {"data={kind: npy, heldout: 20, samples: " + pointsFile(t, manifold.Rotations{}, 60) + "}", "objective.manifold=so3"},
 		"product":  {"data={kind: npy, samples: " + pointsFile(t, product, 60) + "}", "objective.manifold={kind: product, parts: [so3, {kind: torus, dim: 1}, {kind: euclidean, dim: 2}]}"},
+		"turns":    {"data={kind: rotations, components: [{mean: [0, 0, 1], std: 0.3}, {mean: [1, 2, 0], std: 0.5}]}", "objective.manifold=so3"},
 		"validate": {"validation={every: 10, samples: 20}"},
 	} {
 		t.Run(name, func(t *testing.T) {
