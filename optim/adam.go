@@ -58,10 +58,17 @@ func NewAdamW(params []*tensor.Param, c AdamConfig) *Adam {
 //	p ← shrink·p − (lr/c1)·m / (√v/√c2 + eps)
 //
 // in products and fused sums, of which there are half as many as products and sums.
-var adamUpdate, adamWUpdate = newAdamUpdate("adam", true), newAdamUpdate("adamw", false)
+var adamUpdate, adamWUpdate = newAdamUpdate("adam", true, false), newAdamUpdate("adamw", false, false)
 
-func newAdamUpdate(name string, coupled bool) *tensor.Update {
-	return tensor.NewUpdate(name, 3, 1, 10, func(state, in, sc []tensor.Expr) []tensor.Expr {
+// The same, and an average of p that moves to the new p.
+var adamAlong, adamWAlong = newAdamUpdate("adam, ema", true, true), newAdamUpdate("adamw, ema", false, true)
+
+func newAdamUpdate(name string, coupled, along bool) *tensor.Update {
+	states, scalars := 3, 10
+	if along {
+		states, scalars = 4, 11
+	}
+	return tensor.NewUpdate(name, states, 1, scalars, func(state, in, sc []tensor.Expr) []tensor.Expr {
 		p, m, v := state[0], state[1], state[2]
 		beta1, rest1, beta2, rest2 := sc[0], sc[1], sc[2], sc[3]
 		minusRate, invRoot, eps, shrink, l2 := sc[4], sc[5], sc[6], sc[7], sc[8]
@@ -72,22 +79,42 @@ func newAdamUpdate(name string, coupled bool) *tensor.Update {
 		m = g.MulAdd(rest1, m.Mul(beta1))
 		v = g.Mul(rest2).MulAdd(g, v.Mul(beta2))
 		p = m.Div(v.Sqrt().MulAdd(invRoot, eps)).MulAdd(minusRate, p.Mul(shrink))
+		if along {
+			return []tensor.Expr{p, m, v, moved(state[3], p, sc[10])}
+		}
 		return []tensor.Expr{p, m, v}
 	})
 }
 
 func (o *Adam) Step(s *tensor.Scope, grads []*tensor.Tensor, lr, scale float64) {
+	sc := o.next(lr, scale)
+	update := adamUpdate
+	if o.decoupled {
+		update = adamWUpdate
+	}
+	o.apply(update, s, grads, sc[:])
+}
+
+func (o *Adam) stepAlong(s *tensor.Scope, grads []*tensor.Tensor, lr, scale float64, averages [][]*tensor.Param, rest float64) {
+	var sc [11]float64
+	ten := o.next(lr, scale)
+	copy(sc[:], ten[:])
+	sc[10] = rest
+	update := adamAlong
+	if o.decoupled {
+		update = adamWAlong
+	}
+	o.applyAlong(update, s, grads, sc[:], averages, rest)
+}
+
+// next counts a step and gives its scalars.
+func (o *Adam) next(lr, scale float64) [10]float64 {
 	o.steps++
 	c, t := o.cfg, float64(o.steps)
 	shrink, l2 := 1.0, c.WeightDecay
 	if o.decoupled {
 		shrink, l2 = 1-lr*c.WeightDecay, 0
 	}
-	sc := [...]float64{c.Beta1, 1 - c.Beta1, c.Beta2, 1 - c.Beta2,
+	return [...]float64{c.Beta1, 1 - c.Beta1, c.Beta2, 1 - c.Beta2,
 		-lr / (1 - math.Pow(c.Beta1, t)), 1 / math.Sqrt(1-math.Pow(c.Beta2, t)), c.Eps, shrink, l2, scale}
-	update := adamUpdate
-	if o.decoupled {
-		update = adamWUpdate
-	}
-	o.apply(update, s, grads, sc[:])
 }

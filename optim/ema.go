@@ -59,8 +59,10 @@ func NewEMA(params, average []*tensor.Param, p Profile) (*EMA, error) {
 // as a difference, it leaves an average that has arrived exactly where it is.
 var emaUpdate = tensor.NewUpdate("ema", 1, 1, 1, func(state, in, sc []tensor.Expr) []tensor.Expr {
 	a, w, rest := state[0], in[0], sc[0]
-	return []tensor.Expr{w.Sub(a).MulAdd(rest, a)}
+	return []tensor.Expr{moved(a, w, rest)}
 })
+
+func moved(a, w, rest tensor.Expr) tensor.Expr { return w.Sub(a).MulAdd(rest, a) }
 
 // DecayAt is the decay, or less in the warm-up.
 func (c EMAConfig) DecayAt(t int) float64 {
@@ -75,11 +77,37 @@ func (e *EMA) DecayAt(t int) float64 { return e.profile.DecayAt(t) }
 
 // Update takes the parameters' present values into the average.
 func (e *EMA) Update(s *tensor.Scope) {
-	sc := [1]float64{1 - e.DecayAt(e.steps)}
+	rest := 1 - e.DecayAt(e.steps)
 	e.steps++
 	for i, p := range e.params {
-		emaUpdate.Apply(s, sc[:], e.rows[i], s.Param(p))
+		move(s, e.rows[i], p, rest)
 	}
+}
+
+// move takes a row of one average by rest of the way to its parameter.
+func move(s *tensor.Scope, average []*tensor.Param, p *tensor.Param, rest float64) {
+	sc := [1]float64{rest}
+	emaUpdate.Apply(s, sc[:], average, s.Param(p))
+}
+
+// Step is o.Step and then Update: with the same bits, but in one sweep over
+// memory where o's rule can do that and o was made for the average's parameters.
+func (e *EMA) Step(o Optimizer, s *tensor.Scope, grads []*tensor.Tensor, lr, scale float64) {
+	if f, ok := o.(followed); ok && f.of(e.params) {
+		f.stepAlong(s, grads, lr, scale, e.rows, 1-e.DecayAt(e.steps))
+		e.steps++
+		return
+	}
+	o.Step(s, grads, lr, scale)
+	e.Update(s)
+}
+
+// followed is an optimiser that moves an average of its parameters along.
+type followed interface {
+	// of reports whether the optimiser was made for these parameters, in this order.
+	of(params []*tensor.Param) bool
+	// stepAlong is Step, and moves the averages, a row each, by rest of the way to the new weights.
+	stepAlong(s *tensor.Scope, grads []*tensor.Tensor, lr, scale float64, averages [][]*tensor.Param, rest float64)
 }
 
 // State is the average, in the parameters' order and under their names.

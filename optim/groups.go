@@ -2,6 +2,7 @@ package optim
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/langevin-go/langevin/tensor"
 )
@@ -19,7 +20,9 @@ type Groups struct {
 	groups []Group
 	places [][]int            // of each group's parameters among all
 	grads  [][]*tensor.Tensor // of each group
-	params int
+	params []*tensor.Param
+	alone  []int               // places of parameters that are in no group
+	moving [][][]*tensor.Param // averages of each group
 }
 
 // NewGroups puts groups together; params gives the order of the gradients. A
@@ -29,7 +32,7 @@ func NewGroups(params []*tensor.Param, groups ...Group) (*Groups, error) {
 	for i, p := range params {
 		at[p] = i
 	}
-	g := &Groups{groups: groups, params: len(params)}
+	g := &Groups{groups: groups, params: params}
 	for _, group := range groups {
 		var places []int
 		for _, p := range group.Params {
@@ -43,19 +46,57 @@ func NewGroups(params []*tensor.Param, groups ...Group) (*Groups, error) {
 		g.places = append(g.places, places)
 		g.grads = append(g.grads, make([]*tensor.Tensor, len(places)))
 	}
+	for i, p := range params {
+		if _, left := at[p]; left {
+			g.alone = append(g.alone, i)
+		}
+	}
 	return g, nil
 }
 
 // Step updates every group by its rule, at its learning rate.
 func (g *Groups) Step(s *tensor.Scope, grads []*tensor.Tensor, lr, scale float64) {
-	if len(grads) != g.params {
-		panic(fmt.Sprintf("optim: %d gradients for %d parameters", len(grads), g.params))
+	for k, group := range g.groups {
+		group.Rule.Step(s, g.part(k, grads), lr*group.LR, scale)
+	}
+}
+
+// part is the gradients of group k.
+func (g *Groups) part(k int, grads []*tensor.Tensor) []*tensor.Tensor {
+	if len(grads) != len(g.params) {
+		panic(fmt.Sprintf("optim: %d gradients for %d parameters", len(grads), len(g.params)))
+	}
+	for j, i := range g.places[k] {
+		g.grads[k][j] = grads[i]
+	}
+	return g.grads[k]
+}
+
+func (g *Groups) of(params []*tensor.Param) bool { return slices.Equal(g.params, params) }
+
+func (g *Groups) stepAlong(s *tensor.Scope, grads []*tensor.Tensor, lr, scale float64, averages [][]*tensor.Param, rest float64) {
+	if g.moving == nil {
+		g.moving = make([][][]*tensor.Param, len(g.groups))
+		for k := range g.groups {
+			g.moving[k] = make([][]*tensor.Param, len(g.places[k]))
+		}
 	}
 	for k, group := range g.groups {
-		for j, i := range g.places[k] {
-			g.grads[k][j] = grads[i]
+		part := g.part(k, grads)
+		if f, ok := group.Rule.(followed); ok {
+			for j, i := range g.places[k] {
+				g.moving[k][j] = averages[i]
+			}
+			f.stepAlong(s, part, lr*group.LR, scale, g.moving[k], rest)
+			continue
 		}
-		group.Rule.Step(s, g.grads[k], lr*group.LR, scale)
+		group.Rule.Step(s, part, lr*group.LR, scale)
+		for _, i := range g.places[k] {
+			move(s, averages[i], g.params[i], rest)
+		}
+	}
+	for _, i := range g.alone {
+		move(s, averages[i], g.params[i], rest)
 	}
 }
 

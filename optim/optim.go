@@ -5,6 +5,7 @@ package optim
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/langevin-go/langevin/tensor"
 )
@@ -26,6 +27,7 @@ type Optimizer interface {
 type base struct {
 	params []*tensor.Param
 	states [][]*tensor.Param // per parameter, in the rule's order; the parameter itself is first
+	along  [][]*tensor.Param // the same, and then an average of the parameter
 	steps  int
 }
 
@@ -65,6 +67,27 @@ func (b *base) apply(u *tensor.Update, s *tensor.Scope, grads []*tensor.Tensor, 
 	for i, g := range grads {
 		if g != nil && !b.params[i].Frozen {
 			u.Apply(s, scalars, b.states[i], g)
+		}
+	}
+}
+
+func (b *base) of(params []*tensor.Param) bool { return slices.Equal(b.params, params) }
+
+// applyAlong is apply of an update that has an average as its last state. The
+// averages of parameters without a gradient move by themselves.
+func (b *base) applyAlong(u *tensor.Update, s *tensor.Scope, grads []*tensor.Tensor, scalars []float64, averages [][]*tensor.Param, rest float64) {
+	b.check(grads)
+	if len(b.along) == 0 || b.along[0][len(b.along[0])-1] != averages[0][0] {
+		b.along = nil
+		for i, row := range b.states {
+			b.along = append(b.along, append(slices.Clone(row), averages[i][0]))
+		}
+	}
+	for i, g := range grads {
+		if g != nil && !b.params[i].Frozen {
+			u.Apply(s, scalars, b.along[i], g)
+		} else {
+			move(s, averages[i], b.params[i], rest)
 		}
 	}
 }

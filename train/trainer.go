@@ -513,9 +513,11 @@ func (t *Trainer) train(ctx context.Context) error {
 	var stop error
 	if finite(value) && finite(norm) {
 		lr := t.exp.Optim.LR * t.sched.Rate(int(t.step), int(t.exp.Steps))
-		t.opt.Step(s, grads, lr, optim.ClipScale(norm, t.exp.Optim.Clip))
+		clip := optim.ClipScale(norm, t.exp.Optim.Clip)
 		if t.ema != nil {
-			t.ema.Update(s)
+			t.ema.Step(t.opt, s, grads, lr, clip)
+		} else {
+			t.opt.Step(s, grads, lr, clip)
 		}
 		for _, p := range t.profiles {
 			p.ema.Update(s)

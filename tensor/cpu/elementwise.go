@@ -39,7 +39,7 @@ type mapTask[T real] struct {
 // operation on an element.
 const chunkCost = 1 << 16
 
-func elementwise[T real](d *Device, free *sync.Pool, kern *[backend.NumOpcodes]kernel[T], p *backend.Program, out, in []*backend.View, scalars []float64) {
+func elementwise[T real](d *Device, free *sync.Pool, kern *kernels[T], p *backend.Program, out, in []*backend.View, scalars []float64) {
 	t := free.Get().(*mapTask[T])
 	pl := programPlans.get(p, false)
 	t.setup(d, pl, kern, out[0], true, out, in, scalars)

@@ -9,7 +9,7 @@ import (
 
 // The kernels of AVX2 and AVX-512.
 var (
-	kernels256 = withGo([backend.NumOpcodes]kernel[float32]{
+	kernels256 = kernels[float32]{ops: withGo([backend.NumOpcodes]kernel[float32]{
 		backend.OpScalar: vecFill256,
 		backend.OpAdd:    vecAdd256, backend.OpSub: vecSub256, backend.OpMul: vecMul256, backend.OpDiv: vecDiv256,
 		backend.OpMin: vecMin256, backend.OpMax: vecMax256, backend.OpLess: vecLess256, backend.OpLessEq: vecLessEq256,
@@ -20,8 +20,8 @@ var (
 		backend.OpErf: vecErf256, backend.OpSoftplus: vecSoftplus256, backend.OpRound: vecRound256, backend.OpFloor: vecFloor256,
 		backend.OpSin: reduced(vecSin256, vecAbove256, backend.OpSin), backend.OpCos: reduced(vecCos256, vecAbove256, backend.OpCos),
 		backend.OpPow: powers(vecPow256, vecPowable256),
-	})
-	kernels512 = withGo([backend.NumOpcodes]kernel[float32]{
+	}), whole: func(p *plan) program[float32] { return p.whole.avx2 }}
+	kernels512 = kernels[float32]{ops: withGo([backend.NumOpcodes]kernel[float32]{
 		backend.OpScalar: vecFill512,
 		backend.OpAdd:    vecAdd512, backend.OpSub: vecSub512, backend.OpMul: vecMul512, backend.OpDiv: vecDiv512,
 		backend.OpMin: vecMin512, backend.OpMax: vecMax512, backend.OpLess: vecLess512, backend.OpLessEq: vecLessEq512,
@@ -32,7 +32,7 @@ var (
 		backend.OpErf: vecErf512, backend.OpSoftplus: vecSoftplus512, backend.OpRound: vecRound512, backend.OpFloor: vecFloor512,
 		backend.OpSin: reduced(vecSin512, vecAbove512, backend.OpSin), backend.OpCos: reduced(vecCos512, vecAbove512, backend.OpCos),
 		backend.OpPow: powers(vecPow512, vecPowable512),
-	})
+	}), whole: func(p *plan) program[float32] { return p.whole.avx512 }}
 	folds256 = folds[float32]{vecSum256, vecMaximum256, vecMinimum256}
 	folds512 = folds[float32]{vecSum512, vecMaximum512, vecMinimum512}
 )
@@ -40,13 +40,19 @@ var (
 func withGo(k [backend.NumOpcodes]kernel[float32]) [backend.NumOpcodes]kernel[float32] {
 	for op := range k {
 		if k[op] == nil {
-			k[op] = goKernels32[op]
+			k[op] = goKernels32.ops[op]
 		}
 	}
 	return k
 }
 
-func kernels32(d *Device) *[backend.NumOpcodes]kernel[float32] {
+// wholeOf finds the kernels that were generated for a plan.
+func wholeOf(p *plan) wholes {
+	l := p.listing()
+	return wholes{programs256[l], programs512[l]}
+}
+
+func kernels32(d *Device) *kernels[float32] {
 	switch d.level {
 	case AVX512:
 		return &kernels512

@@ -15,6 +15,7 @@ type kernel[T real] func(dst, a, b, c *T, n int)
 type engine[T real] struct {
 	plan    *plan
 	kern    *[backend.NumOpcodes]kernel[T]
+	whole   program[T] // the plan in one kernel, or nil
 	space   space
 	ops     []operand[T] // outputs first, then inputs
 	outs    int
@@ -54,8 +55,8 @@ const (
 
 // setup prepares a call. v is the view whose shape is the space's. sorted
 // allows the points to be numbered in another order of axes.
-func (e *engine[T]) setup(d *Device, p *plan, kern *[backend.NumOpcodes]kernel[T], v *backend.View, sorted bool, out, in []*backend.View, scalars []float64) {
-	e.plan, e.kern, e.outs = p, kern, len(out)
+func (e *engine[T]) setup(d *Device, p *plan, kern *kernels[T], v *backend.View, sorted bool, out, in []*backend.View, scalars []float64) {
+	e.plan, e.kern, e.whole, e.outs = p, &kern.ops, kern.whole(p), len(out)
 	e.copies = len(out) == 1 && len(in) == 1 && len(p.ops) == 0 && p.result[0] == p.inSlot(0)
 	n := len(out) + len(in)
 	if cap(e.ops) < n {
@@ -71,7 +72,10 @@ func (e *engine[T]) setup(d *Device, p *plan, kern *[backend.NumOpcodes]kernel[T
 	}
 	merge(&e.space, v, sorted, e.ops)
 	e.vals, e.uni = uniformValues(p, scalars, e.vals, e.uni)
-	e.bufs = p.regs + len(e.uni)
+	e.bufs = p.regs
+	if e.whole == nil {
+		e.bufs += len(e.uni)
+	}
 	for i := range e.ops {
 		o := &e.ops[i]
 		if i < len(out) {
@@ -87,8 +91,11 @@ func (e *engine[T]) setup(d *Device, p *plan, kern *[backend.NumOpcodes]kernel[T
 	}
 	var z T
 	e.block = registerBytes / int(unsafe.Sizeof(z))
-	if e.bufs > manyBuffers {
+	switch {
+	case e.bufs > manyBuffers:
 		e.block /= 2
+	case e.bufs == 0:
+		e.block *= 4
 	}
 	e.block = min(e.block, (e.space.total+15)&^15)
 	for len(e.workers) < d.pool.threads {
@@ -114,6 +121,9 @@ func (e *engine[T]) overwrites(i int) bool {
 	for j, in := range e.ops[e.outs:] {
 		if e.plan.lastUse[j] <= e.plan.producer[i] {
 			continue
+		}
+		if e.whole != nil && in.base == e.ops[i].base && in.mode == linear && e.ops[i].mode == linear {
+			continue // a vector's inputs are read before its results are written
 		}
 		if a, b := in.extent(&e.space); a < hi && lo < b {
 			return true
@@ -154,9 +164,11 @@ func (e *engine[T]) prepare(w *blockWorker[T]) {
 	for i := range p.regs {
 		w.ptr[p.regSlot(i)] = &buf(i)[0]
 	}
-	for i, v := range e.uni {
-		fillSlice(buf(p.regs+i), v)
-		w.ptr[p.uniformSlot(i)] = &buf(p.regs + i)[0]
+	if e.whole == nil {
+		for i, v := range e.uni {
+			fillSlice(buf(p.regs+i), v)
+			w.ptr[p.uniformSlot(i)] = &buf(p.regs + i)[0]
+		}
 	}
 	for i := range e.ops {
 		o := &e.ops[i]
@@ -201,10 +213,7 @@ func (e *engine[T]) eval(w *blockWorker[T], lo, n int) {
 			w.ptr[e.plan.outSlot(i)] = to
 		}
 	}
-	for i := range e.plan.ops {
-		op := &e.plan.ops[i]
-		e.kern[op.op](w.ptr[op.dst], w.ptr[op.a], w.ptr[op.b], w.ptr[op.c], n)
-	}
+	e.compute(w, n)
 	for _, c := range e.plan.copies {
 		copy(unsafe.Slice(w.ptr[c.dst], n), unsafe.Slice(w.ptr[c.src], n))
 	}
@@ -212,6 +221,22 @@ func (e *engine[T]) eval(w *blockWorker[T], lo, n int) {
 		if o := &e.ops[i]; e.staged[i] || o.mode != linear && !o.inRow(&e.space, &p, n) {
 			o.scatter(&e.space, p, unsafe.Slice(e.buffer(w, o), n))
 		}
+	}
+}
+
+// compute runs the operations on the n points that the slots point at.
+func (e *engine[T]) compute(w *blockWorker[T], n int) {
+	if e.whole != nil {
+		var uniforms *T
+		if len(e.uni) > 0 {
+			uniforms = &e.uni[0]
+		}
+		e.whole(&w.ptr[0], uniforms, n)
+		return
+	}
+	for i := range e.plan.ops {
+		op := &e.plan.ops[i]
+		e.kern[op.op](w.ptr[op.dst], w.ptr[op.a], w.ptr[op.b], w.ptr[op.c], n)
 	}
 }
 

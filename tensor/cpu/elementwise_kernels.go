@@ -7,6 +7,13 @@ import (
 	"github.com/langevin-go/langevin/tensor/backend"
 )
 
+// kernels are what runs plans at a level: a kernel for each operation, and one
+// for the whole of some plans.
+type kernels[T real] struct {
+	ops   [backend.NumOpcodes]kernel[T]
+	whole func(*plan) program[T]
+}
+
 // The plain kernels. Those of one to three operands are built from the
 // operation itself, those that are only arithmetic are loops of their own.
 
@@ -111,9 +118,9 @@ func goKernels[T real]() (k [backend.NumOpcodes]kernel[T]) {
 }
 
 var (
-	goKernels32 = goKernels[float32]()
-	goKernels64 = goKernels[float64]()
+	goKernels32 = kernels[float32]{goKernels[float32](), func(*plan) program[float32] { return nil }}
+	goKernels64 = kernels[float64]{goKernels[float64](), func(*plan) program[float64] { return nil }}
 )
 
 // kernels64 are the float64 kernels: plain Go at every level.
-func kernels64(*Device) *[backend.NumOpcodes]kernel[float64] { return &goKernels64 }
+func kernels64(*Device) *kernels[float64] { return &goKernels64 }

@@ -2,8 +2,8 @@
 
 package cpu
 
-import "github.com/langevin-go/langevin/tensor/backend"
+func kernels32(*Device) *kernels[float32] { return &goKernels32 }
 
-func kernels32(*Device) *[backend.NumOpcodes]kernel[float32] { return &goKernels32 }
+func wholeOf(*plan) wholes { return wholes{} }
 
 func folds32(*Device) *folds[float32] { return &goFolds32 }

@@ -20,6 +20,7 @@ type plan struct {
 	producer []int32 // operation that writes output i; copies follow the operations
 	lastUse  []int32 // last operation or copy that reads input j
 	cost     int     // of an element, in units of a cheap vector operation
+	whole    wholes
 }
 
 type planOp struct {
@@ -105,6 +106,7 @@ func compile(p *backend.Program, inner bool) *plan {
 		c.emit(int32(i), home)
 	}
 	c.finish(home)
+	c.whole = wholeOf(c.plan)
 	return c.plan
 }
 

@@ -51,7 +51,7 @@ func TestKernelAccuracy(t *testing.T) {
 		if d.Threads() > 1 {
 			continue
 		}
-		k := kernels32(d)
+		k := kernels32(d).ops
 		for op := backend.OpNeg; op < backend.NumOpcodes; op++ {
 			limit, ok := allowed[op]
 			if !ok {
@@ -189,7 +189,7 @@ func TestPowAccuracy(t *testing.T) {
 		b[i] = float32(320 * (r.Float64() - 0.5) / log)
 	}
 	for _, d := range devices(t) {
-		kernels32(d)[backend.OpPow](&y[0], &a[0], &b[0], &b[0], n)
+		kernels32(d).ops[backend.OpPow](&y[0], &a[0], &b[0], &b[0], n)
 		for i := range y {
 			if u := ulpError(y[i], math.Pow(float64(a[i]), float64(b[i]))); u > 0.501 {
 				t.Fatalf("%v: %v to the power %v = %v: %.3f ulp", d.Level(), a[i], b[i], y[i], u)

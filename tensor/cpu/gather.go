@@ -25,9 +25,9 @@ func (d *Device) ScatterAdd(table, rows, idx *backend.View) {
 		return
 	}
 	if rows.DType == backend.Float64 {
-		gather(d, &gathers64, kernels64(d)[backend.OpAdd], rows, table, idx)
+		gather(d, &gathers64, kernels64(d).ops[backend.OpAdd], rows, table, idx)
 	} else {
-		gather(d, &gathers32, kernels32(d)[backend.OpAdd], rows, table, idx)
+		gather(d, &gathers32, kernels32(d).ops[backend.OpAdd], rows, table, idx)
 	}
 }
 

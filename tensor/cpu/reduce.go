@@ -115,12 +115,12 @@ func (s *reduceShape) set(space, out *backend.View) {
 	s.rest = s.store[:max(0, n-1)]
 }
 
-func reduce[T real](d *Device, free *sync.Pool, kern *[backend.NumOpcodes]kernel[T], fold *folds[T], kind backend.ReduceKind,
+func reduce[T real](d *Device, free *sync.Pool, kern *kernels[T], fold *folds[T], kind backend.ReduceKind,
 	p *backend.Program, out, space *backend.View, in []*backend.View, scalars []float64) {
 	t := free.Get().(*reduceTask[T])
 	t.shape.set(space, out)
 	t.kind, t.fold = kind, fold[kind]
-	t.add = kern[[...]backend.Opcode{backend.OpAdd, backend.OpMax, backend.OpMin}[kind]]
+	t.add = kern.ops[[...]backend.Opcode{backend.OpAdd, backend.OpMax, backend.OpMin}[kind]]
 	t.out.set(out)
 	outs := [1]operand[T]{t.out}
 	merge(&t.keep, out, false, outs[:])

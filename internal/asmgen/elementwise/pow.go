@@ -148,11 +148,12 @@ func (e emitter) whole(low, high VecVirtual) VecVirtual {
 }
 
 func (e emitter) pow() {
-	e.operation("vecPow", "a[i]**b[i], a[i] positive, both finite", 2, 1, func(x []VecVirtual) VecVirtual {
+	pow := operation{"pow", "vecPow", "a[i]**b[i], a[i] positive, both finite", 2, 1, func(x []VecVirtual) VecVirtual {
 		aLow, aHigh := e.halves(x[0])
 		bLow, bHigh := e.halves(x[1])
 		return e.whole(e.power64(aLow, bLow), e.power64(aHigh, bHigh))
-	})
+	}}
+	pow.emit(e)
 
 	e.beginFold("vecPowable", "a, b *float32, n int", "bool", "whether every a[i] is positive and all are finite")
 	bad := e.zero()
