@@ -245,6 +245,51 @@ func TestGeodesicOrders(t *testing.T) {
 	}
 }
 
+// Round the equator of a turning sphere goes a geodesic, along which the velocity is its own transport: the midpoint
+// method is exact there, in steps of any size, and so is Euler's.
+func TestGeodesicsAreFollowed(t *testing.T) {
+	m := manifold.Sphere{N: 2}
+	model := &fieldModel{&GeodesicPath{Manifold: m}, func(x *tensor.Tensor, _ []float64) *tensor.Tensor {
+		return x.MatMul(x.Scope().Tensor([]float64{0, 2, 0, -2, 0, 0, 0, 0, 0}, 3, 3))
+	}}
+	for _, method := range []string{"euler", "midpoint"} {
+		s := float64Scope(t)
+		out, err := sampler.Sample(context.Background(), s, model, &Geodesic{Method: method}, []float64{1, 0.6, 0}, s.Tensor([]float64{1, 0, 0}, 1, 3), sampler.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := out.Float64s(), []float64{math.Cos(-2), math.Sin(-2), 0}; dist(got, want) > 1e-15*20 { // some ten roundings a step
+			t.Errorf("%s: %v, want %v", method, got, want)
+		}
+	}
+}
+
+// The network is asked about points of the manifold only, and so is the prior, whatever the steps.
+func TestLikelihoodStaysOnTheManifold(t *testing.T) {
+	m := manifold.Sphere{N: 2}
+	off := func(x []float64) float64 { return math.Abs(math.Sqrt(x[0]*x[0]+x[1]*x[1]+x[2]*x[2]) - 1) }
+	f, worst := spiral(), 0.0
+	model := &fieldModel{&GeodesicPath{Manifold: m}, func(x *tensor.Tensor, at []float64) *tensor.Tensor {
+		v := x.Float64s()
+		for i := 0; i < len(v); i += 3 {
+			worst = max(worst, off(v[i:i+3]))
+		}
+		return f.u(x, at)
+	}}
+	o := odeOn(m)
+	o.Method, o.Steps = likelihood.RK4, 4
+	o.Prior = func(x []float64) float64 {
+		worst = max(worst, off(x))
+		return m.LogBase(x)
+	}
+	if _, err := o.LogLikelihood(context.Background(), float64Scope(t), model, likelihood.Data{X: based(m, 6, 3), Shape: []int{3}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if worst > 1e-15 { // a few roundings of 1
+		t.Errorf("points are up to %g off the sphere", worst)
+	}
+}
+
 func dist(a, b []float64) float64 {
 	sum := 0.0
 	for i := range a {
