@@ -297,6 +297,12 @@ func (r *Run) Velocity(x *tensor.Tensor, p diffusion.Point) *tensor.Tensor {
 	return x.Axpby(m.OnX, r.clipped(), m.OnValue)
 }
 
+// Predict is what the model itself predicts from x at p, not converted and not clipped: for
+// samplers that are made for a prediction of their own.
+func (r *Run) Predict(x *tensor.Tensor, p diffusion.Point) *tensor.Tensor {
+	return r.eval(x, p).Value
+}
+
 // LogVar is the learned log-variance of the newest evaluation, nil if there is none.
 func (r *Run) LogVar() *tensor.Tensor { return r.pred.LogVar }
 
