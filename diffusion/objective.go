@@ -38,10 +38,12 @@ type Draw struct {
 	Err      error     // why nothing of this can be used, as where a coupling was not found; nil: it can
 	Tokens   []int32   // (N,L) after condition dropout; nil: none
 	TextMask []float32 // (N,L)
+	Extra    []float32 // (N,E) what else an objective has worked out of each sample on the host; nil: nothing
 
 	// storage
 	shape           []int
 	noise, data     []float32
+	extra           []float32
 	vector          []float32
 	labels, labels2 []int32
 	drop, drop2     []float32
@@ -110,6 +112,7 @@ func (d *Draw) Part(p *Draw, from, to int) {
 	p.Labels = slice(d.Labels, from, to, 1)
 	p.Vector = slice(d.Vector, from, to, len(d.Vector)/max(d.N, 1))
 	p.Drop = slice(d.Drop, from, to, 1)
+	p.Extra = slice(d.Extra, from, to, len(d.Extra)/max(d.N, 1))
 	length := len(d.Tokens) / max(d.N, 1)
 	p.Tokens, p.TextMask = slice(d.Tokens, from, to, length), slice(d.TextMask, from, to, length)
 }
@@ -137,6 +140,13 @@ func (d *Draw) HostNoise() []float32 {
 	}
 	d.Noise = d.noise
 	return d.noise
+}
+
+// HostExtra makes Extra of size numbers a sample, in storage of d's own, of undefined values.
+func (d *Draw) HostExtra(size int) []float32 {
+	d.extra = resize(d.extra, d.N*size)
+	d.Extra = d.extra
+	return d.extra
 }
 
 // Select makes d's sample i the data and condition of sample pick[i] of before:

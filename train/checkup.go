@@ -19,7 +19,10 @@ func (t *Trained) Checkup() (rows []sampler.Row, warnings []sampler.Warning, err
 		return nil, nil, err
 	}
 	path := t.Model.Path()
-	c := &sampler.Checkup{Path: path, Predicts: t.Model.Kind(), Grid: grid, NoiseSlope: math.NaN()}
+	if manifoldOf(t.Model) != nil { // there is no signal and no noise to be right about
+		return sampler.Rows(path, grid), nil, nil
+	}
+	c := &sampler.Checkup{Path: path, Predicts: t.Model.Kind(), Grid: grid, Clipped: t.How.Clip.On(), NoiseSlope: math.NaN()}
 	if t.scheduler != nil {
 		sched, err := schedule.ForSampler(t.samplerName, t.scheduler)
 		if err != nil {

@@ -37,6 +37,8 @@ func TestCheckupOfRuns(t *testing.T) {
 		{[]string{"objective={kind: dsm, sde: ve}"}, nil, nil},
 		{[]string{"objective={kind: ddpm}"}, nil, nil},
 		{[]string{"objective={kind: ddpm}"}, []string{"grid={kind: table, spacing: leading}"}, []string{"last entry"}},
+		{[]string{"objective={kind: ddpm, schedule: squaredcos_cap_v2}"}, nil, []string{"amplified error"}},
+		{[]string{"objective={kind: ddpm, schedule: squaredcos_cap_v2}"}, []string{"clip.range=3"}, nil},
 		{[]string{"objective={kind: ddpm, zero_terminal_snr: true, predict: v}"}, nil, nil},
 		{[]string{"objective={kind: ddpm, times: {kind: uniform, from: 0.5}}"}, nil, []string{"outside training"}},
 		{nil, []string{"grid={kind: times, times: [1, 0.5, 0.2, 0, 0]}", "steps=4"}, []string{"repeated step"}},

@@ -114,6 +114,42 @@ type mixtureComponent struct {
 
 func (c *mixtureComponent) SetDefaults() { c.Weight = 1 }
 
+type vonMisesFisherConfig struct {
+	Components []vonMisesFisherComponent `yaml:"components,required" doc:"the distributions"`
+}
+
+type vonMisesFisherComponent struct {
+	Weight        float64   `yaml:"weight" doc:"share; shares need not add up to 1" range:"(0,inf)"`
+	Mean          []float64 `yaml:"mean,required" doc:"direction, three numbers of any length"`
+	Concentration float64   `yaml:"concentration,required" doc:"κ: the density falls as exp(κ·cos of the angle from the mean); 0: uniform" range:"[0,inf)"`
+}
+
+func (c *vonMisesFisherComponent) SetDefaults() { c.Weight = 1 }
+
+type wrappedNormalConfig struct {
+	Components []wrappedNormalComponent `yaml:"components,required" doc:"the distributions"`
+}
+
+type wrappedNormalComponent struct {
+	Weight float64   `yaml:"weight" doc:"share; shares need not add up to 1" range:"(0,inf)"`
+	Mean   []float64 `yaml:"mean,required" doc:"an angle for each coordinate, in radians"`
+	Std    []float64 `yaml:"std,required" doc:"one for all angles, or one each" range:"(0,inf)"`
+}
+
+func (c *wrappedNormalComponent) SetDefaults() { c.Weight = 1 }
+
+type rotationsConfig struct {
+	Components []rotationsComponent `yaml:"components,required" doc:"the distributions"`
+}
+
+type rotationsComponent struct {
+	Weight float64   `yaml:"weight" doc:"share; shares need not add up to 1" range:"(0,inf)"`
+	Mean   []float64 `yaml:"mean,required" doc:"a rotation vector: three numbers, along the axis, as long as the angle in radians"`
+	Std    float64   `yaml:"std,required" doc:"of each number of the rotation vector from the mean, in radians" range:"(0,2]"`
+}
+
+func (c *rotationsComponent) SetDefaults() { c.Weight = 1 }
+
 type idxConfig struct {
 	Images  string `yaml:"images,required" doc:"IDX file of pictures, (N,H,W) or (N,H,W,C) bytes, plain or gzipped"`
 	Labels  string `yaml:"labels" doc:"IDX file of N labels; empty: none"`
@@ -232,6 +268,42 @@ func init() {
 				g = append(g, data.Gaussian{Weight: k.Weight, Mean: k.Mean, Std: k.Std})
 			}
 			d, err := data.NewMixture(g)
+			if err != nil {
+				return nil, invalid.Field("components", "%v", err)
+			}
+			return points(d, a)
+		})
+	config.Register(Datasets, "von_mises_fisher", "A mixture of von Mises–Fisher distributions on the sphere S², a class each: unit vectors of three numbers.",
+		func(c *vonMisesFisherConfig, a DataArg) (*Dataset, error) {
+			var parts []data.VonMisesFisher
+			for _, k := range c.Components {
+				parts = append(parts, data.VonMisesFisher(k))
+			}
+			d, err := data.NewVonMisesFisherMixture(parts)
+			if err != nil {
+				return nil, invalid.Field("components", "%v", err)
+			}
+			return points(d, a)
+		})
+	config.Register(Datasets, "wrapped_normal", "A mixture of normal distributions wrapped around a torus of any dimension, a class each: angles in [−π, π].",
+		func(c *wrappedNormalConfig, a DataArg) (*Dataset, error) {
+			var parts []data.WrappedNormal
+			for _, k := range c.Components {
+				parts = append(parts, data.WrappedNormal(k))
+			}
+			d, err := data.NewWrappedNormalMixture(parts)
+			if err != nil {
+				return nil, invalid.Field("components", "%v", err)
+			}
+			return points(d, a)
+		})
+	config.Register(Datasets, "rotations", "A mixture of isotropic normal distributions wrapped onto the rotations SO(3), a class each: matrices of nine numbers, by rows.",
+		func(c *rotationsConfig, a DataArg) (*Dataset, error) {
+			var parts []data.RotationNormal
+			for _, k := range c.Components {
+				parts = append(parts, data.RotationNormal(k))
+			}
+			d, err := data.NewRotationMixture(parts)
 			if err != nil {
 				return nil, invalid.Field("components", "%v", err)
 			}

@@ -28,6 +28,8 @@ func describePath(p diffusion.GaussianPath) string {
 		return "straight lines from data to noise"
 	case diffusion.Trig, *diffusion.Trig:
 		return "quarter circles from data to noise"
+	case *flow.GeodesicPath:
+		return fmt.Sprintf("geodesics of %v%s", p.Manifold, describeKappa(p.Scheduler))
 	case flow.EncDec:
 		return "data fade out, then the noise fades in"
 	case flow.Interpolant:
@@ -44,6 +46,17 @@ func describePath(p diffusion.GaussianPath) string {
 		return fmt.Sprintf("below constant variance, at rates from %g to %g", p.Beta0, p.Beta1)
 	}
 	return fmt.Sprintf("%T", p)
+}
+
+// describeKappa says how fast geodesics are gone.
+func describeKappa(k flow.Scheduler) string {
+	switch k := k.(type) {
+	case *flow.CosineKappa:
+		return ", from rest to rest"
+	case *flow.PowerKappa:
+		return fmt.Sprintf(", to the power %g of time", k.Exponent)
+	}
+	return ""
 }
 
 // describeLatent says what noise there is between the ends.

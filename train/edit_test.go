@@ -89,7 +89,7 @@ func TestReadInit(t *testing.T) {
 	x := []float32{1, 2, 3, 4, 5, 6}
 	for _, name := range []string{"x.npy", "x.safetensors"} {
 		path := filepath.Join(dir, name)
-		if err := WriteSamples(path, x, []int{2}, nil, 0); err != nil {
+		if err := (&Drawer{Shape: []int{2}}).WriteSamples(path, x, nil, 0); err != nil {
 			t.Fatal(err)
 		}
 		got, err := ReadInit(path, []int{2})

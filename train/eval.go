@@ -55,7 +55,7 @@ func Eval(ctx context.Context, t *Trained, o EvalOptions) (*Evaluation, error) {
 	if isImage(t.Shape) {
 		return t.evalImages(ctx, ds, s, o)
 	}
-	return evalPoints(ctx, ds, s, o)
+	return t.evalPoints(ctx, ds, s, o)
 }
 
 // drawForEval draws samples of all classes in turn, or of the captions held out.
@@ -169,7 +169,7 @@ func imagesOf(src data.Source) (metrics.Images, error) {
 	return metrics.Images{Pixels: x, Labels: labels, H: s[0], W: s[1], C: s[2]}, nil
 }
 
-func evalPoints(ctx context.Context, ds *Dataset, s *SampleFile, o EvalOptions) (*Evaluation, error) {
+func (t *Trained) evalPoints(ctx context.Context, ds *Dataset, s *SampleFile, o EvalOptions) (*Evaluation, error) {
 	n := s.N
 	train, _, err := takeSamples(ds.Train, n)
 	if err != nil {
@@ -179,9 +179,14 @@ func evalPoints(ctx context.Context, ds *Dataset, s *SampleFile, o EvalOptions) 
 	if err != nil {
 		return nil, err
 	}
-	dim := volume(ds.Train.Shape())
+	generated, dim := s.X, 0
+	for _, x := range []*[]float32{&train, &held, &generated} {
+		if *x, dim, err = t.embedded(*x); err != nil {
+			return nil, err
+		}
+	}
 	r, err := metrics.EvaluatePoints(ctx, metrics.PointInput{
-		Train: metrics.Points{X: train, D: dim}, Heldout: metrics.Points{X: held, D: dim}, Generated: metrics.Points{X: s.X, D: dim}, Seed: o.Seed,
+		Train: metrics.Points{X: train, D: dim}, Heldout: metrics.Points{X: held, D: dim}, Generated: metrics.Points{X: generated, D: dim}, Seed: o.Seed,
 		Progress: func(p metrics.Progress) { o.Progress(p.Stage, p.Done, p.Total) },
 	})
 	if err != nil {

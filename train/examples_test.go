@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -33,6 +34,31 @@ func TestExamples(t *testing.T) {
 			defer tr.Close()
 			if err := tr.Train(); err != nil {
 				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// What people trip over is not in the examples: inspect warns of nothing, and they can be drawn from.
+func TestExamplesAreSampledAsTheyShould(t *testing.T) {
+	files, err := filepath.Glob("../examples/digits*.yaml")
+	if err != nil || len(files) < 7 {
+		t.Fatalf("%d examples of digits, %v", len(files), err)
+	}
+	for _, f := range files {
+		t.Run(filepath.Base(f), func(t *testing.T) {
+			text, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := opened(t, trained(t, string(text), "steps=1", "batch=4", "sample.every=0"))
+			if got := checkup(t, m); got != nil {
+				t.Errorf("inspect warns of %q", got)
+			}
+			for i, v := range draw(t, m, Request{N: 1}) {
+				if !finite(float64(v)) {
+					t.Fatalf("pixel %d is %g", i, v)
+				}
 			}
 		})
 	}

@@ -22,6 +22,9 @@ func (d *Drawer) Invert(ctx context.Context, q Request) ([]float32, error) {
 	if len(q.Init) != q.N*size {
 		return nil, fmt.Errorf("%d numbers to invert are not %d samples of shape %v", len(q.Init), q.N, d.Shape)
 	}
+	if m := manifoldOf(d.Model); m != nil {
+		return nil, fmt.Errorf("samples of a flow on %v cannot be led back to their noise: the sampler geodesic goes one way", m)
+	}
 	how, grid, err := d.plan()
 	if err != nil {
 		return nil, err

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/flow"
+	"github.com/langevin-go/langevin/flow/manifold"
 	"github.com/langevin-go/langevin/tensor/cpu"
 )
 
@@ -68,6 +70,13 @@ func TestInvertInClosedForm(t *testing.T) {
 	}
 }
 
+// onSphere is a model of which only the path is asked.
+type onSphere struct{ diffusion.Model }
+
+func (onSphere) Path() diffusion.GaussianPath {
+	return &flow.GeodesicPath{Manifold: manifold.Sphere{N: 2}}
+}
+
 func TestInvertRefuses(t *testing.T) {
 	m := opened(t, trained(t, flowYAML, "steps=1", "sample.steps=2"))
 	for _, name := range []string{"ddpm", "euler_maruyama", "dopri5"} {
@@ -75,6 +84,10 @@ func TestInvertRefuses(t *testing.T) {
 		if _, err := m.Invert(context.Background(), Request{N: 1, Init: make([]float32, 2)}); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	curved := &Drawer{Shape: []int{3}, Model: onSphere{}}
+	if _, err := curved.Invert(context.Background(), Request{N: 1, Init: []float32{0, 0, 1}}); err == nil || !strings.Contains(err.Error(), "geodesic") {
+		t.Errorf("on a sphere: %v", err)
 	}
 	if _, err := m.Invert(context.Background(), Request{N: 2, Init: make([]float32, 2)}); err == nil || !strings.Contains(err.Error(), "2 samples") {
 		t.Errorf("one sample for two: %v", err)

@@ -31,7 +31,7 @@ type Likelihood struct {
 	Model       string           `json:"model"`       // of what: p(x) or p(x|class)
 	Method      string           `json:"method"`      // of integration
 	Divergence  string           `json:"divergence"`  // and of how many probes
-	Dim         int              `json:"dim"`         // numbers of a sample
+	Dim         int              `json:"dim"`         // of the space that samples live in: their numbers, but on manifolds
 	Levels      int              `json:"levels"`      // values that each may have, made continuous by uniform noise; 0: continuous
 	Evaluations float64          `json:"evaluations"` // of the network, a sample, besides derivatives
 	Seed        uint64           `json:"seed"`
@@ -101,7 +101,7 @@ func MeasureLikelihood(ctx context.Context, t *Trained, o LikelihoodOptions) (*L
 			return nil, fmt.Errorf("%s: the flow starts from a source whose density is not known, so that the likelihood of the data is not, either", t.Path)
 		}
 	}
-	l := &Likelihood{Model: "p(x)", Method: o.ODE.Method, Dim: volume(t.Shape), Levels: data.Levels(ds.Train), Seed: o.Seed}
+	l := &Likelihood{Model: "p(x)", Method: o.ODE.Method, Dim: t.dimensions(), Levels: data.Levels(ds.Train), Seed: o.Seed}
 	switch {
 	case t.Classes > 0 && t.TakesPrompts():
 		l.Model = "p(x|class, caption)"
@@ -147,6 +147,9 @@ func (t *Trained) captionsOf(dev backend.Device, src data.Source, n int, seed ui
 func (t *Trained) likelihoodOf(ctx context.Context, src data.Source, name string, l *Likelihood, o LikelihoodOptions) (*LikelihoodSplit, error) {
 	x, labels, err := takeSamples(src, o.N)
 	if err != nil {
+		return nil, err
+	}
+	if err := t.checkData(x); err != nil {
 		return nil, err
 	}
 	wide := make([]float64, len(x))
@@ -206,7 +209,7 @@ func (t *Trained) likelihoodOf(ctx context.Context, src data.Source, name string
 	if density := data.DensityOf(src); density != nil && t.Classes == 0 {
 		sum := 0.0
 		for i := range d.Len() {
-			sum -= density(wide[i*l.Dim : (i+1)*l.Dim])
+			sum -= density(wide[i*d.Dim() : (i+1)*d.Dim()])
 		}
 		split.Truth = metrics.Figure(sum / float64(d.Len()))
 	}

@@ -18,7 +18,7 @@ type Network = nn.Model
 // ModelArg is what a network is built from besides its config.
 type ModelArg struct {
 	Device      backend.Device
-	Shape       []int   // of a sample, channels last
+	Shape       []int   // of what the network is given for a sample, channels last
 	Classes     int     // to condition on; 0: none
 	Jump        bool    // the objective tells how far a step leads
 	OutChannels int     // of the output

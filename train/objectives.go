@@ -29,12 +29,23 @@ type Job struct {
 	Model func(Network) diffusion.Model
 	// OutChannels is the network's output channels per channel of data; 0: 1.
 	OutChannels int
+	// InChannels is how many channels of input the network is given; 0: the data's.
+	InChannels int
 	// Jump tells networks how far a step leads.
 	Jump bool
 	// Source opens what stands at the path's end in the place of normal noise; nil: normal noise.
 	Source func(DataArg) (*Dataset, error)
 	// Pairs opens what is trained on in the place of the data; nil: the data.
 	Pairs func(DataArg) (*Pairs, error)
+}
+
+// inShape is the shape of what the network is given for samples of a shape.
+func (j *Job) inShape(shape []int) []int {
+	shape = append([]int(nil), shape...)
+	if j.InChannels > 0 {
+		shape[len(shape)-1] = j.InChannels
+	}
+	return shape
 }
 
 func (j *Job) outChannels(shape []int) int { return shape[len(shape)-1] * max(1, j.OutChannels) }

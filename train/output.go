@@ -11,15 +11,15 @@ import (
 	"github.com/langevin-go/langevin/train/plot"
 )
 
-// CheckOutput says whether samples of a shape can be written to path: .png
-// (images, points in the plane), .npy or .safetensors, into a folder that is
+// CheckOutput says whether samples can be written to path: .png
+// (images, points in the plane, on the sphere S², on the torus T²), .npy or .safetensors, into a folder that is
 // there. It is asked before the work.
-func CheckOutput(path string, shape []int) error {
+func (d *Drawer) CheckOutput(path string) error {
 	switch ext := strings.ToLower(filepath.Ext(path)); ext {
 	case ".npy", ".safetensors":
 	case ".png":
-		if !isImage(shape) && !(len(shape) == 1 && shape[0] == 2) {
-			return fmt.Errorf("%s: samples of shape %v make no picture: write .npy or .safetensors", path, shape)
+		if d.view() == unseen {
+			return fmt.Errorf("%s: samples of shape %v make no picture: write .npy or .safetensors", path, d.Shape)
 		}
 	default:
 		return fmt.Errorf("%s: unknown kind of file %q: want .png, .npy or .safetensors", path, ext)
@@ -39,14 +39,15 @@ func CheckOutput(path string, shape []int) error {
 // WriteSamples writes samples (N,shape…), row-major: a PNG of all of them in a
 // grid, each row columns long; an .npy array, channels last; or a safetensors
 // file with the tensor "samples", raw and unclamped, images as (N,C,H,W).
-func WriteSamples(path string, x []float32, shape []int, labels []int32, columns int) error {
+func (d *Drawer) WriteSamples(path string, x []float32, labels []int32, columns int) error {
+	shape := d.Shape
 	n := len(x) / volume(shape)
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".png":
-		if isImage(shape) {
+		if d.view() == gridView {
 			return plot.WriteGrid(path, x, shape, plot.GridOptions{Columns: columns})
 		}
-		return plot.WriteScatter(path, x, plot.ScatterOptions{Title: fmt.Sprintf("%d samples", n), Labels: labels})
+		return d.view().scatter(path, x, plot.ScatterOptions{Title: fmt.Sprintf("%d samples", n), Labels: labels})
 	case ".npy":
 		return gorgonia.WriteNPY(path, gorgonia.Dense(append([]int{n}, shape...), x))
 	}

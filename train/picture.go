@@ -18,8 +18,10 @@ import (
 func (t *Trainer) picture(ctx context.Context) error {
 	t.settle()
 	shape, d := t.data.Train.Shape(), t.Drawer()
-	switch {
-	case isImage(shape):
+	switch d.view() {
+	case unseen:
+		return nil
+	case gridView:
 		q, err := t.pictureRequest()
 		if err != nil {
 			return err
@@ -33,10 +35,8 @@ func (t *Trainer) picture(ctx context.Context) error {
 			return err
 		}
 		return unwritten(t.events.Image(t.step, "samples", plot.Grid(x, shape, grid)))
-	case len(shape) == 1 && shape[0] == 2:
-		return t.pointPictures(ctx, d)
 	}
-	return nil
+	return t.pointPictures(ctx, d)
 }
 
 // Drawer draws samples with the averaged weights as they are at the time.
@@ -48,13 +48,13 @@ func (t *Trainer) Drawer() *Drawer {
 
 // pictureName is the file that picture writes at the present step; "": samples make no picture.
 func (t *Trainer) pictureName() string {
-	switch shape := t.data.Train.Shape(); {
-	case isImage(shape):
+	switch viewOf(t.data.Train.Shape(), t.avgMod) {
+	case unseen:
+		return ""
+	case gridView:
 		return t.dir.Sample("grid", t.step)
-	case len(shape) == 1 && shape[0] == 2:
-		return t.dir.Sample("points", t.step)
 	}
-	return ""
+	return t.dir.Sample("points", t.step)
 }
 
 // pictureRequest is a picture of images: a row a prompt, a class, or none.
@@ -106,8 +106,11 @@ func (t *Trainer) pointPictures(ctx context.Context, d *Drawer) error {
 		return err
 	}
 	title := fmt.Sprintf("%s, step %d", t.exp.Name, t.step)
-	if err := plot.WriteScatter(t.dir.Sample("points", t.step), x, plot.ScatterOptions{Title: title, Data: truth, Labels: labels}); err != nil {
+	if err := d.view().scatter(t.dir.Sample("points", t.step), x, plot.ScatterOptions{Title: title, Data: truth, Labels: labels}); err != nil {
 		return err
+	}
+	if d.view() != planeView {
+		return nil
 	}
 	panels, err := velocityPanels(d, truth)
 	if err != nil || panels == nil {

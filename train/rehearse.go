@@ -13,9 +13,10 @@ import (
 // tryNetwork gives the network one sample: whether it takes the data's shape and
 // answers in the objective's shows only then.
 func (t *Trainer) tryNetwork() (err error) {
-	shape := append([]int{1}, t.data.Train.Shape()...)
-	want := slices.Clone(shape)
-	want[len(want)-1] = t.job.outChannels(shape)
+	sample := t.data.Train.Shape()
+	shape := append([]int{1}, t.job.inShape(sample)...)
+	want := append([]int{1}, sample...)
+	want[len(want)-1] = t.job.outChannels(sample)
 	s := tensor.NewScope(t.dev, tensor.Inference)
 	defer s.Close()
 	defer func() {

@@ -149,6 +149,9 @@ func (d *Drawer) CheckCount(n int) error {
 
 // plan is the sampler and the times of its grid.
 func (d *Drawer) plan() (how sampler.Sampler, grid []float64, err error) {
+	if err := d.checkSampling(); err != nil {
+		return nil, nil, err
+	}
 	if how = d.Sampler; how == nil {
 		if how, err = d.How.Sampler.Build(SamplerArg{}); err != nil {
 			return nil, nil, err
@@ -177,6 +180,9 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 	}
 	how, grid, err := d.plan()
 	if err != nil {
+		return nil, err
+	}
+	if err := d.checkStarts(q); err != nil {
 		return nil, err
 	}
 	if q.Init != nil {
@@ -323,6 +329,9 @@ func (d *Drawer) start(s *tensor.Scope, q Request, t float64, from int, shape []
 	case err != nil:
 		return nil, err
 	case q.Init != nil:
+		if p, ok := d.Model.Path().(*flow.GeodesicPath); ok {
+			return p.Between(q.init(s, from, shape), x, t), nil
+		}
 		z := s.Normal(rng.Key{Seed: q.Seed, Stream: streamLatent}, uint64(from), shape...)
 		return sampler.Noised(q.init(s, from, shape), x, z, d.Model.Path(), t), nil
 	case d.Source != nil:

@@ -161,6 +161,9 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 	if t.source, err = exp.openSource(ctx, t.job, t.data.Train.Shape()); err != nil {
 		return err
 	}
+	if err = t.onManifold(); err != nil {
+		return err
+	}
 	if err = t.buildOptimizer(); err != nil {
 		return err
 	}
@@ -323,7 +326,7 @@ func (l *Loaded) build(dev backend.Device, shape []int, classes int, prompts *pr
 	if err != nil {
 		return nil, nil, nil, l.at("objective", err)
 	}
-	net, params, err := l.network(ModelArg{Device: dev, Shape: shape, Classes: classes, TextWidth: l.textWidth(),
+	net, params, err := l.network(ModelArg{Device: dev, Shape: job.inShape(shape), Classes: classes, TextWidth: l.textWidth(),
 		Jump: job.Jump, OutChannels: job.outChannels(shape), Init: rng.Key{Seed: l.Seed}})
 	if err != nil {
 		return nil, nil, nil, l.at("model", err)

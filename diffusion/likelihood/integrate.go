@@ -41,7 +41,7 @@ var dormandPrince = &tableau{
 // state is a sample under way.
 type state struct {
 	sample int
-	at, h  float64 // angle and step
+	at, h  float64 // angle, or time, and step
 	z      []float64
 	k      [][]float64 // slopes of the stages
 	fresh  bool        // k[0] is the slope at z
@@ -53,11 +53,17 @@ type state struct {
 // integrator takes states from where they are to end. Each has its own step; all
 // that are not there yet are asked together.
 type integrator struct {
-	f          *field
+	f          slopes
 	tableau    *tableau
 	end        float64
 	fixed      float64 // step; 0: adaptive
 	rtol, atol float64
+	settle     func(z []float64) // is done to a state after each step; nil: nothing
+}
+
+// slopes is what is integrated: it sets out[i] to the slope of states[i] at z[i], at[i].
+type slopes interface {
+	slopes(states []*state, at []float64, z, out [][]float64)
 }
 
 // smallest is the step, as a part of the way, at which an adaptive method gives up:
@@ -176,6 +182,9 @@ func (in *integrator) advance(st *state) error {
 	}
 	if accept {
 		st.z, st.next = st.next, st.z
+		if in.settle != nil {
+			in.settle(st.z)
+		}
 		st.done = in.arrives(st)
 		st.at += st.h
 		if in.fixed == 0 {
@@ -186,7 +195,7 @@ func (in *integrator) advance(st *state) error {
 	st.fresh = in.fixed == 0 // first same as last, or the same start again
 	st.h *= factor
 	if in.fixed == 0 && !st.done && st.h < smallest*in.end {
-		return fmt.Errorf("likelihood: sample %d: the step at angle %.4g of %.4g has become %.1e: what the model says is too rough for a tolerance of %g; allow more, or compute in float64", st.sample, st.at, in.end, st.h, in.rtol)
+		return fmt.Errorf("likelihood: sample %d: the step at %.4g of %.4g has become %.1e: what the model says is too rough for a tolerance of %g; allow more, or compute in float64", st.sample, st.at, in.end, st.h, in.rtol)
 	}
 	return nil
 }

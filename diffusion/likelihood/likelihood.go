@@ -38,7 +38,7 @@ const (
 //
 //	dy/dθ = cosθ·ε̂ − sinθ·x̂0,   d ln p(y)/dθ = −div(dy/dθ),
 //
-// from the data to the noise, of which ln p is known. The state is float64; the model
+// from the data to the noise, of which ln p is known. (Paths on manifolds are [Curved].) The state is float64; the model
 // computes in its scope's dtype. A sample's result does not depend on those beside it.
 type ODE struct {
 	Method     string  `yaml:"method" doc:"rk45: adaptive (Dormand and Prince 1980); rk4: fixed steps" oneof:"rk45 rk4"`
@@ -138,7 +138,11 @@ func (o *ODE) LogLikelihood(ctx context.Context, s *tensor.Scope, m diffusion.Mo
 	if batch == 0 {
 		batch = 256
 	}
-	res = &Result{Exact: o.exact(data.Dim())}
+	dim := data.Dim()
+	if path, ok := m.Path().(Curved); ok {
+		dim = path.Space().Dim()
+	}
+	res = &Result{Exact: o.exact(dim)}
 	for from := 0; from < n; from += batch {
 		part := data.part(from, min(from+batch, n))
 		if err := o.part(ctx, s, m, part, uint64(from), res); err != nil {
@@ -173,6 +177,9 @@ func (o *ODE) exact(dim int) bool {
 
 // part integrates a batch from the data to the noise and adds what it finds to res.
 func (o *ODE) part(ctx context.Context, s *tensor.Scope, m diffusion.Model, data Data, from uint64, res *Result) error {
+	if path, ok := m.Path().(Curved); ok {
+		return o.curvedPart(ctx, s, m, path, data, from, res)
+	}
 	path, dim := m.Path(), data.Dim()
 	f := &field{s: s, m: m, data: data, path: path, end: angle(path.At(path.End()))}
 	if !res.Exact {
@@ -188,27 +195,35 @@ func (o *ODE) part(ctx context.Context, s *tensor.Scope, m diffusion.Model, data
 		}
 		states[i] = &state{sample: i, at: start, z: z}
 	}
-	in := &integrator{f: f, end: f.end, rtol: o.RTol, atol: o.ATol}
-	if o.Method == RK4 {
-		in.tableau, in.fixed = rk4, (f.end-start)/float64(o.Steps)
-	} else {
-		in.tableau = dormandPrince
-	}
-	if err := in.run(ctx, states); err != nil {
+	if err := o.integrator(f, start, f.end).run(ctx, states); err != nil {
 		return err
 	}
 	for _, st := range states {
 		// ln p(x0) = ln p(y) + D·ln cosθ at the start, x0 being y/cosθ there.
 		base := o.prior(path.At(path.End()), st.z[:dim]) + float64(dim)*math.Log(math.Cos(start))
-		probed, mean := make([]float64, extra), 0.0
-		for k := range probed {
-			probed[k] = base + st.z[dim+k]
-			mean += probed[k] / float64(extra)
-		}
-		res.LogP, res.Probed = append(res.LogP, mean), append(res.Probed, probed)
+		res.add(base, st.z[dim:])
 	}
 	res.Evals += f.evals
 	return nil
+}
+
+// integrator is the method along what f says from start to end.
+func (o *ODE) integrator(f slopes, start, end float64) *integrator {
+	in := &integrator{f: f, end: end, rtol: o.RTol, atol: o.ATol, tableau: dormandPrince}
+	if o.Method == RK4 {
+		in.tableau, in.fixed = rk4, (end-start)/float64(o.Steps)
+	}
+	return in
+}
+
+// add adds a sample: ln p at the path's end, and what the divergence adds by each probe.
+func (r *Result) add(base float64, gains []float64) {
+	probed, mean := make([]float64, len(gains)), 0.0
+	for k, gain := range gains {
+		probed[k] = base + gain
+		mean += probed[k] / float64(len(gains))
+	}
+	r.LogP, r.Probed = append(r.LogP, mean), append(r.Probed, probed)
 }
 
 // start is the angle of the noise that data are taken to have.

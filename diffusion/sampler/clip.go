@@ -33,7 +33,8 @@ func (c *Clip) Validate() error {
 	return nil
 }
 
-func (c *Clip) on() bool { return c.Range > 0 || c.Quantile > 0 }
+// On tells whether anything is limited.
+func (c *Clip) On() bool { return c.Range > 0 || c.Quantile > 0 }
 
 // apply clips x; mem is for its values.
 func (c *Clip) apply(x *tensor.Tensor, mem *memory) *tensor.Tensor {

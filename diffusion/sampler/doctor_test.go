@@ -41,6 +41,7 @@ func times(t *testing.T, g Grid, path diffusion.GaussianPath, n int) []float64 {
 func TestDiagnose(t *testing.T) {
 	flow, edm := diffusion.CondOT{}, diffusion.EDM{SigmaMax: 80}
 	ddpm, sd, zero := tableOf(t, diffusion.BetaLinear, false), tableOf(t, diffusion.BetaScaledLinear, false), tableOf(t, diffusion.BetaLinear, true)
+	cosine := tableOf(t, diffusion.BetaCosine, false)
 	trailing, leading := &TableGrid{Spacing: Trailing}, &TableGrid{Spacing: Leading}
 	uniform := times(t, &UniformGrid{Shift: 1}, flow, 10)
 	karras := new(KarrasGrid)
@@ -77,7 +78,15 @@ func TestDiagnose(t *testing.T) {
 		"signal left, eps":  {Checkup{Path: sd, Predicts: diffusion.Eps, Grid: times(t, trailing, sd, 20), NoiseSlope: unknown}, []string{TerminalSNR}},
 		"ε without signal":  {Checkup{Path: zero, Predicts: diffusion.Eps, Grid: times(t, trailing, zero, 20), NoiseSlope: unknown}, []string{NoSignal}},
 		"ε of a flow":       {Checkup{Path: flow, Predicts: diffusion.Eps, Grid: uniform, NoiseSlope: unknown}, []string{NoSignal}},
-		"ε of a later flow": {Checkup{Path: flow, Predicts: diffusion.Eps, Grid: append([]float64{0.999}, uniform[1:]...), NoiseSlope: unknown}, nil},
+		"ε of a later flow": {Checkup{Path: flow, Predicts: diffusion.Eps, Grid: append([]float64{0.95}, uniform[1:]...), NoiseSlope: unknown}, nil},
+
+		// α' = 0.1, σ' = 0.9 and σ/α = 999: (0.1·999 − 0.9)/√(0.1²+0.9²) = 109.
+		"ε just behind the end": {Checkup{Path: flow, Predicts: diffusion.Eps, Grid: append([]float64{0.999}, uniform[1:]...), NoiseSlope: unknown}, []string{Amplified}},
+		"ε, cosine":             {Checkup{Path: cosine, Predicts: diffusion.Eps, Grid: times(t, trailing, cosine, 50), NoiseSlope: unknown}, []string{Amplified}},
+		"score, cosine":         {Checkup{Path: cosine, Predicts: diffusion.Score, Grid: times(t, trailing, cosine, 1000), NoiseSlope: unknown}, []string{Amplified}},
+		"ε, cosine, limited":    {Checkup{Path: cosine, Predicts: diffusion.Eps, Grid: times(t, trailing, cosine, 50), Clipped: true, NoiseSlope: unknown}, nil},
+		"v, cosine":             {Checkup{Path: cosine, Predicts: diffusion.V, Grid: times(t, trailing, cosine, 50), NoiseSlope: unknown}, nil},
+		"ε, linear, few steps":  {Checkup{Path: ddpm, Predicts: diffusion.Eps, Grid: times(t, trailing, ddpm, 5), NoiseSlope: unknown}, nil},
 
 		"v called ε":           {Checkup{Path: ddpm, Predicts: diffusion.Eps, Grid: times(t, trailing, ddpm, 20), NoiseSlope: 0.05}, []string{WrongKind}},
 		"ε called v":           {Checkup{Path: ddpm, Predicts: diffusion.V, Grid: times(t, trailing, ddpm, 20), NoiseSlope: 0.97}, []string{WrongKind}},

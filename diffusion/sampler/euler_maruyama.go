@@ -26,7 +26,7 @@ const (
 // ς=0 its ODE. Between steps of size h near the data the score is as steep as 1/σ²,
 // and the method is stable only while ς²h < 4σ²: ς must go to 0 with the data.
 type EulerMaruyama struct {
-	Shape   string  `yaml:"shape" doc:"how the noise runs over the path: reverse (g, Anderson's reverse SDE), proportional (to sigma), sin (of pi·t), constant (does not end at the data), or path: reverse on DDPM's paths, proportional on flows and EDM" oneof:"path reverse proportional sin constant"`
+	Shape   string  `yaml:"shape" doc:"how the noise runs over the path: reverse (g, Anderson's reverse SDE), proportional (to sigma), sin (of pi·t), constant (does not end at the data), or path: proportional on flows, reverse elsewhere" oneof:"path reverse proportional sin constant"`
 	Scale   float64 `yaml:"scale" doc:"multiplies the shape"`
 	Measure string  `yaml:"measure" doc:"what shape and scale give: std, the noise's standard deviation ς (per root of time), or epsilon, ς²/2, as stochastic interpolants have it" oneof:"std epsilon"`
 	Denoise bool    `yaml:"denoise" doc:"the step to sigma=0 ends at the estimate of the data; if not, it is a step as any other"`
@@ -55,6 +55,15 @@ func (e *EulerMaruyama) Validate() error {
 	return nil
 }
 
+// shapeOf is what a path's noise is like unless told otherwise: g, which is infinite at a flow's end. EDM's time is
+// no fraction of a path but σ: proportional, ς = σ, would not be stable in steps of more than 4.
+func shapeOf(path diffusion.GaussianPath) string {
+	if _, edm := path.(diffusion.EDM); edm || diffusion.VariableOf(path) == diffusion.InSigma {
+		return NoiseReverse
+	}
+	return NoiseProportional
+}
+
 // std is ς at p.
 func (e *EulerMaruyama) std(path diffusion.GaussianPath, p diffusion.Point) float64 {
 	if e.Own != nil {
@@ -62,10 +71,7 @@ func (e *EulerMaruyama) std(path diffusion.GaussianPath, p diffusion.Point) floa
 	}
 	shape := e.Shape
 	if shape == NoisePath {
-		shape = NoiseProportional
-		if diffusion.VariableOf(path) == diffusion.InSigma {
-			shape = NoiseReverse
-		}
+		shape = shapeOf(path)
 	}
 	var c float64
 	switch shape {
@@ -119,7 +125,7 @@ func (r *Run) Score(x *tensor.Tensor, p diffusion.Point) *tensor.Tensor {
 
 // scoreOf the newest evaluation, which was at p.
 func (r *Run) scoreOf(p diffusion.Point) *tensor.Tensor {
-	if !r.opts.Clip.on() {
+	if !r.opts.Clip.On() {
 		return r.as(diffusion.Score)
 	}
 	return r.epsOfData(r.seen, p).Scale(-1 / p.Sigma)

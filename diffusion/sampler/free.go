@@ -47,7 +47,7 @@ func (r *Run) velocityEach(x *tensor.Tensor, times []float64) *tensor.Tensor {
 
 func (r *Run) slopeEach(k diffusion.Kind, x *tensor.Tensor, times []float64) *tensor.Tensor {
 	r.evalEach(x, times)
-	if !r.opts.Clip.on() {
+	if !r.opts.Clip.On() {
 		return r.as(k)
 	}
 	clipped := diffusion.Pred{Value: r.clipped(), Kind: diffusion.X0}

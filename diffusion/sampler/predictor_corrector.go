@@ -73,31 +73,39 @@ func (c *PredictorCorrector) Sample(r *Run) {
 				return
 			}
 		}
-		var on, onScore, noise float64
-		switch c.Predictor {
-		case PredictEulerMaruyama:
-			on, onScore, noise = reverseEulerMaruyama(st.From, st.To)
-		case PredictReverseDiffusion:
-			on, onScore, noise = reverseDiffusion(st.From, st.To)
-		case PredictAncestral:
-			on, onScore, noise = reverseAncestral(st.From, st.To)
-		case None:
-			on = 1
+		if st.To.Sigma == 0 {
+			r.X = r.Data(r.X, st.From).Scale(st.To.Alpha)
+			continue
 		}
-		switch {
-		case math.IsInf(onScore, 0) || math.IsNaN(onScore):
+		x, noise := c.predict(r, st)
+		if x == nil {
 			r.Fail("sampler predictor_corrector: the predictor %s has no step from time %g, where alpha is 0: use another, or a grid that starts later", c.Predictor, st.From.T)
 			return
-		case st.To.Sigma == 0:
-			r.X = r.Data(r.X, st.From).Scale(st.To.Alpha)
-		default:
-			x := r.X.Axpby(on, r.Score(r.X, st.From), onScore)
-			if noise > 0 && !(c.Denoise && st.Last()) {
-				x = x.Axpby(1, r.NoiseOf(0, n), noise)
-			}
-			r.X = x
 		}
+		if noise > 0 && !(c.Denoise && st.Last()) {
+			x = x.Axpby(1, r.NoiseOf(0, n), noise)
+		}
+		r.X = x
 	}
+}
+
+// predict is the mean of the predictor's step, and its noise's standard deviation; nil where it has none.
+func (c *PredictorCorrector) predict(r *Run, st *Step) (mean *tensor.Tensor, noise float64) {
+	if c.Predictor == PredictAncestral {
+		q := diffusion.NewPosterior(st.From, st.To)
+		return r.X.Axpby(q.OnX, r.Data(r.X, st.From), q.OnX0), math.Sqrt(q.Small)
+	}
+	on, onScore := 1., 0.
+	switch c.Predictor {
+	case PredictEulerMaruyama:
+		on, onScore, noise = reverseEulerMaruyama(st.From, st.To)
+	case PredictReverseDiffusion:
+		on, onScore, noise = reverseDiffusion(st.From, st.To)
+	}
+	if math.IsInf(onScore, 0) || math.IsNaN(onScore) {
+		return nil, 0
+	}
+	return r.X.Axpby(on, r.Score(r.X, st.From), onScore), noise
 }
 
 // correct is a step of Langevin dynamics, x' = x + h·score + √(2h)·z, with
@@ -118,7 +126,7 @@ func (c *PredictorCorrector) correct(r *Run, st *Step, z *tensor.Tensor, axes []
 	return z.MulAdd(h.Scale(2).Sqrt(), score.MulAdd(h, r.X))
 }
 
-// The predictors' coefficients of x, of the score and of the noise, from t to s.
+// Predictors' coefficients of x, of the score and of the noise, from t to s.
 
 // reverseEulerMaruyama: x' = x − h·(f·x − g²·score) + g√h·z.
 func reverseEulerMaruyama(t, s diffusion.Point) (on, onScore, noise float64) {
@@ -131,12 +139,4 @@ func reverseEulerMaruyama(t, s diffusion.Point) (on, onScore, noise float64) {
 func reverseDiffusion(t, s diffusion.Point) (on, onScore, noise float64) {
 	g2 := diffusion.NewPosterior(t, s).Large
 	return 2 - t.Alpha/s.Alpha, g2, math.Sqrt(g2)
-}
-
-// reverseAncestral: mean and variance of q(x_s|x_t,x̂0).
-func reverseAncestral(t, s diffusion.Point) (on, onScore, noise float64) {
-	q := diffusion.NewPosterior(t, s)
-	// OnX·x + OnX0·(x+σ²·score)/α
-	back := s.Alpha / t.Alpha
-	return back, back * q.Large, math.Sqrt(q.Small)
 }

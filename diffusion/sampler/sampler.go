@@ -281,7 +281,7 @@ func (r *Run) Eps(x *tensor.Tensor, p diffusion.Point) *tensor.Tensor {
 }
 
 func (r *Run) epsOfData(x *tensor.Tensor, p diffusion.Point) *tensor.Tensor {
-	if !r.opts.Clip.on() {
+	if !r.opts.Clip.On() {
 		return r.as(diffusion.Eps)
 	}
 	return x.Axpby(1/p.Sigma, r.clipped(), -p.Alpha/p.Sigma)
@@ -290,11 +290,17 @@ func (r *Run) epsOfData(x *tensor.Tensor, p diffusion.Point) *tensor.Tensor {
 // Velocity is dx/dt = α'·x̂0 + σ'·ε̂.
 func (r *Run) Velocity(x *tensor.Tensor, p diffusion.Point) *tensor.Tensor {
 	r.eval(x, p)
-	if !r.opts.Clip.on() {
+	if !r.opts.Clip.On() {
 		return r.as(diffusion.Velocity)
 	}
 	m := diffusion.Convert(diffusion.X0, diffusion.Velocity, p)
 	return x.Axpby(m.OnX, r.clipped(), m.OnValue)
+}
+
+// Predict is what the model itself predicts from x at p, not converted and not clipped: for
+// samplers that are made for a prediction of their own.
+func (r *Run) Predict(x *tensor.Tensor, p diffusion.Point) *tensor.Tensor {
+	return r.eval(x, p).Value
 }
 
 // LogVar is the learned log-variance of the newest evaluation, nil if there is none.

@@ -49,6 +49,32 @@ func TestConstantNoiseDoesNotEndAtTheData(t *testing.T) {
 	}
 }
 
+// On EDM's grid, whose first steps are of 20 and more, the noise that a path has by default must be that of
+// its reverse SDE: for normal data of variance v a step from σ to s multiplies deviations by 1−2hσ/(v+σ²), h = σ−s, which
+// is never below −1, and adds 2σh; the last is the estimate of the data, v/(v+σ²).
+// ς = σ would multiply them by some −10 in each of the first steps.
+func TestDefaultNoiseOnEDM(t *testing.T) {
+	path, v := diffusion.EDM{SigmaMax: 80}, 0.25
+	karras := new(KarrasGrid)
+	karras.SetDefaults()
+	grid := times(t, karras, path, 10)
+	want := 6400.
+	for i := range 9 {
+		sigma, h := grid[i], grid[i]-grid[i+1]
+		a := 1 - 2*h*sigma/(v+sigma*sigma)
+		want = a*a*want + 2*sigma*h
+	}
+	last := v / (v + grid[9]*grid[9])
+	want *= last * last
+	how := new(EulerMaruyama)
+	how.SetDefaults()
+	o := &diffusion.Oracle{Of: gaussian(2, 0.5), Along: path, Predicts: diffusion.Eps}
+	// A sum of ten products: some roundings of 2⁻⁵³ each, of states of up to 80.
+	if _, got := moments(t, o, how, grid, 1, 0, 6400); math.Abs(got-want) > 1e-11 {
+		t.Errorf("variance %.12f, want %.12f", got, want)
+	}
+}
+
 // Drift and diffusion of the paths' forward SDEs are those of Song et al. 2021,
 // appendix B and C: VP −½β·x and β; sub-VP β·(1−e^{−2∫β}); VE 0 and d(σ²)/dt; EDM 0 and 2t.
 func TestForwardSDE(t *testing.T) {
@@ -93,6 +119,19 @@ func TestAncestralIsDDIM(t *testing.T) {
 		want := sample(t, o, &DDPM{Variance: FixedSmall}, grid, 4, Options{})
 		if d := largestGap(sample(t, o, &DDIM{Eta: 1}, grid, 4, Options{}), want); d > 1e-9 {
 			t.Errorf("%T: ddim with eta=1 and ddpm differ by %.2g", path, d) // their last noise: √(1e-20)
+		}
+	}
+}
+
+// The predictor `ancestral` alone is ddpm, from where there is no signal, too.
+func TestAncestralPredictorIsDDPM(t *testing.T) {
+	for _, path := range []diffusion.GaussianPath{diffusion.VP{Beta0: 0.1, Beta1: 20}, diffusion.EDM{SigmaMax: 5}, table(t), diffusion.CondOT{}} {
+		o := &diffusion.Oracle{Of: testMixture(), Along: path, Predicts: diffusion.X0}
+		grid := inTime(path.End(), 0)(9)
+		how := &PredictorCorrector{Predictor: PredictAncestral, Corrector: None, SNR: 0.1, Steps: 1, Denoise: true}
+		want := sample(t, o, &DDPM{Variance: FixedSmall}, grid, 4, Options{})
+		if d := largestGap(sample(t, o, how, grid, 4, Options{}), want); d > 1e-11 {
+			t.Errorf("%T: they differ by %.2g", path, d)
 		}
 	}
 }

@@ -16,6 +16,7 @@ import bound
 import byte_pairs
 import flow
 import guidance
+import manifolds
 import modern
 import networks
 import ops
@@ -49,6 +50,7 @@ def jobs():
     yield "optimizers/optimizers", optimizers.make
     yield "optimizers/modern", modern.make
     yield "flow/flow", flow.make
+    yield "flow/manifold", manifolds.make
     yield "diffusion/guidance", guidance.make
     yield "diffusion/bound", bound.make
     for name in text_encoders.CASES:

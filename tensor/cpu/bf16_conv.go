@@ -62,7 +62,9 @@ func (d *Device) convPairs(kind convKind, p *backend.Conv, y, x, w, bias *backen
 		}
 		g := pairWeightTasks.Get().(*pairWeightTask)
 		g.forward(s, elements[float32](y), elements[float32](x), nil)
-		g.gradient(d, elements[float32](w))
+		if dw := elements[float32](w); !g.winogradWeights(d, dw) {
+			g.gradient(d, dw)
+		}
 		g.release()
 	}
 	return true

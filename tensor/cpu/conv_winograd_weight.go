@@ -34,6 +34,7 @@ type winogradWeightTask struct {
 	convPlan          // sizes of out rounded up to whole tiles
 	dy       convPlan // dy as the input of a plan without taps: padded to whole tiles
 	u        *microKernel
+	pairs    *pairKernel // of bfloat16 words, pairs of neighbouring tiles; nil: floats
 	tilesW   int
 	panels   int
 	slabRows int
@@ -51,6 +52,7 @@ type winogradWeightWorker struct {
 	edge         []float32
 	x, dy        slab
 	v, w         []float32
+	words        [2][]float32 // one of the 16 matrices of each, in words
 	nextX, nextY fetch
 }
 
@@ -64,7 +66,10 @@ func (p *convPlan) winogradWeights(d *Device, dw []float32) bool {
 	}
 	t := winogradWeightTasks.Get().(*winogradWeightTask)
 	t.borrow(p)
-	t.u, t.dw = d.level.micro(), dw
+	t.u, t.pairs, t.dw = d.level.micro(), d.pairs, dw
+	if t.pairs != nil {
+		t.u = &t.pairs.microKernel
+	}
 	for len(t.workers) < d.pool.threads {
 		t.workers = append(t.workers, winogradWeightWorker{edge: make([]float32, (t.u.rows+1)*t.u.cols)})
 	}
@@ -186,6 +191,10 @@ func (t *winogradWeightTask) sum(w *winogradWeightWorker, part, block, r0, r1 in
 // products adds vᵀ·w, one of the 16, to c.
 func (t *winogradWeightTask) products(w *winogradWeightWorker, v, panels, c []float32, channels, tiles int, more bool) {
 	u, g := t.u, &w.args
+	if t.pairs != nil {
+		v, panels = t.pairTiles(w, v, panels, channels, tiles)
+		tiles = words(tiles)
+	}
 	g.segs, g.nsegs, g.k, g.rs, g.ks = unsafe.Pointer(noSegment), 1, tiles, 4, 4*channels
 	g.bs, g.cs, g.alpha, g.beta, g.accumulate, g.bias = 4*u.cols, 4*t.cout, 1, 1, 0, nil
 	if more {

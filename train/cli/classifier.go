@@ -57,7 +57,7 @@ func (a *app) runClassifier(ctx context.Context, path string, cfg classify.Confi
 	if err != nil {
 		return err
 	}
-	if err := train.CheckOutput(out, t.Shape); err != nil {
+	if err := t.CheckOutput(out); err != nil {
 		return err
 	}
 	progress := newStages(a)

@@ -27,7 +27,7 @@ func (a *app) runInvert(ctx context.Context, path string, choice train.Choice, f
 	if err := t.Choose(choice); err != nil {
 		return err
 	}
-	if err := train.CheckOutput(out, t.Shape); err != nil {
+	if err := t.CheckOutput(out); err != nil {
 		return err
 	}
 	samples, err := train.ReadInit(f.invert, t.Shape)

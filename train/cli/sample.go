@@ -169,11 +169,11 @@ func (a *app) runSample(ctx context.Context, path string, choice train.Choice, f
 	out := f.out
 	if out == "" {
 		out = "samples.png"
-		if train.CheckOutput(out, t.Shape) != nil {
+		if t.CheckOutput(out) != nil {
 			out = "samples.npy"
 		}
 	}
-	if err := train.CheckOutput(out, t.Shape); err != nil {
+	if err := t.CheckOutput(out); err != nil {
 		return err
 	}
 	for _, note := range t.Notes {
@@ -193,7 +193,7 @@ func (a *app) runSample(ctx context.Context, path string, choice train.Choice, f
 		}
 		return err
 	}
-	if err := train.WriteSamples(out, x, t.Shape, q.Labels, columns); err != nil {
+	if err := t.WriteSamples(out, x, q.Labels, columns); err != nil {
 		return err
 	}
 	fmt.Fprintf(a.Stdout, "%s: %d samples, %s, in %s\n", out, q.N, t.DescribeSampling(), time.Since(started).Round(time.Millisecond))

@@ -18,6 +18,34 @@ type ScatterOptions struct {
 	Data []float32
 	// Labels, one a sample, colour the samples by class; nil: one colour.
 	Labels []int32
+	// Half is half the side of the square about the origin that is shown; 0: what the data cover. Spheres are shown whole.
+	Half float64
+}
+
+// entries name what is shown, and how many samples are outside.
+func (o *ScatterOptions) entries(outside int) []entry {
+	var entries []entry
+	if len(o.Data) > 0 {
+		entries = append(entries, entry{"data", grey})
+	}
+	switch {
+	case o.Labels == nil && outside > 0:
+		return append(entries, entry{fmt.Sprintf("samples (%d outside)", outside), blue})
+	case o.Labels == nil:
+		return append(entries, entry{"samples", blue})
+	case outside > 0:
+		return append(entries, entry{fmt.Sprintf("%d samples outside", outside), color.Transparent})
+	}
+	return entries
+}
+
+// plotters draw data and samples, in the plane.
+func (o *ScatterOptions) plotters(samples []float32, box box) []plot.Plotter {
+	parts := []plot.Plotter{&dots{xy: head(o.Data), color: fade(grey, 0.45), radius: 1.2, box: box}}
+	if o.Labels == nil {
+		return append(parts, &dots{xy: head(samples), color: fade(blue, 0.6), radius: 1.2, box: box})
+	}
+	return append(parts, byClass(head(samples), o.Labels, box)...)
 }
 
 // maxPoints bounds what is drawn of each set: more only darken the picture. The first ones are taken.
@@ -31,7 +59,10 @@ func WriteScatter(path string, samples []float32, opt ScatterOptions) error {
 		panic(fmt.Sprintf("plot.WriteScatter: %d and %d coordinates, %d labels", len(samples), len(opt.Data), len(opt.Labels)))
 	}
 	box := limits(samples)
-	if len(opt.Data) > 0 {
+	switch {
+	case opt.Half > 0:
+		box.x, box.y, box.half = 0, 0, opt.Half
+	case len(opt.Data) > 0:
 		box = limits(opt.Data)
 	}
 	outside := 0
@@ -41,29 +72,9 @@ func WriteScatter(path string, samples []float32, opt ScatterOptions) error {
 		}
 	}
 	img, c := canvas(5, 5)
-	var entries []entry
-	if len(opt.Data) > 0 {
-		entries = append(entries, entry{"data", grey})
-	}
-	name := "samples"
-	if outside > 0 {
-		name += fmt.Sprintf(" (%d outside)", outside)
-	}
-	entries = append(entries, entry{name, blue})
-	if opt.Labels != nil {
-		entries = entries[:len(entries)-1]
-		if outside > 0 {
-			entries = append(entries, entry{fmt.Sprintf("%d samples outside", outside), color.Transparent})
-		}
-	}
-	body := header(c, opt.Title, entries)
+	body := header(c, opt.Title, opt.entries(outside))
 	p := newPlot()
-	p.Add(&dots{xy: head(opt.Data), color: fade(grey, 0.45), radius: 1.2, box: box})
-	if opt.Labels == nil {
-		p.Add(&dots{xy: head(samples), color: fade(blue, 0.6), radius: 1.2, box: box})
-	} else {
-		p.Add(byClass(head(samples), opt.Labels, box)...)
-	}
+	p.Add(opt.plotters(samples, box)...)
 	box.show(p, body)
 	p.Draw(body)
 	return writePNG(path, pixels(img))
