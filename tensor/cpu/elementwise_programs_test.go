@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -40,6 +41,9 @@ var trained = []struct {
 // their operations' kernels give. With -update it writes the list of programs:
 // `make generate` makes kernels of it.
 func TestWholePrograms(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("there are such kernels for amd64 only")
+	}
 	cpu.ForgetPrograms()
 	for _, e := range trained {
 		exp, err := train.LoadExperiment(e.file, e.overrides)
