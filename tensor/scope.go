@@ -319,15 +319,21 @@ func (s *Scope) Tensor(values any, shape ...int) *Tensor {
 // TensorOf is a tensor whose elements are f(0), f(1), …, row-major. f must not
 // call TensorOf of the same scope.
 func (s *Scope) TensorOf(f func(i int) float64, shape ...int) *Tensor {
+	s.host = listed(s.host, f, shape)
+	return s.Tensor(s.host, shape...)
+}
+
+// listed is f(0), f(1), … for a tensor of that shape, in x's memory if that is enough.
+func listed[T any](x []T, f func(i int) T, shape []int) []T {
 	n := 1
 	for _, d := range shape {
 		n *= d
 	}
-	s.host = grown(s.host, max(0, n)) // Tensor refuses negative sizes
-	for i := range s.host {
-		s.host[i] = f(i)
+	x = grown(x, max(0, n)) // what makes the tensor refuses negative sizes
+	for i := range x {
+		x[i] = f(i)
 	}
-	return s.Tensor(s.host, shape...)
+	return x
 }
 
 // grown is a slice of n elements, x's memory if that is enough.
@@ -351,14 +357,7 @@ func (s *Scope) Ints(values []int32, shape ...int) *Tensor {
 // IntsOf is an int32 tensor whose elements are f(0), f(1), …, row-major. f must make
 // no tensors in s.
 func (s *Scope) IntsOf(f func(i int) int32, shape ...int) *Tensor {
-	n := 1
-	for _, d := range shape {
-		n *= d
-	}
-	s.flat = grown(s.flat, max(0, n)) // Ints refuses negative sizes
-	for i := range s.flat {
-		s.flat[i] = f(i)
-	}
+	s.flat = listed(s.flat, f, shape)
 	return s.Ints(s.flat, shape...)
 }
 

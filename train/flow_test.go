@@ -76,21 +76,7 @@ func TestFlows(t *testing.T) {
 					t.Errorf("the path is described as %s", f[1])
 				}
 			}
-			want := result(t, dir)
-			exp := experiment(t, flowYAML, set)
-			again := RunDir(filepath.Join(t.TempDir(), "run"))
-			ctx, cancel := context.WithCancel(context.Background())
-			if err := trainIn(ctx, exp, Options{Dir: string(again), Progress: watch(func(step int64) {
-				if step == 17 {
-					cancel()
-				}
-			})}); err == nil {
-				t.Fatal("not stopped")
-			}
-			if err := trainIn(context.Background(), exp, Options{Dir: string(again), Resume: true}); err != nil {
-				t.Fatal(err)
-			}
-			sameResult(t, dropInterrupted(result(t, again), want), want)
+			resumesExactly(t, dir, flowYAML, set)
 		})
 	}
 }
@@ -241,17 +227,6 @@ func TestFlowsAllocateNothing(t *testing.T) {
 		"objective.interpolant={kind: trig, latent: {kind: bridge, sigma: 0.2}}",
 		"objective={kind: flow, source: moons, interpolant: encdec, learn_denoiser: true}",
 	} {
-		tr := bare(t, flowYAML, set)
-		step := func() {
-			if err := tr.Train(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for range 8 {
-			step()
-		}
-		if n := testing.AllocsPerRun(10, step); n != 0 {
-			t.Errorf("%s: %g allocations a step", set, n)
-		}
+		stepsAllocateNothing(t, set, bare(t, flowYAML, set))
 	}
 }

@@ -3,7 +3,6 @@ package train
 import (
 	"context"
 	"math"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -89,22 +88,7 @@ func TestFrozenParametersAreNotRecorded(t *testing.T) {
 // A run with frozen parameters and groups resumes exactly.
 func TestGroupsResume(t *testing.T) {
 	set := []string{groups(`{match: "hidden.*", lr: 0.5, weight_decay: 0.2}, {match: "*.bias", rule: {kind: sgd, momentum: 0.5}}, {match: "in.weight", frozen: true}`), "optim.decay=weights"}
-	want := result(t, trained(t, moonsYAML, set...))
-	exp := experiment(t, moonsYAML, set...)
-	dir := filepath.Join(t.TempDir(), "run")
-	ctx, cancel := context.WithCancel(context.Background())
-	err := trainIn(ctx, exp, Options{Dir: dir, Progress: watch(func(step int64) {
-		if step == 17 {
-			cancel()
-		}
-	})})
-	if err == nil {
-		t.Fatal("not stopped")
-	}
-	if err := trainIn(context.Background(), exp, Options{Dir: dir, Resume: true}); err != nil {
-		t.Fatal(err)
-	}
-	sameResult(t, dropInterrupted(result(t, RunDir(dir)), want), want)
+	resumesExactly(t, trained(t, moonsYAML, set...), moonsYAML, set...)
 }
 
 // Freezing on the way: the optimiser's state of what is frozen is left behind, and its

@@ -115,6 +115,43 @@ func trainIn(ctx context.Context, exp *Loaded, o Options) error {
 	return errors.Join(tr.Run(ctx), tr.Close())
 }
 
+// resumesExactly runs the experiment of a finished run again, interrupts it after step 17, resumes it, and
+// holds that it ends with the same bits.
+func resumesExactly(t *testing.T, finished RunDir, text string, overrides ...string) {
+	t.Helper()
+	want := result(t, finished)
+	exp := experiment(t, text, overrides...)
+	dir := RunDir(filepath.Join(t.TempDir(), "run"))
+	ctx, cancel := context.WithCancel(context.Background())
+	if err := trainIn(ctx, exp, Options{Dir: string(dir), Progress: watch(func(step int64) {
+		if step == 17 {
+			cancel()
+		}
+	})}); err == nil {
+		t.Fatal("not stopped")
+	}
+	if err := trainIn(context.Background(), exp, Options{Dir: string(dir), Resume: true}); err != nil {
+		t.Fatal(err)
+	}
+	sameResult(t, dropInterrupted(result(t, dir), want), want)
+}
+
+// stepsAllocateNothing holds that training steps in a steady state allocate nothing.
+func stepsAllocateNothing(t *testing.T, what any, tr *Trainer) {
+	t.Helper()
+	step := func() {
+		if err := tr.Train(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 8 {
+		step()
+	}
+	if n := testing.AllocsPerRun(10, step); n != 0 {
+		t.Errorf("%v: %g allocations a step", what, n)
+	}
+}
+
 // watcher calls at after each step.
 type watcher struct {
 	record.Silent

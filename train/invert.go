@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/diffusion/sampler"
 	"github.com/langevin-go/langevin/tensor"
 )
@@ -37,13 +36,7 @@ func (d *Drawer) Invert(ctx context.Context, q Request) ([]float32, error) {
 		return nil, err
 	}
 	defer prompts.close()
-	scale := d.InitScale
-	switch {
-	case d.Source != nil:
-		scale = 1
-	case scale == 0:
-		scale = diffusion.PriorStd(model.Path().At(grid[0]))
-	}
+	scale := d.startScale(grid[0])
 	s := tensor.NewScope(dev, tensor.Inference)
 	defer s.Close()
 	out := make([]float32, q.N*size)

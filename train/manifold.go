@@ -73,8 +73,8 @@ func (d *Drawer) checkSampling() error {
 		key string
 		on  bool
 	}{
-		{"clip", h.Clip.Range > 0 || h.Clip.Quantile > 0},
-		{"eps_scaling", h.Scaling.Bias != 1 || h.Scaling.Slope != 0},
+		{"clip", h.Clip.On()},
+		{"eps_scaling", h.Scaling.On()},
 		{"classifier_guidance", h.Classifier != nil},
 		{"cost", h.Cost != nil},
 		{"constraints", len(h.Constraints) > 0},

@@ -100,21 +100,7 @@ func TestRiemannianFlows(t *testing.T) {
 			if again, err := m.Draw(context.Background(), q); err != nil || !slices.Equal(again, x) {
 				t.Errorf("in batches of 2: %v, %v", again, err)
 			}
-			want := result(t, dir)
-			exp := experiment(t, sphereYAML, set...)
-			again := RunDir(filepath.Join(t.TempDir(), "run"))
-			ctx, cancel := context.WithCancel(context.Background())
-			if err := trainIn(ctx, exp, Options{Dir: string(again), Progress: watch(func(step int64) {
-				if step == 17 {
-					cancel()
-				}
-			})}); err == nil {
-				t.Fatal("not stopped")
-			}
-			if err := trainIn(context.Background(), exp, Options{Dir: string(again), Resume: true}); err != nil {
-				t.Fatal(err)
-			}
-			sameResult(t, dropInterrupted(result(t, again), want), want)
+			resumesExactly(t, dir, sphereYAML, set...)
 		})
 	}
 }
@@ -295,17 +281,6 @@ func TestRiemannianFlowsRefuse(t *testing.T) {
 func TestRiemannianFlowsAllocateNothing(t *testing.T) {
 	testenv.NeedsExactAllocs(t)
 	for _, set := range [][]string{nil, {torusData, "objective.manifold=torus"}} {
-		tr := bare(t, sphereYAML, set...)
-		step := func() {
-			if err := tr.Train(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for range 8 {
-			step()
-		}
-		if n := testing.AllocsPerRun(10, step); n != 0 {
-			t.Errorf("%v: %g allocations a step", set, n)
-		}
+		stepsAllocateNothing(t, set, bare(t, sphereYAML, set...))
 	}
 }

@@ -26,23 +26,7 @@ func TestRulesResume(t *testing.T) {
 	for name, set := range rules {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := trained(t, moonsYAML, set...)
-			want := result(t, dir)
-			exp := experiment(t, moonsYAML, set...)
-			dir = RunDir(filepath.Join(t.TempDir(), "run"))
-			ctx, cancel := context.WithCancel(context.Background())
-			err := trainIn(ctx, exp, Options{Dir: string(dir), Progress: watch(func(step int64) {
-				if step == 17 {
-					cancel()
-				}
-			})})
-			if err == nil {
-				t.Fatal("not stopped")
-			}
-			if err := trainIn(context.Background(), exp, Options{Dir: string(dir), Resume: true}); err != nil {
-				t.Fatal(err)
-			}
-			sameResult(t, dropInterrupted(result(t, dir), want), want)
+			resumesExactly(t, trained(t, moonsYAML, set...), moonsYAML, set...)
 		})
 	}
 }
@@ -50,18 +34,7 @@ func TestRulesResume(t *testing.T) {
 func TestRulesAllocateNothing(t *testing.T) {
 	testenv.NeedsExactAllocs(t)
 	for name, set := range rules {
-		tr := bare(t, moonsYAML, set...)
-		step := func() {
-			if err := tr.Train(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for range 8 {
-			step()
-		}
-		if n := testing.AllocsPerRun(10, step); n != 0 {
-			t.Errorf("%s: %g allocations a step", name, n)
-		}
+		stepsAllocateNothing(t, name, bare(t, moonsYAML, set...))
 	}
 }
 

@@ -336,10 +336,19 @@ func (d *Drawer) start(s *tensor.Scope, q Request, t float64, from int, shape []
 		return sampler.Noised(q.init(s, from, shape), x, z, d.Model.Path(), t), nil
 	case d.Source != nil:
 		return x, nil
-	case d.InitScale != 0:
-		return x.Scale(d.InitScale), nil
 	}
-	return x.Scale(diffusion.PriorStd(d.Model.Path().At(t))), nil
+	return x.Scale(d.startScale(t)), nil
+}
+
+// startScale is what noise, or a sample of the source, is multiplied by to be the state at time t.
+func (d *Drawer) startScale(t float64) float64 {
+	switch {
+	case d.Source != nil:
+		return 1
+	case d.InitScale != 0:
+		return d.InitScale
+	}
+	return diffusion.PriorStd(d.Model.Path().At(t))
 }
 
 // far is what stands at the far end of the path: standard normal noise, or samples of the source.

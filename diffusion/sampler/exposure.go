@@ -31,9 +31,12 @@ func (e *EpsScaling) Validate() error {
 	return nil
 }
 
+// On reports whether anything is scaled; the zero value scales nothing.
+func (e EpsScaling) On() bool { return e != (EpsScaling{Bias: 1}) && e != (EpsScaling{}) }
+
 // Model is m with a scaled ε̂, or m itself where nothing is scaled.
 func (e EpsScaling) Model(m diffusion.Model) diffusion.Model {
-	if e == (EpsScaling{Bias: 1}) || e == (EpsScaling{}) {
+	if !e.On() {
 		return m
 	}
 	return epsScaled{m, e}

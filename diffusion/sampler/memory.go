@@ -52,7 +52,7 @@ func (m *memory) history() *History {
 
 // values are x's, until they are next asked for.
 func (m *memory) values(x *tensor.Tensor) []float64 {
-	m.host = grown(m.host, x.Elems())
+	m.host = slices.Grow(m.host[:0], x.Elems())[:x.Elems()]
 	x.CopyTo(m.host)
 	return m.host
 }
@@ -83,12 +83,4 @@ func next[T any](all *[]T, taken *int, made func() T) T {
 	}
 	*taken++
 	return (*all)[*taken-1]
-}
-
-// grown is a slice of n elements, x's memory if that is enough.
-func grown(x []float64, n int) []float64 {
-	if cap(x) < n {
-		return make([]float64, n)
-	}
-	return x[:n]
 }

@@ -46,12 +46,6 @@ func withGo(k [backend.NumOpcodes]kernel[float32]) [backend.NumOpcodes]kernel[fl
 	return k
 }
 
-// wholeOf finds the kernels that were generated for a plan.
-func wholeOf(p *plan) wholes {
-	l := p.listing()
-	return wholes{programs256[l], programs512[l]}
-}
-
 func kernels32(d *Device) *kernels[float32] {
 	switch d.level {
 	case AVX512:

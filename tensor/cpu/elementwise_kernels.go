@@ -7,6 +7,11 @@ import (
 	"github.com/langevin-go/langevin/tensor/backend"
 )
 
+// program is a whole plan in one kernel: it computes the results at n points
+// and keeps what is between in registers. slots are the plan's, of which it
+// reads inputs and writes results; uniforms are the uniform slots' values.
+type program[T real] func(slots **T, uniforms *T, n int)
+
 // kernels are what runs plans at a level: a kernel for each operation, and one
 // for the whole of some plans.
 type kernels[T real] struct {

@@ -47,7 +47,7 @@ func (o *operation) emit(e emitter) {
 
 // table lists the operations but for pow and filling, which have loops of their own.
 func (e emitter) table() (all []operation) {
-	const cheap = 4
+	const cheap = 4 // vectors at a time of what is one instruction, or two
 	binary := func(opcode, kernel, doc string, f func(d, a Register, b Op)) {
 		all = append(all, operation{opcode, kernel, doc, 2, cheap, func(x []VecVirtual) VecVirtual {
 			return e.result(func(d VecVirtual) { f(d, x[0], x[1]) })

@@ -14,7 +14,7 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// listing holds the programs, a line each, as tensor/cpu writes its plans: see listing there.
+// listing holds the programs, a line each, as a test of tensor/cpu writes its plans: see plan.listing there.
 //
 //go:embed programs.txt
 var listing string
@@ -38,7 +38,7 @@ func parsePrograms() (all []program) {
 	for line := range strings.Lines(listing) {
 		name, text, ok := strings.Cut(strings.TrimSpace(line), ": ")
 		if !ok {
-			continue
+			check(fmt.Errorf("programs.txt: %q is not a name and a program", line))
 		}
 		p := program{text: text, name: name, counts: map[byte]int{}}
 		for _, part := range strings.Split(text, "; ") {

@@ -7,14 +7,15 @@ import (
 	"github.com/langevin-go/langevin/tensor/backend"
 )
 
-// program is a whole plan in one kernel: it computes the results at n points
-// and keeps what is between in registers. slots are the plan's, of which it
-// reads inputs and writes results; uniforms are the uniform slots' values.
-type program[T real] func(slots **T, uniforms *T, n int)
-
 // wholes are the kernels of one plan at each level, nil where there is none.
 // They compute what the operations' own kernels do, bit for bit.
 type wholes struct{ avx2, avx512 program[float32] }
+
+// wholeOf finds the kernels that were generated for a plan.
+func wholeOf(p *plan) wholes {
+	l := p.listing()
+	return wholes{programs256[l], programs512[l]}
+}
 
 // listing is what a whole kernel is made from and found by: how many slots there
 // are of each kind, the operations in order, and the slots that get results.
