@@ -17,6 +17,8 @@ import (
 // is right up to the curvature's second order, which is why rk4 is a projection method instead (Hairer, Lubich
 // and Wanner 2006, IV.4): u is taken at the nearest point, which is a smooth field around the
 // manifold, and no order is lost.
+//
+// Geodesics are computed on the host: states go there and back, and a step allocates a little, also in a [sampler.Plan].
 type Geodesic struct {
 	Method string `yaml:"method" doc:"euler (order 1) or midpoint (2) along geodesics; rk4 (4), projected" oneof:"euler midpoint rk4"`
 }

@@ -11,7 +11,8 @@ import (
 // Plan is a sampling run prepared to be made many times: what is to be checked is checked, and
 // the memory that a run takes is kept for the next. A run of the same shape as the one before
 // allocates nothing, on any goroutine, if the model and the functions in Options do not. Networks
-// of package nn and guidance do not; reports of constraints, and several constraints at once, do.
+// of package nn, guidance and the samplers of this package do not; reports of constraints, and several
+// constraints at once, do.
 //
 // A Plan belongs to the goroutine of its Scope. Any number of goroutines, each with a Scope
 // and a Plan of its own, may share a model, a sampler and a grid; what they draw is what one of them

@@ -10,6 +10,7 @@ import (
 	"github.com/langevin-go/langevin/internal/testenv"
 	"github.com/langevin-go/langevin/tensor/backend"
 	"github.com/langevin-go/langevin/tensor/backend/backendtest"
+	"github.com/langevin-go/langevin/tensor/rng"
 )
 
 // bf16Devices are the devices that compute in bfloat16, those of the machine's
@@ -308,6 +309,42 @@ func TestBF16Allocates(t *testing.T) {
 			if n := testing.AllocsPerRun(20, f); n >= 1 {
 				t.Errorf("%s: %s allocates %v times a call", describeBF16(d), name, n)
 			}
+		}
+	}
+}
+
+// TestPairTiles makes words of more channels than a kernel takes at a time, of several
+// panels and of odd numbers of tiles: shapes that gradients have only of more tiles than
+// TestConvWinograd could check.
+func TestPairTiles(t *testing.T) {
+	pairs := Best().pairs()
+	if pairs == nil {
+		t.Skip("this machine has no instructions for bfloat16")
+	}
+	for _, c := range []struct{ channels, tiles, panels int }{{16, 4, 1}, {48, 1, 2}, {80, 7, 3}, {128, 6, 2}} {
+		task := &winogradWeightTask{u: &pairs.microKernel, pairs: pairs, panels: c.panels}
+		cols := pairs.cols
+		v, panels := make([]float32, c.tiles*c.channels), make([]float32, c.panels*c.tiles*cols)
+		rng.Normal(v, rng.Key{}, 1)
+		rng.Normal(panels, rng.Key{}, 2)
+		// row is number i of each tile, a width apart, in words of neighbouring tiles.
+		check := func(what string, got []float32, from []float32, width int) {
+			for p := range words(c.tiles) {
+				for i := range width {
+					low, high := roundBF16(from[2*p*width+i]), float32(0)
+					if 2*p+1 < c.tiles {
+						high = roundBF16(from[(2*p+1)*width+i])
+					}
+					if want := wordOf(low, high); math.Float32bits(got[p*width+i]) != math.Float32bits(want) {
+						t.Fatalf("%+v: word %d of %s %d is %x, want %x", c, p, what, i, math.Float32bits(got[p*width+i]), math.Float32bits(want))
+					}
+				}
+			}
+		}
+		a, b := task.pairTiles(new(winogradWeightWorker), v, panels, c.channels, c.tiles)
+		check("channel", a, v, c.channels)
+		for p := range c.panels {
+			check("column", b[p*words(c.tiles)*cols:], panels[p*c.tiles*cols:][:c.tiles*cols], cols)
 		}
 	}
 }
