@@ -3943,6 +3943,52 @@ pairRows512x2row:
 	VZEROUPPER
 	RET
 
+// func pairSums512(to *float32, from *float32, sum *float32, fromStride int, second int, rows int, mask uint32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512_BF16
+TEXT ·pairSums512(SB), NOSPLIT, $0-52
+	MOVQ    to+0(FP), AX
+	MOVQ    from+8(FP), CX
+	MOVQ    sum+16(FP), DX
+	MOVQ    fromStride+24(FP), BX
+	MOVQ    second+32(FP), SI
+	MOVQ    rows+40(FP), DI
+	MOVL    mask+48(FP), R8
+	KMOVW   R8, K1
+	SHRL    $0x10, R8
+	KMOVW   R8, K2
+	SHRL    $0x10, R8
+	VMOVUPS wordOrder<>+0(SB), Z0
+	VXORPS  X1, X1, X1
+	VXORPS  X2, X2, X2
+	VXORPS  X3, X3, X3
+	VXORPS  X4, X4, X4
+
+pairSums512row:
+	VMOVUPS.Z      (CX), K1, Z5
+	VMOVUPS.Z      (CX)(SI*1), K1, Z6
+	VADDPS         Z5, Z1, Z1
+	VADDPS         Z6, Z2, Z2
+	LONG $0x484ff262; WORD $0xed72 // VCVTNE2PS2BF16 Z5, Z6, Z5
+	VPERMW         Z5, Z0, Z5
+	VMOVUPS        Z5, (AX)
+	VMOVUPS.Z      64(CX), K2, Z5
+	VMOVUPS.Z      64(CX)(SI*1), K2, Z6
+	VADDPS         Z5, Z3, Z3
+	VADDPS         Z6, Z4, Z4
+	LONG $0x484ff262; WORD $0xed72 // VCVTNE2PS2BF16 Z5, Z6, Z5
+	VPERMW         Z5, Z0, Z5
+	VMOVUPS        Z5, 64(AX)
+	ADDQ           BX, CX
+	ADDQ           $0x00000080, AX
+	DECQ           DI
+	JNZ            pairSums512row
+	VADDPS         Z2, Z1, Z1
+	VMOVUPS        Z1, (DX)
+	VADDPS         Z4, Z3, Z3
+	VMOVUPS        Z3, 64(DX)
+	VZEROUPPER
+	RET
+
 // func convertRows512(to *float32, from *float32, toStride int, fromStride int, rows int, toLine int, fromLine int, lines int, blocks int, tail uint32, tailWords uint32)
 // Requires: AVX, AVX512F, AVX512_BF16
 TEXT ·convertRows512(SB), NOSPLIT, $0-80

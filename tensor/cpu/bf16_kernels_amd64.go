@@ -132,6 +132,11 @@ func pairRows512x1(to, from *float32, toStride, fromStride, second, rows, toLine
 //go:noescape
 func pairRows512x2(to, from *float32, toStride, fromStride, second, rows, toLine, fromLine, lines int, toMask, firstMask, secondMask uint32)
 
+// pairSums512 makes rows of 32 words, to[j] = (from[j], from[second+j]) and zero outside mask, and sum, 32 sums of the numbers that they are made of; strides in bytes.
+//
+//go:noescape
+func pairSums512(to, from, sum *float32, fromStride, second, rows int, mask uint32)
+
 // convertRows512 makes words of neighbours: lines of rows, each of blocks of 32 floats and then those of tail, which fill tailWords; strides in bytes.
 //
 //go:noescape

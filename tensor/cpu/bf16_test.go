@@ -110,16 +110,47 @@ func TestPacking(t *testing.T) {
 					clear(want[p*u.cols+n : (p+1)*u.cols])
 				}
 				equal(fmt.Sprintf("%d columns of %d, strides %v", n, k, s), got, want)
+				if s[1] == 1 {
+					before := got
+					got, want = buffers()
+					sums := make([]float32, u.cols)
+					u.packSums(got, from, sums, 7, s[0], k, n)
+					for p := range words(k) {
+						clear(got[p*u.cols+n : (p+1)*u.cols])
+					}
+					equal(fmt.Sprintf("%d columns of %d, summed", n, k), got, before)
+					for j, v := range sums[:n] {
+						want := alternateSum(from[7+j:], s[0], k)
+						if math.Float32bits(v) != math.Float32bits(want) && (v == v || want == want) {
+							t.Fatalf("%d columns of %d: sum %d is %v, want %v", n, k, j, v, want)
+						}
+					}
+				}
 				if n > u.rows {
 					continue
 				}
 				got, want = buffers()
-				row, word := u.packRows(got, from, 7, s[1], s[0], n, k)
+				u.packRows(got, from, 7, s[1], s[0], n, k)
+				row, word := packedStrides(s[0], n)
 				u.packScalars(want, from, 7, row, word, s[1], s[0], n, k)
 				equal(fmt.Sprintf("%d rows of %d, strides %v", n, k, s), got, want)
 			}
 		}
 	}
+}
+
+// alternateSum adds up k numbers a stride apart: even ones and odd ones apart,
+// then both, then the last of an odd number of them.
+func alternateSum(from []float32, stride, k int) float32 {
+	var sums [2]float32
+	for p := range k / 2 * 2 {
+		sums[p%2] += from[p*stride]
+	}
+	sum := sums[0] + sums[1]
+	if k%2 != 0 {
+		sum += from[(k-1)*stride]
+	}
+	return sum
 }
 
 // TestBF16Shares wants memory, float64 and everything but products to be those

@@ -26,7 +26,7 @@ func bf16Kernels() (all []kernel) {
 			all = append(all, tile{avx512, rows, vecs, true}.generate())
 		}
 	}
-	return append(all, pairRows(1), pairRows(2), convertRows(), roundedDot(), winogradInputPairs())
+	return append(all, pairRows(1), pairRows(2), pairSums(), convertRows(), roundedDot(), winogradInputPairs())
 }
 
 // pairOpcodes are AVX512_BF16's instructions of form zmm, zmm, zmm, which
@@ -125,6 +125,47 @@ func pairRows(vecs int) kernel {
 	addParam("fromLine", fromLine)
 	DECQ(p["lines"])
 	JNZ(LabelRef(k.name + "line"))
+	VZEROUPPER()
+	RET()
+	return k
+}
+
+// pairSums generates pairRows of one line of 32 words, which also adds up the
+// rows: first ones and second ones apart, then both.
+func pairSums() kernel {
+	k := kernel{"pairSums512",
+		"func(to, from, sum *float32, fromStride, second, rows int, mask uint32)",
+		"makes rows of 32 words, to[j] = (from[j], from[second+j]) and zero outside mask, and sum, 32 sums of the numbers that they are made of; strides in bytes"}
+	TEXT(k.name, NOSPLIT, k.signature)
+	p := params("to", "from", "sum", "fromStride", "second", "rows")
+	masks := vectorMasks("mask", 2)
+	order := loadOrder()
+	var sums [2][2]VecVirtual // of a vector: of first and of second numbers
+	for j := range sums {
+		for i := range sums[j] {
+			sums[j][i] = ZMM()
+			VXORPS(sums[j][i].AsX(), sums[j][i].AsX(), sums[j][i].AsX())
+		}
+	}
+	Label(k.name + "row")
+	for j, s := range sums {
+		a, b := ZMM(), ZMM()
+		VMOVUPS_Z(Mem{Base: p["from"], Disp: 64 * j}, masks[j], a)
+		VMOVUPS_Z(Mem{Base: p["from"], Index: p["second"], Scale: 1, Disp: 64 * j}, masks[j], b)
+		VADDPS(a, s[0], s[0])
+		VADDPS(b, s[1], s[1])
+		roundPair(a, b, a)
+		interleaved(a, order)
+		VMOVUPS(a, Mem{Base: p["to"], Disp: 64 * j})
+	}
+	ADDQ(p["fromStride"], p["from"])
+	ADDQ(U32(128), p["to"])
+	DECQ(p["rows"])
+	JNZ(LabelRef(k.name + "row"))
+	for j, s := range sums {
+		VADDPS(s[1], s[0], s[0])
+		VMOVUPS(s[0], Mem{Base: p["sum"], Disp: 64 * j})
+	}
 	VZEROUPPER()
 	RET()
 	return k
