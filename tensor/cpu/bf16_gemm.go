@@ -76,7 +76,7 @@ func (t *pairTask) multiply(d *Device) {
 	most := max(1, blockBytes/(4*min(t.k, pairBlock)*t.u.cols)) // panels of a block
 	all := splitEvenly(t.panels, most)
 	switch flops := 2 * t.m * t.n * t.floats; {
-	case t.batch == 1 && t.ks != 1 && t.floats >= 4*min(t.m, t.n) || t.sums != nil:
+	case t.batch == 1 && t.ks != 1 && longK(t.m, t.n, t.floats) || t.sums != nil:
 		t.runOuter(d, flops <= soloFlops)
 	case t.batch*flops <= soloFlops && (t.batch == 1 || !shared):
 		t.runLocal(d, all, splitEvenly(t.tiles.parts, localTiles), true)

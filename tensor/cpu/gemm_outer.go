@@ -11,6 +11,9 @@ import "unsafe"
 // fetched ahead, take as much again.
 const outerBytes = 256 << 10
 
+// longK reports whether k is long enough for that to be the best way.
+func longK(m, n, k int) bool { return k >= 4*min(m, n) }
+
 // runOuter shares out the product.
 func (t *gemmTask) runOuter(d *Device, alone bool) {
 	chunks := t.cutOuter(d, alone)

@@ -21,7 +21,7 @@ func (d *Device) GemmSum(c, sums, a, b *backend.View) {
 		t.finishSums(sums)
 		t.release()
 		gemmTasks.Put(t)
-	case fast && d.pairs != nil && b.Stride[1] == 1 && a.Stride[1] != 1:
+	case fast && d.pairs != nil && b.Stride[1] == 1 && longK(a.Shape[0], b.Shape[1], b.Shape[0]) && a.Stride[1] != 1:
 		t := pairTasks.Get().(*pairTask)
 		t.set(d, c, a, b, nil, 1, 0)
 		t.startSums()

@@ -28,7 +28,7 @@ func sumDevices(tb testing.TB, threads int) map[string]*Device {
 func TestGemmSumBits(t *testing.T) {
 	for name, alone := range sumDevices(t, 1) {
 		r := rand.New(rand.NewPCG(5, 0))
-		for _, s := range [][3]int{{1, 1, 1}, {37, 70, 900}, {500, 33, 350}, {13, 1000, 64}, {800, 400, 331}, {30, 80, 1601}} {
+		for _, s := range [][3]int{{1, 1, 1}, {37, 70, 900}, {500, 33, 350}, {13, 1000, 64}, {800, 400, 331}, {30, 80, 1601}, {90, 35, 641}} {
 			m, n, k := s[0], s[1], s[2]
 			at, b := transposedView(benchView(r, k, m)), benchView(r, k, n)
 			want, wantSums := place(r, backend.Float32, dense, m, n), place(r, backend.Float32, dense, n)
