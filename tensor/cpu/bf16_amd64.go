@@ -8,6 +8,7 @@ var pairKernels = pairKernel{
 		winogradInput: winogradInput512, winogradOutput: winogradOutput512, winogradFilter: winogradFilter512,
 		winogradSpread: winogradSpread512, winogradFilterGrad: winogradFilterGrad512, rowAdd: rowAdd512},
 	pairRows: pairWords, pairSums: pairWordsSums, neighbours: neighbourWords, roundedDot: roundedDot512, winogradInput: winogradInputPairs512,
+	winogradInputRows: winogradInputRows512, winogradSpreadRows: winogradSpreadRows512,
 }
 
 // pairs is the level's family of kernels on words, nil for none.

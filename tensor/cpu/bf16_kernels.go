@@ -18,6 +18,10 @@ type pairKernel struct {
 	neighbours func(to, from *float32, toStride, fromStride, rows, toLine, fromLine, lines, n int)
 	// winogradInput is microKernel's to words of neighbouring channels, 32 a vector.
 	winogradInput func(to, from *float32, toStep, toTile, line, pixel, tiles, vectors int)
+	// winogradInputRows and winogradSpreadRows are microKernel's winogradInput and
+	// winogradSpread to words of a tile and the one second bytes further on. Where keep is 0, the latter's second ones are 0.
+	winogradInputRows  func(to, from *float32, second, toStep, toTile, line, pixel, tiles, vectors int)
+	winogradSpreadRows func(to, from *float32, second, toStep, toTile, line, pixel, tiles, vectors int, keep uint32)
 	// roundedDot is the sum of a·b over whole vectors, a rounded.
 	roundedDot func(a, b *float32, vectors int) float32
 }

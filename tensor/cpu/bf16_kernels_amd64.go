@@ -152,6 +152,16 @@ func roundedDot512(a, b *float32, vectors int) float32
 //go:noescape
 func winogradInputPairs512(to, from *float32, toStep, toTile, line, pixel, tiles, vectors int)
 
+// winogradInputRows512 transforms 4×4 patches of input, two positions apart, to words of each and of the patch second bytes further on; strides in bytes.
+//
+//go:noescape
+func winogradInputRows512(to, from *float32, second, toStep, toTile, line, pixel, tiles, vectors int)
+
+// winogradSpreadRows512 transforms 2×2 gradients of outputs to words of each and of the one second bytes further on, which is 0 where keep is not set; strides in bytes.
+//
+//go:noescape
+func winogradSpreadRows512(to, from *float32, second, toStep, toTile, line, pixel, tiles, vectors int, keep uint32)
+
 var tilesBF16 = [13][3]func(*tileArgs){
 	1:  {1: pairTile512x1x1, 2: pairTile512x1x2},
 	2:  {1: pairTile512x2x1, 2: pairTile512x2x2},
