@@ -10,8 +10,8 @@ import (
 	"github.com/langevin-go/langevin/tensor/backend"
 )
 
-func BenchmarkConv(b *testing.B) {
-	type size struct{ n, side, cin, cout, ker, stride int }
+// benchDevices are the levels with kernels, and the best one's in bfloat16.
+func benchDevices(b *testing.B) map[string]*Device {
 	devices := map[string]*Device{}
 	for _, l := range Levels()[1:] {
 		devices[l.String()] = testDevice(b, l, 0)
@@ -19,6 +19,12 @@ func BenchmarkConv(b *testing.B) {
 	if d := testDevice(b, Best(), 0); d.HasBF16() {
 		devices["bf16"] = d.lower
 	}
+	return devices
+}
+
+func BenchmarkConv(b *testing.B) {
+	type size struct{ n, side, cin, cout, ker, stride int }
+	devices := benchDevices(b)
 	for _, l := range slices.Sorted(maps.Keys(devices)) {
 		d := devices[l]
 		for _, s := range []size{{64, 28, 64, 64, 3, 1}, {64, 14, 128, 128, 3, 1}, {64, 7, 128, 128, 3, 1}, {64, 28, 128, 64, 3, 1},
