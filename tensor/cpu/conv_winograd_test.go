@@ -256,7 +256,7 @@ func testWinograd(t *testing.T, r *rand.Rand, d *Device, direction int, c *convC
 	if d.pairs != nil {
 		u = &d.pairs.microKernel
 	}
-	if p := (convPlan{out: grid{size: [3]int{1, out[1], out[2]}}}); p.winogradBest(u).side == 4 {
+	if p := (convPlan{cin: c.x.Shape[3], cout: c.y.Shape[3], out: grid{size: [3]int{1, out[1], out[2]}}}); p.winogradBest(u).side == 4 {
 		m = winogradAbs4
 	}
 	var mag []float64
@@ -287,4 +287,114 @@ func testWinograd(t *testing.T, r *rand.Rand, d *Device, direction int, c *convC
 	if err != nil {
 		t.Fatalf("direction %d of %+v, x %v, y %v: %v", direction, c.p, c.x.Shape[:4], c.y.Shape[:4], err)
 	}
+}
+
+// TestConvWinogradLarge convolves signs with signs, in shapes that are cut into
+// several blocks of channels, slabs and parts. Direct sums of them are whole numbers, and so
+// is all that F(2×2) computes, if halves and quarters are counted: it must be exact, in
+// bfloat16 too. F(4×4) is as close as roundings of numbers all of size one allow.
+func TestConvWinogradLarge(t *testing.T) {
+	for name, d := range sumDevices(t, 3) {
+		if d.level == Go {
+			continue
+		}
+		r := rand.New(rand.NewPCG(3, 4))
+		for _, s := range []struct{ n, h, w, cin, cout int }{{9, 14, 14, 128, 96}, {5, 28, 27, 64, 160}, {20, 7, 7, 160, 128}, {6, 8, 8, 256, 64}} {
+			if testing.Short() && s.cin < 128 {
+				continue
+			}
+			p := backend.Conv{Spatial: 2, Stride: [3]int{1, 1}, Dilation: [3]int{1, 1}, PadLo: [3]int{1, 1}, PadHi: [3]int{1, 1}, Groups: 1}
+			signs := func(v *backend.View) *backend.View {
+				each(v, func(i []int) { put(v, float64(2*r.IntN(2)-1), i...) })
+				return v
+			}
+			c := &convCase{p: p, x: signs(place(r, backend.Float32, dense, s.n, s.h, s.w, s.cin)), w: signs(place(r, backend.Float32, dense, 3, 3, s.cin, s.cout)),
+				y: signs(place(r, backend.Float32, dense, s.n, s.h, s.w, s.cout))}
+			// The same with one channel, of ones.
+			ones := func(shape ...int) *backend.View {
+				v := place(r, backend.Float32, dense, shape...)
+				each(v, func(i []int) { put(v, 1, i...) })
+				return v
+			}
+			one := &convCase{p: p, x: ones(s.n, s.h, s.w, 1), w: ones(3, 3, 1, 1), y: ones(s.n, s.h, s.w, 1)}
+			for direction := range 3 {
+				out := [...]*backend.View{place(r, backend.Float32, dense, s.n, s.h, s.w, s.cout), place(r, backend.Float32, dense, s.n, s.h, s.w, s.cin),
+					place(r, backend.Float32, dense, 3, 3, s.cin, s.cout)}[direction]
+				var mag []float64
+				var roundings, terms int
+				switch direction {
+				case 0:
+					d.ConvForward(&p, out, c.x, c.w, nil)
+					mag, roundings = one.winogradMagnitudes(winogradAbs4, 0)
+					terms = s.cin
+				case 1:
+					d.ConvInputGrad(&p, out, c.y, c.w)
+					mag, roundings = one.winogradMagnitudes(winogradAbs4, 1)
+					terms = s.cout
+				case 2:
+					d.ConvWeightGrad(&p, out, c.x, c.y)
+					mag, roundings = one.winogradWeightMagnitudes(winogradAbs4)
+					terms = 1
+				}
+				u := d.level.micro()
+				if d.pairs != nil {
+					u = &d.pairs.microKernel
+				}
+				plan := convPlan{cin: s.cin, cout: s.cout, out: grid{size: [3]int{1, s.h, s.w}}}
+				exact := plan.winogradBest(u).side == 2
+				shape := [...]*backend.View{one.y, one.x, one.w}[direction]
+				for range 3000 {
+					var i [4]int
+					for ax := range i {
+						i[ax] = r.IntN(out.Shape[ax])
+					}
+					tol := 0.0
+					if !exact {
+						k := i
+						if direction == 2 {
+							k[2] = 0
+						}
+						k[3] = 0
+						tol = 0x1p-24 * float64(roundings+terms) * float64(terms) * mag[offsetOf(shape, k[:]...)]
+					}
+					want := c.element(direction, i)
+					if got := at(out, i[:]...); math.Abs(got-want) > tol {
+						t.Fatalf("%s, %+v, direction %d: element %v is %v, want %v ± %v", name, s, direction, i, got, want, tol)
+					}
+				}
+			}
+		}
+	}
+}
+
+// element is one element of a 3×3 convolution with padding 1, by definition.
+func (c *convCase) element(direction int, i [4]int) (sum float64) {
+	inside := func(h, w int) bool { return h >= 0 && h < c.x.Shape[1] && w >= 0 && w < c.x.Shape[2] }
+	if direction == 2 {
+		for n := range c.x.Shape[0] {
+			for h := range c.x.Shape[1] {
+				for w := range c.x.Shape[2] {
+					if inside(h+i[0]-1, w+i[1]-1) {
+						sum += at(c.y, n, h, w, i[3]) * at(c.x, n, h+i[0]-1, w+i[1]-1, i[2])
+					}
+				}
+			}
+		}
+		return sum
+	}
+	for r := range 3 {
+		for s := range 3 {
+			if direction == 0 && inside(i[1]+r-1, i[2]+s-1) {
+				for ci := range c.x.Shape[3] {
+					sum += at(c.x, i[0], i[1]+r-1, i[2]+s-1, ci) * at(c.w, r, s, ci, i[3])
+				}
+			}
+			if direction == 1 && inside(i[1]-r+1, i[2]-s+1) {
+				for co := range c.y.Shape[3] {
+					sum += at(c.y, i[0], i[1]-r+1, i[2]-s+1, co) * at(c.w, r, s, i[3], co)
+				}
+			}
+		}
+	}
+	return sum
 }
