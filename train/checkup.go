@@ -19,7 +19,7 @@ func (t *Trained) Checkup() (rows []sampler.Row, warnings []sampler.Warning, err
 		return nil, nil, err
 	}
 	path := t.Model.Path()
-	if manifoldOf(t.Model) != nil { // there is no signal and no noise to be right about
+	if confined(t.Model) != nil { // there is no signal and no noise to be right about
 		return sampler.Rows(path, grid), nil, nil
 	}
 	c := &sampler.Checkup{Path: path, Predicts: t.Model.Kind(), Grid: grid, Clipped: t.How.Clip.On(), NoiseSlope: math.NaN()}

@@ -10,9 +10,9 @@ import (
 
 // DescribeSampling says how samples are drawn, in a few words.
 func (t *Trained) DescribeSampling() string {
-	name, steps := t.How.Sampler.Kind, t.How.Steps
-	if t.SchedulerClass != "" {
-		name = t.SchedulerClass
+	name, steps := t.SchedulerClass, t.How.Steps
+	if name == "" {
+		name = t.How.samplerOn(t.Model.Path()).Kind
 	}
 	s := fmt.Sprintf("%s, %d steps", name, steps)
 	if dev, err := t.compute(); err == nil && dev != t.Device {
@@ -53,6 +53,10 @@ func describeKappa(k flow.Scheduler) string {
 	switch k := k.(type) {
 	case *flow.CosineKappa:
 		return ", from rest to rest"
+	case *flow.SineKappa:
+		return ", along a quarter of a sine"
+	case *flow.PolynomialKappa:
+		return fmt.Sprintf(", to the power %g of time from the source", k.Exponent)
 	case *flow.PowerKappa:
 		return fmt.Sprintf(", to the power %g of time", k.Exponent)
 	}

@@ -48,11 +48,39 @@ func (autoGrid) Times(path diffusion.GaussianPath, n int) ([]float64, error) {
 	return (&sampler.UniformGrid{Shift: 1}).Times(path, n)
 }
 
+// autoKind names what fits the path, of samplers and grids.
+const autoKind = "auto"
+
+// autoSampler is what fits the path.
+type autoSampler struct{}
+
+// Sample is the usual sampler of a path whose states are not all of space, and Heun's method elsewhere.
+func (autoSampler) Sample(r *sampler.Run) {
+	how, err := (&Sampling{Sampler: Samplers.Default(autoKind)}).samplerOn(r.Path).Build(SamplerArg{})
+	if err != nil {
+		r.Fail("sampler: %w", err)
+		return
+	}
+	how.Sample(r)
+}
+
+// samplerOn is the sampler on a path: the one that is named, or what auto stands for there.
+func (s *Sampling) samplerOn(path diffusion.GaussianPath) config.Variant[SamplerArg, sampler.Sampler] {
+	switch p, ok := path.(flow.Confined); {
+	case s.Sampler.Kind != autoKind:
+		return s.Sampler
+	case ok:
+		return Samplers.Default(p.Samplers()[0])
+	}
+	return Samplers.Default("heun")
+}
+
 func init() {
+	config.RegisterOptions(Samplers, autoKind, "what fits the path: geodesic on manifolds, ctmc for tokens, heun elsewhere", sampler.Sampler(new(autoSampler)))
 	for _, e := range sampler.Samplers {
 		config.RegisterOptions(Samplers, e.Name, e.Doc, e.New())
 	}
-	config.RegisterOptions(Grids, "auto", "what fits the path: trailing entries of a discrete table, Karras's levels for edm, equal steps in time elsewhere", sampler.Grid(new(autoGrid)))
+	config.RegisterOptions(Grids, autoKind, "what fits the path: trailing entries of a discrete table, Karras's levels for edm, equal steps in time elsewhere", sampler.Grid(new(autoGrid)))
 	for _, e := range sampler.Grids {
 		config.RegisterOptions(Grids, e.Name, e.Doc, e.New())
 	}
@@ -78,7 +106,7 @@ type Sampling struct {
 }
 
 func (s *Sampling) SetDefaults() {
-	s.Sampler, s.Grid = Samplers.Default("heun"), Grids.Default("auto")
+	s.Sampler, s.Grid = Samplers.Default(autoKind), Grids.Default(autoKind)
 	s.Steps, s.Every, s.Rows, s.Batch = 20, 1000, 10, 100
 	s.Precision = AsTrained
 	s.Guidance.SetDefaults()
@@ -153,7 +181,7 @@ func (d *Drawer) plan() (how sampler.Sampler, grid []float64, err error) {
 		return nil, nil, err
 	}
 	if how = d.Sampler; how == nil {
-		if how, err = d.How.Sampler.Build(SamplerArg{}); err != nil {
+		if how, err = d.How.samplerOn(d.Model.Path()).Build(SamplerArg{}); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -329,10 +357,11 @@ func (d *Drawer) start(s *tensor.Scope, q Request, t float64, from int, shape []
 	case err != nil:
 		return nil, err
 	case q.Init != nil:
-		if p, ok := d.Model.Path().(*flow.GeodesicPath); ok {
-			return p.Between(q.init(s, from, shape), x, t), nil
+		key := rng.Key{Seed: q.Seed, Stream: streamLatent}
+		if p := confined(d.Model); p != nil {
+			return p.Between(key, uint64(from), q.init(s, from, shape), x, t), nil
 		}
-		z := s.Normal(rng.Key{Seed: q.Seed, Stream: streamLatent}, uint64(from), shape...)
+		z := s.Normal(key, uint64(from), shape...)
 		return sampler.Noised(q.init(s, from, shape), x, z, d.Model.Path(), t), nil
 	case d.Source != nil:
 		return x, nil

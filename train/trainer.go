@@ -161,7 +161,7 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 	if t.source, err = exp.openSource(ctx, t.job, t.data.Train.Shape()); err != nil {
 		return err
 	}
-	if err = t.onManifold(); err != nil {
+	if err = t.fits(); err != nil {
 		return err
 	}
 	if err = t.buildOptimizer(); err != nil {

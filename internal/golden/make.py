@@ -14,6 +14,7 @@ import transformers
 
 import bound
 import byte_pairs
+import discrete
 import flow
 import guidance
 import manifolds
@@ -51,6 +52,7 @@ def jobs():
     yield "optimizers/modern", modern.make
     yield "flow/flow", flow.make
     yield "flow/manifold", manifolds.make
+    yield "flow/discrete", discrete.make
     yield "diffusion/guidance", guidance.make
     yield "diffusion/bound", bound.make
     for name in text_encoders.CASES:

@@ -1,0 +1,101 @@
+package discrete
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/diffusion/likelihood"
+	"github.com/langevin-go/langevin/internal/invalid"
+	"github.com/langevin-go/langevin/tensor"
+	"github.com/langevin-go/langevin/tensor/rng"
+)
+
+// Bound estimates the bound on −ln p(x0) that [Matching] can be trained on: the divergence between the chain that leads
+// to x0 and the model's, in continuous time, which [CTMC] has with eta=0 and many steps. It has no other terms: at its
+// end the path is the source itself, and at its start the data. If the posterior is exact, and the source the mask, its mean is the entropy of
+// the data.
+type Bound struct {
+	Times int     // that each sample is asked at, one from each of as many equal parts; 0: 100
+	Key   rng.Key // of times and states
+	First uint64  // sample i is row First+i under Key
+	Batch int     // samples at a time; 0: 256
+}
+
+// Of is the estimate for each sample of data, whose conditions m is given, in nats; it is asked in s, which is Reset between
+// evaluations. m is a model of tokens. progress, if not nil, hears of evaluations of batches.
+func (b *Bound) Of(ctx context.Context, s *tensor.Scope, m diffusion.Model, data likelihood.Data, progress func(done, total int)) ([]float64, error) {
+	p, size := pathOf(m), data.Dim()
+	times, batch := b.Times, b.Batch
+	if times == 0 {
+		times = 100
+	}
+	if batch == 0 {
+		batch = 256
+	}
+	switch {
+	case times < 0:
+		return nil, invalid.Field("times", "must not be negative, is %d", times)
+	case size == 0 || len(data.X)%size != 0:
+		return nil, fmt.Errorf("%d values are not samples of shape %v", len(data.X), data.Shape)
+	}
+	x0 := make([]float32, len(data.X))
+	for i, v := range data.X {
+		x0[i] = float32(v)
+	}
+	if err := p.Check(x0); err != nil {
+		return nil, err
+	}
+	nats := make([]float64, data.Len())
+	done, evals := 0, (len(nats)+batch-1)/batch*times
+	for from := 0; from < len(nats); from += batch {
+		n := min(batch, len(nats)-from)
+		for k := range times {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			for i, v := range b.terms(s, m, p, data, x0[from*size:(from+n)*size], from, k, times) {
+				nats[from+i/size] += v / float64(times)
+			}
+			if done++; progress != nil {
+				progress(done, evals)
+			}
+		}
+	}
+	return nats, nil
+}
+
+// Streams of the random numbers under Key, whose steps are the parts of time.
+const (
+	streamTime uint32 = iota
+	streamSource
+	streamState
+)
+
+// terms are the bound's integrand for each token of data x0, which are samples from…, in part k of so many of the time.
+func (b *Bound) terms(s *tensor.Scope, m diffusion.Model, p *Path, data likelihood.Data, x0 []float32, from, k, times int) []float64 {
+	s.Reset()
+	size := data.Dim()
+	n := len(x0) / size
+	samples, t, x, source := make([]int, n), make([]float64, n), make([]float32, len(x0)), make([]float32, size)
+	key := func(stream uint32) rng.Key {
+		return b.Key.WithStream(b.Key.Stream + stream).WithStep(b.Key.Step + uint64(k))
+	}
+	for i := range n {
+		row := b.First + uint64(from+i)
+		samples[i] = from + i
+		t[i] = (float64(k) + rng.Float64(key(streamTime), row, 0)) / float64(times)
+		p.DrawSource(key(streamSource), row, source)
+		reveal(p, key(streamState), row, x[i*size:(i+1)*size], x0[i*size:(i+1)*size], source, t[i])
+	}
+	var out []float64
+	s.NoGrad(func() {
+		var c diffusion.Cond
+		if data.Cond != nil {
+			c = data.Cond(s, samples)
+		}
+		logits := m.Eval(s.Tensor(x, append([]int{n}, data.Shape...)...), diffusion.Step{T: t}, c).Value
+		out = p.losses(logits, x, x0, t, true).Float64s()
+	})
+	return out
+}
