@@ -7,6 +7,7 @@ import (
 
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/flow"
+	"github.com/langevin-go/langevin/flow/discrete"
 	"github.com/langevin-go/langevin/internal/invalid"
 )
 
@@ -26,6 +27,9 @@ const placed = 256
 // fits sees that the data can be states of the model's path, and the samples of the source starts, as far as the first ones
 // show, and that the sampler keeps to these states.
 func (t *Trainer) fits() error {
+	if err := t.Drawer().checkSampling(); err != nil {
+		return t.exp.at("sample", err)
+	}
 	p := confined(t.model)
 	if p == nil {
 		return nil
@@ -43,14 +47,14 @@ func (t *Trainer) fits() error {
 			return t.exp.places.Errorf(part.key, "does not fit the objective: %v", err)
 		}
 	}
-	return t.exp.at("sample", t.Drawer().checkSampling())
+	return nil
 }
 
-// checkSampling refuses what means nothing where states are not all of space.
+// checkSampling refuses samplers that the path is not for, and what means nothing where states are not all of space.
 func (d *Drawer) checkSampling() error {
 	p := confined(d.Model)
 	if p == nil {
-		return nil
+		return d.How.fits(d.Model.Path())
 	}
 	h := &d.How
 	if names := p.Samplers(); h.Sampler.Kind != autoKind && !slices.Contains(names, h.Sampler.Kind) {
@@ -68,6 +72,29 @@ func (d *Drawer) checkSampling() error {
 	} {
 		if o.on {
 			return invalid.Field(o.key, "acts on an estimate of data or noise, and a flow on %v has none", p)
+		}
+	}
+	if _, tokens := p.(*discrete.Path); tokens && (h.Guidance.Rule.Kind != "cfg" || h.Rescale != 0) {
+		key := "guidance_rule"
+		if h.Rescale != 0 {
+			key = "guidance_rescale"
+		}
+		return invalid.Field(key, "is for predictions of numbers; of tokens there are probabilities, whose logarithms are guided")
+	}
+	return h.fits(p)
+}
+
+// fits asks a sampler that is made for some paths only whether this is one.
+func (s *Sampling) fits(path diffusion.GaussianPath) error {
+	how, err := s.samplerOn(path).Build(SamplerArg{})
+	if err != nil {
+		return invalid.Field("sampler", "%v", err)
+	}
+	if f, ok := how.(interface {
+		Fits(diffusion.GaussianPath) error
+	}); ok {
+		if err := f.Fits(path); err != nil {
+			return invalid.Field("sampler", "does not fit: %v", err)
 		}
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/flow"
+	"github.com/langevin-go/langevin/flow/discrete"
 )
 
 // DescribeSampling says how samples are drawn, in a few words.
@@ -30,6 +31,8 @@ func describePath(p diffusion.GaussianPath) string {
 		return "quarter circles from data to noise"
 	case *flow.GeodesicPath:
 		return fmt.Sprintf("geodesics of %v%s", p.Manifold, describeKappa(p.Scheduler))
+	case *discrete.Path:
+		return fmt.Sprintf("%v turn into %v ones%s", p, describeSource(p.Source), describeKappa(p.Scheduler))
 	case flow.EncDec:
 		return "data fade out, then the noise fades in"
 	case flow.Interpolant:
@@ -48,7 +51,15 @@ func describePath(p diffusion.GaussianPath) string {
 	return fmt.Sprintf("%T", p)
 }
 
-// describeKappa says how fast geodesics are gone.
+// describeSource says what tokens turn into.
+func describeSource(s discrete.Source) string {
+	if s == discrete.Mask {
+		return "masked"
+	}
+	return "random"
+}
+
+// describeKappa says how fast geodesics are gone, or tokens are lost.
 func describeKappa(k flow.Scheduler) string {
 	switch k := k.(type) {
 	case *flow.CosineKappa:

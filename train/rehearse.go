@@ -69,15 +69,18 @@ func (t *Trainer) rehearse(ctx context.Context) error {
 // standIn answers 0 at once, in the form in which the model answered its first question.
 type standIn struct {
 	diffusion.Model
-	asked, logVar bool
+	shape  []int // of an answer; nil: nothing was asked yet
+	logVar bool
 }
 
 // Eval is 0.
 func (m *standIn) Eval(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond) diffusion.Pred {
-	if !m.asked {
-		m.asked, m.logVar = true, m.Model.Eval(x, at, c).LogVar != nil
+	if m.shape == nil {
+		p := m.Model.Eval(x, at, c)
+		m.shape, m.logVar = slices.Clone(p.Value.Shape()), p.LogVar != nil
 	}
-	p := diffusion.Pred{Value: x.Scope().Zeros(x.Shape()...), Kind: m.Kind()}
+	m.shape[0] = x.Dim(0)
+	p := diffusion.Pred{Value: x.Scope().Zeros(m.shape...), Kind: m.Kind()}
 	if m.logVar {
 		p.LogVar = p.Value
 	}

@@ -204,7 +204,7 @@ func (t *Trainer) saveTo(path string) error {
 	if err := t.metrics.Sync(); err != nil {
 		return unwritten(err)
 	}
-	st := checkpointState{Step: t.step, Shape: t.data.Train.Shape(), Classes: t.classes(), Skipped: t.skipped, InARow: t.inARow, OptimSteps: t.opt.Steps(),
+	st := checkpointState{about: t.about(), Step: t.step, Skipped: t.skipped, InARow: t.inARow, OptimSteps: t.opt.Steps(),
 		WindowLoss: float64Bits(t.window.loss), WindowNorm: float64Bits(t.window.norm), WindowSteps: t.window.steps}
 	if t.ema != nil {
 		st.EMASteps = t.ema.Steps()

@@ -108,7 +108,7 @@ func openTrained(dev backend.Device, path string, c *checkpoint) (*Trained, erro
 		return nil, err
 	}
 	var job *Job
-	if job, t.Net, t.Params, err = exp.build(t.Device, t.Shape, t.Classes, t.prompts); err != nil {
+	if job, t.Net, t.Params, err = exp.build(t.Device, c.state.about, t.prompts); err != nil {
 		return nil, err
 	}
 	t.encoder, _ = t.Net.(*nn.Prompted)

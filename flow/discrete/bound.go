@@ -16,11 +16,14 @@ import (
 // end the path is the source itself, and at its start the data. If the posterior is exact, and the source the mask, its mean is the entropy of
 // the data.
 type Bound struct {
-	Times int     // that each sample is asked at, one from each of as many equal parts; 0: 100
+	Times int     // that each sample is asked at, one from each of as many equal parts; 0: DefaultTimes
 	Key   rng.Key // of times and states
 	First uint64  // sample i is row First+i under Key
 	Batch int     // samples at a time; 0: 256
 }
+
+// DefaultTimes is how many times a [Bound] asks each sample at.
+const DefaultTimes = 100
 
 // Of is the estimate for each sample of data, whose conditions m is given, in nats; it is asked in s, which is Reset between
 // evaluations. m is a model of tokens. progress, if not nil, hears of evaluations of batches.
@@ -28,7 +31,7 @@ func (b *Bound) Of(ctx context.Context, s *tensor.Scope, m diffusion.Model, data
 	p, size := pathOf(m), data.Dim()
 	times, batch := b.Times, b.Batch
 	if times == 0 {
-		times = 100
+		times = DefaultTimes
 	}
 	if batch == 0 {
 		batch = 256

@@ -30,9 +30,11 @@ func (p *Path) Width() int {
 // Embed is what networks see of states (N,…,C): tokens one-hot, (N,…,C·Width). The network's first layer, a matrix or a
 // convolution, has a row for each of them, and is a table of embeddings.
 func (p *Path) Embed(x *tensor.Tensor) *tensor.Tensor {
-	s, shape := x.Scope(), x.Shape()
+	s := x.Scope()
 	tokens := x.Axpby(float64(p.Alphabet-1)/2, s.Ones(1), float64(p.Alphabet-1)/2).Round().Unsqueeze(-1)
 	hot := tokens.Eq(s.Arange(0, 1, p.Width()))
+	var dims [tensor.MaxRank]int
+	shape := dims[:copy(dims[:], x.Shape())]
 	shape[len(shape)-1] *= p.Width()
 	return hot.Reshape(shape...)
 }
