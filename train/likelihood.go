@@ -227,10 +227,16 @@ func (t *Trained) likelihoodOf(ctx context.Context, src data.Source, name string
 // boundMethod is what measures the likelihood of tokens, which no ODE leads anywhere.
 const boundMethod = "bound"
 
-// tokenBound is the bound on a split of tokens: an integral over time and nothing else.
+// chainEnd is where the chain from random tokens ends, of which the bound would be infinite if it went to the data.
+const chainEnd = 0.01
+
+// tokenBound is the bound on a split of tokens: an integral over time and, where the chain ends before the data, a decoder's term.
 func (t *Trained) tokenBound(ctx context.Context, s *tensor.Scope, d likelihood.Data, name string, l *Likelihood, o LikelihoodOptions) (*LikelihoodSplit, error) {
 	b := discrete.Bound{Times: o.Times, Key: rng.Key{Seed: o.Seed, Stream: streamBound}}
-	nats, err := b.Of(ctx, s, t.Model, d, func(done, total int) { o.Progress("bound on the "+name, done, total) })
+	if t.Model.Path().(*discrete.Path).Source != discrete.Mask {
+		b.Start = chainEnd
+	}
+	chain, decoder, err := b.Of(ctx, s, t.Model, d, func(done, total int) { o.Progress("bound on the "+name, done, total) })
 	if err != nil {
 		return nil, err
 	}
@@ -238,10 +244,14 @@ func (t *Trained) tokenBound(ctx context.Context, s *tensor.Scope, d likelihood.
 		b.Times = discrete.DefaultTimes
 	}
 	l.Evaluations = float64(b.Times)
-	e, none := likelihood.Mean(nats), metrics.Figure(math.NaN())
-	bits := e.Bits(l.Dim, 0)
+	total := make([]float64, len(chain))
+	for i := range total {
+		total[i] = chain[i] + decoder[i]
+	}
+	e, none := likelihood.Mean(total), metrics.Figure(math.NaN())
+	bits, last := e.Bits(l.Dim, 0), likelihood.Mean(decoder).Bits(l.Dim, 0)
 	return &LikelihoodSplit{N: e.N, NLL: none, Error: none, Probe: none, Bits: none, BitsError: none, Truth: none,
-		Bound: &VariationalBound{Times: b.Times, Bits: metrics.Figure(bits.Mean), Error: metrics.Figure(bits.Error), Steps: metrics.Figure(bits.Mean)}}, nil
+		Bound: &VariationalBound{Times: b.Times, Bits: metrics.Figure(bits.Mean), Error: metrics.Figure(bits.Error), Steps: metrics.Figure(bits.Mean - last.Mean), Decoder: metrics.Figure(last.Mean)}}, nil
 }
 
 // boundOf is the variational bound of a split.

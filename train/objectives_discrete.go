@@ -17,7 +17,7 @@ type discreteConfig struct {
 	Tokens           int                                      `yaml:"tokens" doc:"size of the alphabet: the data's numbers are that many equally spaced values from −1 to 1; 0: as the data have them, 256 of pictures of bytes" range:"[0,65536]"`
 	Source           discrete.Source                          `yaml:"source" doc:"what tokens turn into: the mask (masked diffusion), or random ones"`
 	Scheduler        config.Variant[KappaArg, flow.Scheduler] `yaml:"scheduler" doc:"probability κ(t) of each token to have turned into the source's"`
-	Loss             string                                   `yaml:"loss" doc:"cross_entropy: of each token's posterior; bound: that on the likelihood, in nats for each token" oneof:"cross_entropy bound"`
+	Loss             string                                   `yaml:"loss" doc:"cross_entropy: of each token's posterior; bound: that on the likelihood but for times below times.from, in nats for each token" oneof:"cross_entropy bound"`
 	Times            timeSampling                             `yaml:"times" doc:"distribution of training times"`
 	Shift            float64                                  `yaml:"shift" doc:"moves training times towards the source: t' = kt/(1+(k-1)t); 1: not at all" range:"(0,inf)"`
 	Stratified       bool                                     `yaml:"stratified" doc:"draw one time from each of as many equal slices of the distribution as the batch has samples"`
@@ -27,6 +27,7 @@ type discreteConfig struct {
 // SetDefaults is masked diffusion with the cross-entropy.
 func (c *discreteConfig) SetDefaults() {
 	c.Scheduler, c.Times, c.Loss = Kappas.Default("linear"), Times.Default("uniform"), "cross_entropy"
+	c.Times.Config = diffusion.Uniform{From: 0.001, To: 1} // where κ'/κ is large, few tokens are the source's
 	c.Shift, c.ConditionDropout, c.Stratified = 1, 0.1, true
 }
 

@@ -75,7 +75,11 @@ func (p *Path) CheckStarts(x []float32) error { return p.check(x, p.Source == Ma
 func (p *Path) check(x []float32, mask bool) error {
 	for i, v := range x {
 		if !p.Alphabet.Is(float64(v), mask) {
-			return fmt.Errorf("number %d is %g, which is none of the %d values from −1 to 1", i, v, int(p.Alphabet))
+			beside := ""
+			if mask {
+				beside = fmt.Sprintf(" nor the mask, %g", p.Alphabet.Value(p.Alphabet.Mask()))
+			}
+			return fmt.Errorf("number %d is %g, which is none of the %d equally spaced values from −1 to 1%s", i, v, int(p.Alphabet), beside)
 		}
 	}
 	return nil
