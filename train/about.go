@@ -11,13 +11,14 @@ import (
 type about struct {
 	Shape   []int `json:"shape"`            // of a sample
 	Classes int   `json:"classes"`          // that the network is conditioned on; 0: none
+	Vector  int   `json:"vector,omitempty"` // numbers of the vector that it is conditioned on; 0: none
 	Levels  int   `json:"levels,omitempty"` // equally spaced values of the data from −1 to 1; 0: continuous
 }
 
 // check refuses what cannot be: a checkpoint may come from anywhere.
 func (a *about) check() error {
-	if a.Classes < 0 || len(a.Shape) == 0 || len(a.Shape) > 4 || a.Levels < 0 {
-		return fmt.Errorf("%d classes, %d levels or sample shape %v is impossible", a.Classes, a.Levels, a.Shape)
+	if a.Classes < 0 || a.Vector < 0 || a.Vector > 1<<20 || len(a.Shape) == 0 || len(a.Shape) > 4 || a.Levels < 0 {
+		return fmt.Errorf("%d classes, vectors of %d, %d levels or sample shape %v is impossible", a.Classes, a.Vector, a.Levels, a.Shape)
 	}
 	for _, d := range a.Shape {
 		if d < 1 || d > 1<<20 {
@@ -30,5 +31,9 @@ func (a *about) check() error {
 // about are the facts of the training data.
 func (t *Trainer) about() about {
 	src := t.data.Train
-	return about{Shape: src.Shape(), Classes: t.classes(), Levels: data.Levels(src)}
+	a := about{Shape: src.Shape(), Classes: t.classes(), Levels: data.Levels(src)}
+	if t.exp.Conditional {
+		a.Vector = data.VectorSize(src)
+	}
+	return a
 }

@@ -133,9 +133,16 @@ func (t *Trained) Facts() [][2]string {
 			add(r[0], "%s", r[1])
 		}
 	}
+	if t.Vector > 0 {
+		null := "with a null vector"
+		if !t.NullVector {
+			null = "without a null vector: no classifier-free guidance"
+		}
+		add("vector", "of %d numbers, %s", t.Vector, null)
+	}
 	if c := t.Net.Conditions(); t.Number {
 		add("condition", "a number, embedded like a time (class_embed_type timestep)")
-	} else if c.Vector > 0 && !c.Null {
+	} else if t.Vector == 0 && c.Vector > 0 && !c.Null {
 		add("condition", "a vector of %d numbers (class_embed_type identity)", c.Vector)
 	}
 	add("noise", "%s", describePath(t.Model.Path()))

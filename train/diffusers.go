@@ -118,7 +118,7 @@ func (t *Trainer) adopt() error {
 	if err != nil {
 		return t.exp.at("objective", err)
 	}
-	f, err := c.open(ModelArg{Shape: shape, Classes: t.classes(), OutChannels: job.outChannels(shape)})
+	f, err := c.open(ModelArg{Shape: shape, Classes: t.classes(), Vector: t.about().Vector, OutChannels: job.outChannels(shape)})
 	if err != nil {
 		return t.exp.at("model", err)
 	}

@@ -22,6 +22,9 @@ func (d *Drawer) Invert(ctx context.Context, q Request) ([]float32, error) {
 	if len(q.Init) != q.N*size {
 		return nil, fmt.Errorf("%d numbers to invert are not %d samples of shape %v", len(q.Init), q.N, d.Shape)
 	}
+	if err := d.checkVectors(q); err != nil {
+		return nil, err
+	}
 	if p := confined(d.Model); p != nil {
 		return nil, fmt.Errorf("samples of a flow on %v cannot be led back to their noise: its sampler, %s, goes one way", p, strings.Join(p.Samplers(), " or "))
 	}

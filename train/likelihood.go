@@ -115,6 +115,9 @@ func MeasureLikelihood(ctx context.Context, t *Trained, o LikelihoodOptions) (*L
 	case t.Classes > 0:
 		l.Model = "p(x|class)"
 	}
+	if t.Vector > 0 {
+		l.Model = strings.Replace(strings.Replace(l.Model, "p(x)", "p(x|vector)", 1), "p(x|class", "p(x|vector, class", 1)
+	}
 	if ds.Heldout != nil {
 		if l.Heldout, err = t.likelihoodOf(ctx, ds.Heldout, "held-out data", l, o); err != nil {
 			return nil, err
@@ -175,10 +178,21 @@ func (t *Trained) likelihoodOf(ctx context.Context, src data.Source, name string
 		return nil, err
 	}
 	defer prompts.close()
-	if t.Classes > 0 || prompts != nil {
+	vectors, err := t.firstVectors(src, len(labels))
+	if err != nil {
+		return nil, t.Exp.at("data", err)
+	}
+	if t.Classes > 0 || prompts != nil || vectors != nil {
 		d.Cond = func(s *tensor.Scope, samples []int) (c diffusion.Cond) {
 			if own := rowsOf(labels, samples); t.Classes > 0 {
 				c.Labels = s.Ints(own, len(own))
+			}
+			if vectors != nil {
+				own := make([]float32, 0, len(samples)*t.Vector)
+				for _, k := range samples {
+					own = append(own, vectors[k*t.Vector:(k+1)*t.Vector]...)
+				}
+				c.Vector = s.Tensor(own, len(samples), t.Vector)
 			}
 			if prompts != nil {
 				prompts.put(s, &c, rowsOf(prompts.of, samples))
@@ -214,7 +228,7 @@ func (t *Trained) likelihoodOf(ctx context.Context, src data.Source, name string
 			return nil, err
 		}
 	}
-	if density := data.DensityOf(src); density != nil && t.Classes == 0 {
+	if density := data.DensityOf(src); density != nil && t.Classes == 0 && t.Vector == 0 {
 		sum := 0.0
 		for i := range d.Len() {
 			sum -= density(wide[i*d.Dim() : (i+1)*d.Dim()])

@@ -12,20 +12,22 @@ import (
 
 // ObjectiveArg is what an objective is made for.
 type ObjectiveArg struct {
-	Shape   []int             // of a sample
-	Classes int               // that the network is conditioned on; 0: none
-	Levels  int               // equally spaced values of the data from −1 to 1; 0: continuous
-	Null    int               // the network's label for no class; −1: it has none
-	Prompt  *diffusion.Prompt // what stands for no prompt; nil: the network takes none
-	Draft   bool              // the network is not made yet: it follows from what the objective says
-	Batch   int               // samples a step
-	Device  backend.Device
-	Init    rng.Key // of the first values of what the objective itself learns
+	Shape    []int             // of a sample
+	Classes  int               // that the network is conditioned on; 0: none
+	Levels   int               // equally spaced values of the data from −1 to 1; 0: continuous
+	Vector   int               // numbers of the vector that the network is conditioned on; 0: none
+	NoVector bool              // the network has a null vector, which stands for none
+	Null     int               // the network's label for no class; −1: it has none
+	Prompt   *diffusion.Prompt // what stands for no prompt; nil: the network takes none
+	Draft    bool              // the network is not made yet: it follows from what the objective says
+	Batch    int               // samples a step
+	Device   backend.Device
+	Init     rng.Key // of the first values of what the objective itself learns
 }
 
 // dropout drops a part p of the conditions that the network knows a null condition of.
 func (a ObjectiveArg) dropout(p float64) diffusion.Dropout {
-	if a.Null < 0 && a.Prompt == nil {
+	if a.Null < 0 && a.Prompt == nil && !a.NoVector {
 		return diffusion.Dropout{}
 	}
 	return diffusion.Dropout{P: p, Classes: a.Null, Prompt: a.Prompt}

@@ -37,6 +37,9 @@ func (t *Trainer) tryNetwork() (err error) {
 	if t.classes() > 0 {
 		c.Labels = s.Ints([]int32{0}, 1)
 	}
+	if size := t.about().Vector; size > 0 {
+		c.Vector = s.Zeros(1, size)
+	}
 	if got := t.net.Forward(s.Zeros(shape...), s.Zeros(1), c).Shape(); !slices.Equal(got, want) {
 		return t.exp.places.Errorf("model", "makes outputs of shape %v for samples of shape %v: want %v", got[1:], shape[1:], want[1:])
 	}
@@ -55,6 +58,9 @@ func (t *Trainer) rehearse(ctx context.Context) error {
 	q := Request{N: 1}
 	if d.Classes > 0 {
 		q.Labels = make([]int32, 1)
+	}
+	if d.Vector > 0 {
+		q.Vectors = make([]float32, d.Vector)
 	}
 	if t.prompts != nil {
 		q.Prompts = []string{""}

@@ -118,6 +118,7 @@ func (s *Sampling) SetDefaults() {
 type Request struct {
 	N        int
 	Labels   []int32                           // (N) classes; nil: unconditional
+	Vectors  []float32                         // (N,Vector) that the model is conditioned on; nil: none
 	Prompts  []string                          // (N); nil: none
 	Negative string                            // prompt to be guided away from; "": none
 	Seed     uint64                            // sample i is a function of the seed and i
@@ -143,13 +144,15 @@ const (
 
 // Drawer draws samples from a model.
 type Drawer struct {
-	Device  backend.Device
-	Model   diffusion.Model
-	Shape   []int // of a sample
-	Classes int   // that the model is conditioned on
-	Null    int   // the label of no class; −1: the model has none
-	Number  bool  // the condition is a number, embedded like a time: labels give it
-	How     Sampling
+	Device     backend.Device
+	Model      diffusion.Model
+	Shape      []int // of a sample
+	Classes    int   // that the model is conditioned on
+	Null       int   // the label of no class; −1: the model has none
+	Vector     int   // numbers of the vector that the model is conditioned on; 0: none
+	NullVector bool  // it knows one that stands for none
+	Number     bool  // the condition is a number, embedded like a time: labels give it
+	How        Sampling
 
 	Source    data.Source     // what samples start from; nil: normal noise
 	Precision string          // float32 or bf16: what the network was trained in
@@ -205,6 +208,9 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 		return nil, d.CheckCount(q.N)
 	case q.Labels != nil && len(q.Labels) != q.N:
 		return nil, fmt.Errorf("%d labels for %d samples", len(q.Labels), q.N)
+	}
+	if err := d.checkVectors(q); err != nil {
+		return nil, err
 	}
 	how, grid, err := d.plan()
 	if err != nil {
@@ -312,8 +318,14 @@ func (d *Drawer) prepare(q Request) (dev backend.Device, prompts *encoded, model
 	return dev, prompts, model, err
 }
 
-// condition is what samples from to from+n are to be like.
+// condition is what samples from to from+n are to be like; nil: they need not be like anything.
 func (d *Drawer) condition(q Request, e *encoded, from, n int) (func(s *tensor.Scope) diffusion.Cond, error) {
+	other, err := d.labelled(q, e, from, n)
+	return d.vectors(q, from, n, other), err
+}
+
+// labelled is the part of a condition that is no vector.
+func (d *Drawer) labelled(q Request, e *encoded, from, n int) (func(s *tensor.Scope) diffusion.Cond, error) {
 	switch {
 	case d.Number && q.Labels == nil:
 		return nil, fmt.Errorf("the model is conditioned on a number: it needs one for every sample")

@@ -112,7 +112,7 @@ func openTrained(dev backend.Device, path string, c *checkpoint) (*Trained, erro
 		return nil, err
 	}
 	t.encoder, _ = t.Net.(*nn.Prompted)
-	t.Null = nullLabel(t.Net)
+	t.Null, t.Vector, t.NullVector = nullLabel(t.Net), c.state.Vector, nullVector(t.Net)
 	source, err := exp.openSource(context.Background(), job, t.Shape)
 	if err != nil {
 		return nil, err

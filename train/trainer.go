@@ -196,6 +196,7 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 	if t.classes() > 0 {
 		t.batch.Labels = t.labels
 	}
+	t.vectorRoom(&t.batch, exp.Batch)
 	if t.pairs != nil {
 		t.batch.Source, t.ignored = make([]float32, len(t.batch.X)), make([]int32, exp.Batch)
 	}
@@ -320,12 +321,12 @@ func (t *Trainer) averageFrozen() error {
 // build makes the objective and the network of an experiment. The network's
 // outputs follow from the objective, and the objective's null condition from the network.
 func (l *Loaded) build(dev backend.Device, of about, prompts *prompter) (*Job, Network, []*tensor.Param, error) {
-	arg := ObjectiveArg{Shape: of.Shape, Classes: of.Classes, Levels: of.Levels, Null: -1, Prompt: prompts.null(), Draft: true, Batch: l.Batch, Device: dev, Init: rng.Key{Seed: l.Seed, Stream: streamObjective}}
+	arg := ObjectiveArg{Shape: of.Shape, Classes: of.Classes, Vector: of.Vector, Levels: of.Levels, Null: -1, Prompt: prompts.null(), Draft: true, Batch: l.Batch, Device: dev, Init: rng.Key{Seed: l.Seed, Stream: streamObjective}}
 	job, err := l.Objective.Build(arg)
 	if err != nil {
 		return nil, nil, nil, l.at("objective", err)
 	}
-	net, params, err := l.network(ModelArg{Device: dev, Shape: job.inShape(of.Shape), Classes: of.Classes, TextWidth: l.textWidth(),
+	net, params, err := l.network(ModelArg{Device: dev, Shape: job.inShape(of.Shape), Classes: of.Classes, Vector: of.Vector, TextWidth: l.textWidth(),
 		Jump: job.Jump, OutChannels: job.outChannels(of.Shape), Init: rng.Key{Seed: l.Seed}})
 	if err != nil {
 		return nil, nil, nil, l.at("model", err)
@@ -334,6 +335,7 @@ func (l *Loaded) build(dev backend.Device, of about, prompts *prompter) (*Job, N
 	if of.Classes > 0 {
 		arg.Null = nullLabel(net)
 	}
+	arg.NoVector = of.Vector > 0 && nullVector(net)
 	if job, err = l.Objective.Build(arg); err != nil {
 		return nil, nil, nil, l.at("objective", err)
 	}
@@ -549,6 +551,9 @@ func (t *Trainer) load() error {
 		if err := t.starts.Batch(cursor, t.batch.Source, t.ignored); err != nil {
 			return err
 		}
+	}
+	if t.batch.Vector != nil {
+		t.loader.Vectors(cursor, t.batch.Vector)
 	}
 	return t.loader.Batch(cursor, t.batch.X, t.labels)
 }
