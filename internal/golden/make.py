@@ -14,6 +14,7 @@ import transformers
 
 import bound
 import byte_pairs
+import consistency
 import discrete
 import flow
 import guidance
@@ -53,6 +54,7 @@ def jobs():
     yield "flow/flow", flow.make
     yield "flow/manifold", manifolds.make
     yield "flow/discrete", discrete.make
+    yield "flow/consistency", consistency.make
     yield "diffusion/guidance", guidance.make
     yield "diffusion/bound", bound.make
     for name in text_encoders.CASES:
