@@ -26,7 +26,7 @@ type KappaArg struct{}
 // Manifolds is the registry of manifolds, Kappas that of schedulers of geodesics and of tokens. A program of one's own adds to them before cli.Main.
 var (
 	Manifolds = config.NewRegistry[ManifoldArg, manifold.Manifold]("manifold", "Where samples live, and what their numbers are.")
-	Kappas    = config.NewRegistry[KappaArg, flow.Scheduler]("scheduler", "κ at time t: on manifolds the part of the way from data to source that has been gone, of tokens the probability to be the source's.")
+	Kappas    = config.NewRegistry[KappaArg, flow.Scheduler]("scheduler", "What κ is at time t: on manifolds the part of the way from data to source that has been gone, of tokens the probability to be the source's.")
 )
 
 type manifoldDim struct {

@@ -125,6 +125,7 @@ func openTrained(dev backend.Device, path string, c *checkpoint) (*Trained, erro
 	}
 	freeze(t.Params)
 	t.job, t.Model = job, job.Model(t.Net)
+	t.How.Sampler = t.How.samplerOn(t.Model.Path()) // so that its keys can be overridden
 	return t, nil
 }
 
