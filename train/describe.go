@@ -13,7 +13,7 @@ import (
 func (t *Trained) DescribeSampling() string {
 	name, steps := t.SchedulerClass, t.How.Steps
 	if name == "" {
-		name = t.How.samplerOn(t.Model.Path()).Kind
+		name = t.SamplerKind()
 	}
 	s := fmt.Sprintf("%s, %d steps", name, steps)
 	if dev, err := t.compute(); err == nil && dev != t.Device {

@@ -70,5 +70,5 @@ func (d *Drawer) samplerName(how sampler.Sampler) string {
 	if v, err := variantOf(how); err == nil {
 		return v.Kind
 	}
-	return d.How.samplerOn(d.Model.Path()).Kind
+	return d.SamplerKind()
 }

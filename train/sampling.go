@@ -75,6 +75,9 @@ func (s *Sampling) samplerOn(path diffusion.GaussianPath) config.Variant[Sampler
 	return Samplers.Default("heun")
 }
 
+// SamplerKind is what configs call the sampler: what auto stands for, where it is that.
+func (d *Drawer) SamplerKind() string { return d.How.samplerOn(d.Model.Path()).Kind }
+
 func init() {
 	config.RegisterOptions(Samplers, autoKind, "what fits the path: geodesic on manifolds, ctmc for tokens, heun elsewhere", sampler.Sampler(new(autoSampler)))
 	for _, e := range sampler.Samplers {

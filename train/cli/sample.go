@@ -57,7 +57,6 @@ The noise of sample i depends on the seed and on i alone.`,
   %[1]s sample runs/digits --invert digits.npy --steps 50 --out n2.safetensors
   %[1]s sample runs/digits --noise n2.safetensors --steps 50 --out again.png
   %[1]s sample runs/digits-prompts --prompt "a handwritten seven" --negative one --guidance 2
-  %[1]s sample runs/moons-angle --condition 0.2 --condition 0.8 --n 2000 --guidance 1.5
   %[1]s sample pipeline/ --sampler ddim --steps 10 --class 3 --noise n.safetensors --out x.safetensors`, a.Name),
 		Args: first("a run, a checkpoint or a diffusers folder"),
 		RunE: func(c *cobra.Command, args []string) error {
