@@ -7,7 +7,9 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/diffusion/likelihood"
+	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/rng"
 )
 
@@ -160,6 +162,38 @@ func TestBoundEstimate(t *testing.T) {
 			t.Errorf("%v: samples 100 to 119 alone: %v, %v", source, again, err)
 		}
 	}
+}
+
+// The times that samples are asked at are one from each part of the path, and the end of the chain.
+func TestBoundTimes(t *testing.T) {
+	m := &asked{toy: newToy(Mask, nil)}
+	b := &Bound{Start: 0.2, Times: 4, Key: rng.Key{Seed: 1}}
+	if _, _, err := b.Of(context.Background(), float64Scope(t), m, m.data(5), nil); err != nil {
+		t.Fatal(err)
+	}
+	if len(m.times) != 5*5 {
+		t.Fatalf("%d times", len(m.times))
+	}
+	for i, at := range m.times {
+		lo, hi := 0.2, 0.2
+		if k := i / 5; k > 0 {
+			lo, hi = 0.2*float64(k), 0.2*float64(k+1)
+		}
+		if at < lo-1e-15 || at > hi+1e-15 || i > 5 && i%5 > 0 && at == m.times[i-1] {
+			t.Errorf("evaluation %d, sample %d: time %g, want one of its own from %g to %g", i/5, i%5, at, lo, hi)
+		}
+	}
+}
+
+// asked notes the times.
+type asked struct {
+	*toy
+	times []float64
+}
+
+func (m *asked) Eval(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond) diffusion.Pred {
+	m.times = append(m.times, at.T...)
+	return m.toy.Eval(x, at, c)
 }
 
 func TestBoundRefuses(t *testing.T) {

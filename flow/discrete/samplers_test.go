@@ -91,6 +91,35 @@ func TestUnmaskByConfidence(t *testing.T) {
 	}
 }
 
+// In its first of three steps one token of three is revealed: at random each as often, by confidence the one that is sure.
+func TestUnmaskOrder(t *testing.T) {
+	const n = 3000
+	path := &Path{Alphabet: 3}
+	logits := []float64{0, 0, 0.1, 0.2, 0, 0, 9, 0, 0}
+	m := fixed{path: path}
+	toy := newToy(Mask, nil)
+	for order, want := range map[string][3]float64{"random": {1. / 3, 1. / 3, 1. / 3}, "confidence": {0, 0, 1}} {
+		how := &Unmask{Order: order, Temperature: 1}
+		s := float64Scope(t)
+		m.logits = s.Tensor(logits, 1, 9).Expand(n, 9).Contiguous()
+		x, err := sampler.Sample(context.Background(), s, m, how, []float64{1, 2. / 3}, toy.starts(s, 1, n), sampler.Options{Key: rng.Key{Seed: 3}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var first [3]float64
+		for i, v := range x.Float64s() {
+			if path.Alphabet.Token(v) != path.Alphabet.Mask() {
+				first[i%3]++
+			}
+		}
+		for j, p := range want {
+			if math.Abs(first[j]-n*p) > 5*math.Sqrt(n*p*(1-p))+n*0.001 { // a sure token's draw is another one in 2.5 of 10,000
+				t.Errorf("%s: place %d is revealed first %g times of %d", order, j, first[j], n)
+			}
+		}
+	}
+}
+
 // A low temperature takes the most probable token, a high one any.
 func TestTemperature(t *testing.T) {
 	m := newToy(Mask, nil)
