@@ -2,6 +2,7 @@ package flow
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/langevin-go/langevin/diffusion"
@@ -138,5 +139,24 @@ func TestConsistencyRefuses(t *testing.T) {
 		if bad.Validate() == nil {
 			t.Errorf("%+v is taken", bad)
 		}
+	}
+}
+
+// No gradient goes through the other place, whether the average stands there or the network itself.
+func TestConsistencyStopsTheGradient(t *testing.T) {
+	theta := []float64{0.7, -1.1, 0.4}
+	d := &diffusion.Draw{N: 2, Shape: []int{1}, X: []float32{1, -2}, Noise: []float32{0.3, 0.6}, T: []float64{0.6, 0.9}, Next: []float64{0.5, 0.8}}
+	var grads [2][]float64
+	for i, average := range []bool{false, true} {
+		s := tensor.NewScopeOf(cpu.Default(), tensor.Recording, tensor.Float64)
+		o := &Consistency{Regression: diffusion.Regression{Path: diffusion.CondOT{}}}
+		o.ConsistencyOptions = ConsistencyOptions{Segments: 1, Delta: 0.1, Alpha: 0.5, Average: average}
+		o.average = sines{s.Tensor(theta, 3)} // the same numbers, as constants
+		leaf := s.Leaf(s.Tensor(theta, 3))
+		grads[i] = s.GradOf(o.Loss(s, sines{leaf}, d), tensor.GradOptions{}, leaf)[0].Float64s()
+		s.Close()
+	}
+	if !slices.Equal(grads[0], grads[1]) {
+		t.Errorf("gradients %v, want %v", grads[0], grads[1])
 	}
 }

@@ -10,10 +10,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/diffusion/likelihood"
 	"github.com/langevin-go/langevin/internal/testenv"
+	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/gorgonia"
 	"github.com/langevin-go/langevin/tensor/rng"
+	"github.com/langevin-go/langevin/train/data"
 	dense "gorgonia.org/tensor"
 )
 
@@ -254,4 +257,34 @@ func TestVectorConditionsRefuse(t *testing.T) {
 func TestVectorConditionsAllocateNothing(t *testing.T) {
 	testenv.NeedsExactAllocs(t)
 	stepsAllocateNothing(t, "vectors", bare(t, vectorYAML, lines(t)))
+}
+
+// The loss on held-out data is of these with their own vectors.
+func TestValidationWithVectors(t *testing.T) {
+	tr := bare(t, vectorYAML, lines(t), "validation={every: 5, samples: 12}")
+	if err := tr.Train(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := tr.valid.loss(context.Background(), tr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loss := func(change float32) float64 {
+		x, _, err := takeSamples(tr.data.Heldout, 12)
+		if err != nil {
+			t.Fatal(err)
+		}
+		src, _ := data.VectorsOf(tr.data.Heldout)
+		b := diffusion.Batch{N: 12, Shape: []int{2}, X: x, Vector: make([]float32, 24)}
+		vectorsFrom(src, 0, b.Vector)
+		b.Vector[5] += change
+		var d diffusion.Draw
+		tr.job.Objective.Draw(rng.Key{Seed: tr.exp.Seed, Step: math.MaxUint64}, &b, &d)
+		s := tensor.NewScope(tr.dev, tensor.Inference)
+		defer s.Close()
+		return tr.job.Objective.Loss(s, tr.avgMod, &d).Item()
+	}
+	if want := loss(0); got != want || loss(1) == want {
+		t.Errorf("loss %g, want %g; with another vector %g", got, want, loss(1))
+	}
 }
