@@ -1,6 +1,9 @@
 package flow
 
 import (
+	"errors"
+
+	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/diffusion/sampler"
 	"github.com/langevin-go/langevin/internal/invalid"
 	"github.com/langevin-go/langevin/tensor"
@@ -34,13 +37,21 @@ func (o *Geodesic) Validate() error {
 	return nil
 }
 
+// Fits is an error unless the path is one on a manifold.
+func (o *Geodesic) Fits(path diffusion.GaussianPath) error {
+	if _, ok := path.(*GeodesicPath); !ok {
+		return errors.New("the sampler geodesic is for flows on manifolds (objective riemannian_flow): take another sampler")
+	}
+	return nil
+}
+
 // Sample makes a step for each interval.
 func (o *Geodesic) Sample(r *sampler.Run) {
-	path, ok := r.Path.(*GeodesicPath)
-	if !ok {
-		r.Fail("the sampler geodesic is for flows on manifolds (objective riemannian_flow): take another sampler")
+	if err := o.Fits(r.Path); err != nil {
+		r.Fail("%w", err)
 		return
 	}
+	path := r.Path.(*GeodesicPath)
 	for st := range r.Steps() {
 		switch o.Method {
 		case "euler":

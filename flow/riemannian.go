@@ -2,13 +2,11 @@ package flow
 
 import (
 	"fmt"
-	"math"
 	"sync"
 
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/diffusion/likelihood"
 	"github.com/langevin-go/langevin/flow/manifold"
-	"github.com/langevin-go/langevin/internal/invalid"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/rng"
 )
@@ -18,21 +16,35 @@ import (
 //
 //	x_t = exp_{x0}(κ(t)·log_{x0}(x1)),   κ(0) = 0, κ(1) = 1.
 //
-// It is no Gaussian path: nothing but dx/dt is predicted along it ([TangentVelocity]), and [Geodesic] samples.
-// What it says of α and σ is 1−t and t, which orders times, and nothing else can be got from it.
+// It is [Confined]: nothing but dx/dt is predicted along it ([TangentVelocity]), and [Geodesic] samples.
 type GeodesicPath struct {
-	diffusion.CondOT // of which there are the times
-	Manifold         manifold.Manifold
-	Scheduler        Scheduler // κ; nil: t
-}
-
-// At orders times; its derivatives are 0, so that no prediction converts to another.
-func (p *GeodesicPath) At(t float64) diffusion.Point {
-	return diffusion.Point{T: t, Alpha: 1 - t, Sigma: t}
+	OrdersTimes
+	Manifold  manifold.Manifold
+	Scheduler Scheduler // κ; nil: t
 }
 
 // Space is the manifold, to the likelihood.
 func (p *GeodesicPath) Space() likelihood.Space { return p.Manifold }
+
+// String is the manifold's.
+func (p *GeodesicPath) String() string { return p.Manifold.String() }
+
+// Samplers is geodesic.
+func (p *GeodesicPath) Samplers() []string { return []string{"geodesic"} }
+
+// Check says which of the points x is off the manifold, if one is.
+func (p *GeodesicPath) Check(x []float32) error {
+	row := make([]float64, p.Manifold.Ambient())
+	for i := range len(x) / len(row) {
+		for j := range row {
+			row[j] = float64(x[i*len(row)+j])
+		}
+		if err := p.Manifold.Check(row); err != nil {
+			return fmt.Errorf("sample %d is off %v: %w", i, p.Manifold, err)
+		}
+	}
+	return nil
+}
 
 // kappa is κ and κ' at t.
 func (p *GeodesicPath) kappa(t float64) (kappa, dKappa float64) {
@@ -57,8 +69,11 @@ func (p *GeodesicPath) point(x, u, data, source, v []float64, t float64) {
 	}
 }
 
-// Between is x_t of data and source, both (N,Ambient).
-func (p *GeodesicPath) Between(data, source *tensor.Tensor, t float64) *tensor.Tensor {
+// CheckStarts is Check: starts are on the manifold, too.
+func (p *GeodesicPath) CheckStarts(x []float32) error { return p.Check(x) }
+
+// Between is x_t of data and source, both (N,Ambient); there is no chance in it.
+func (p *GeodesicPath) Between(_ rng.Key, _ uint64, data, source *tensor.Tensor, t float64) *tensor.Tensor {
 	n := p.Manifold.Ambient()
 	u, v := make([]float64, n), make([]float64, n)
 	return data.Scope().Host(func(y []float64, in [][]float64) {
@@ -172,46 +187,4 @@ func (o *RFM) Loss(s *tensor.Scope, model diffusion.Model, d *diffusion.Draw) *t
 	x, u := both.Slice(1, 0, n), both.Slice(1, n, 2*n)
 	pred := model.Eval(x.Contiguous(), diffusion.Step{T: d.T}, d.Cond(s)).Value
 	return m.SquaredNorm(pred.Sub(u)).Mean().Scale(1 / float64(m.Dim()))
-}
-
-// Scheduler is κ of a [GeodesicPath], from 0 at the data to 1.
-type Scheduler interface {
-	// Kappa is κ and its derivative at a time in [0,1].
-	Kappa(t float64) (kappa, dKappa float64)
-}
-
-// LinearKappa is κ = t: constant speed.
-type LinearKappa struct{}
-
-// Kappa is t and 1.
-func (*LinearKappa) Kappa(t float64) (kappa, dKappa float64) { return t, 1 }
-
-// CosineKappa is κ = sin²(πt/2): from rest to rest.
-type CosineKappa struct{}
-
-// Kappa is sin²(πt/2) and (π/2)·sin(πt).
-func (*CosineKappa) Kappa(t float64) (kappa, dKappa float64) {
-	sin, cos := math.Sincos(math.Pi / 2 * t)
-	return sin * sin, math.Pi * sin * cos
-}
-
-// PowerKappa is κ = t^p: near the data, more time for less of the way.
-type PowerKappa struct {
-	Exponent float64 `yaml:"exponent" doc:"p, of the time's power" range:"[1,10]"`
-}
-
-// SetDefaults is t².
-func (k *PowerKappa) SetDefaults() { k.Exponent = 2 }
-
-// Validate checks p: below 1 the speed at the data is infinite.
-func (k *PowerKappa) Validate() error {
-	if !(k.Exponent >= 1 && k.Exponent <= 10) {
-		return invalid.Field("exponent", "must be in [1, 10], is %g", k.Exponent)
-	}
-	return nil
-}
-
-// Kappa is t^p and p·t^{p−1}.
-func (k *PowerKappa) Kappa(t float64) (kappa, dKappa float64) {
-	return math.Pow(t, k.Exponent), k.Exponent * math.Pow(t, k.Exponent-1)
 }

@@ -38,10 +38,9 @@ const (
 
 // checkpointState is everything of a run that is not an array.
 type checkpointState struct {
+	about
 	Format     int   `json:"format"`
-	Step       int64 `json:"step"`    // steps done
-	Shape      []int `json:"shape"`   // of a sample
-	Classes    int   `json:"classes"` // that the network is conditioned on
+	Step       int64 `json:"step"` // steps done
 	OptimSteps int   `json:"optim_steps"`
 	EMASteps   int   `json:"ema_steps"`
 	// What the optimiser counts beside its steps.
@@ -184,15 +183,10 @@ func (s *checkpointState) check() error {
 	if s.Format != checkpointFormat {
 		return fmt.Errorf("format %d; this version reads %d", s.Format, checkpointFormat)
 	}
-	if s.Step < 0 || s.Classes < 0 || len(s.Shape) == 0 || len(s.Shape) > 4 {
-		return fmt.Errorf("step %d, %d classes or sample shape %v is impossible", s.Step, s.Classes, s.Shape)
+	if s.Step < 0 {
+		return fmt.Errorf("step %d is impossible", s.Step)
 	}
-	for _, d := range s.Shape {
-		if d < 1 || d > 1<<20 {
-			return fmt.Errorf("sample shape %v is impossible", s.Shape)
-		}
-	}
-	return nil
+	return s.about.check()
 }
 
 func (c *checkpoint) Close() error { return c.file.Close() }

@@ -214,7 +214,7 @@ func FuzzOpenCheckpoint(f *testing.F) {
 	p := tensor.NewParam(cpu.Default(), tensor.Float32, 2)
 	p.Name = "w"
 	path := filepath.Join(f.TempDir(), "x.safetensors")
-	if err := saveCheckpoint(path, checkpointState{Step: 3, Shape: []int{2}, Classes: 2}, texts{config: []byte("name: x\n")}, group{prefix: modelPrefix, params: []*tensor.Param{p}}); err != nil {
+	if err := saveCheckpoint(path, checkpointState{about: about{Shape: []int{2}, Classes: 2}, Step: 3}, texts{config: []byte("name: x\n")}, group{prefix: modelPrefix, params: []*tensor.Param{p}}); err != nil {
 		f.Fatal(err)
 	}
 	whole, err := os.ReadFile(path)

@@ -19,7 +19,7 @@ func (t *Trained) Checkup() (rows []sampler.Row, warnings []sampler.Warning, err
 		return nil, nil, err
 	}
 	path := t.Model.Path()
-	if manifoldOf(t.Model) != nil { // there is no signal and no noise to be right about
+	if confined(t.Model) != nil { // there is no signal and no noise to be right about
 		return sampler.Rows(path, grid), nil, nil
 	}
 	c := &sampler.Checkup{Path: path, Predicts: t.Model.Kind(), Grid: grid, Clipped: t.How.Clip.On(), NoiseSlope: math.NaN()}
@@ -84,7 +84,7 @@ func (t *Trained) noiseSlope(at float64) (float64, error) {
 	q := Request{N: n}
 	if t.Number || t.Classes > 0 && t.Null < 0 {
 		q.Labels = make([]int32, n)
-	} else if c := t.Net.Conditions(); c.Vector > 0 && !c.Null {
+	} else if c := t.Net.Conditions(); c.Vector > 0 && !c.Null && t.Vector == 0 {
 		return math.NaN(), nil // it wants a vector that there is none of
 	}
 	prompts, err := t.encode(dev, q)

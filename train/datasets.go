@@ -175,10 +175,27 @@ func (c *folderConfig) Validate() error {
 	return nil
 }
 
+type csvConfig struct {
+	Path    string   `yaml:"path,required" doc:"file of comma-separated values whose first line names the columns"`
+	Samples []string `yaml:"samples,required" doc:"columns of the numbers of a point"`
+	Vectors []string `yaml:"vectors" doc:"columns of the vector that the network is conditioned on; numbers around 1 are best; empty: none"`
+	Label   string   `yaml:"label" doc:"column of whole numbers, the classes; empty: none"`
+	Classes int      `yaml:"classes" doc:"number of classes; 0: one more than the highest label" range:"[0,inf)"`
+	Heldout int      `yaml:"heldout" doc:"samples to hold out, spread evenly over the classes" range:"[0,inf)"`
+}
+
+func (c *csvConfig) Validate() error {
+	if len(c.Samples) == 0 {
+		return invalid.Field("samples", "must name at least one column")
+	}
+	return nil
+}
+
 type npyConfig struct {
 	Samples string `yaml:"samples,required" doc:".npy file: points (N,D), grey images (N,H,W) or images (N,H,W,C); u1 is scaled to [−1,1]"`
 	Labels  string `yaml:"labels" doc:".npy file of N integers; empty: none"`
 	Classes int    `yaml:"classes" doc:"number of classes; 0: one more than the highest label" range:"[0,inf)"`
+	Vectors string `yaml:"vectors" doc:".npy file (N,D) of the vectors that the network is conditioned on; numbers around 1 are best; empty: none"`
 	Heldout int    `yaml:"heldout" doc:"samples to hold out, spread evenly over the classes" range:"[0,inf)"`
 }
 
@@ -325,9 +342,17 @@ func init() {
 			}
 			return holdout(s, c.Heldout)
 		})
+	config.Register(Datasets, "csv", "Points in a table, perhaps with vectors that they are conditioned on.",
+		func(c *csvConfig, a DataArg) (*Dataset, error) {
+			s, err := data.OpenCSV(data.CSV{Path: a.Path(c.Path), Samples: c.Samples, Vectors: c.Vectors, Label: c.Label, Classes: c.Classes})
+			if err != nil {
+				return nil, err
+			}
+			return holdout(s, c.Heldout)
+		})
 	config.Register(Datasets, "npy", "Arrays in NumPy's format.",
 		func(c *npyConfig, a DataArg) (*Dataset, error) {
-			s, err := data.OpenNPY(data.NPY{Samples: a.Path(c.Samples), Labels: a.Path(c.Labels), Classes: c.Classes})
+			s, err := data.OpenNPY(data.NPY{Samples: a.Path(c.Samples), Labels: a.Path(c.Labels), Classes: c.Classes, Vectors: a.Path(c.Vectors)})
 			if err != nil {
 				return nil, err
 			}
@@ -347,6 +372,9 @@ func (d *Dataset) describe() string {
 	s := fmt.Sprintf("%s samples of shape %v", n, d.Train.Shape())
 	if c := d.Train.Classes(); c > 0 {
 		s += fmt.Sprintf(" in %d classes", c)
+	}
+	if v := data.VectorSize(d.Train); v > 0 {
+		s += fmt.Sprintf(", each with a vector of %d numbers", v)
 	}
 	return s
 }

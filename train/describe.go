@@ -6,13 +6,14 @@ import (
 
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/flow"
+	"github.com/langevin-go/langevin/flow/discrete"
 )
 
 // DescribeSampling says how samples are drawn, in a few words.
 func (t *Trained) DescribeSampling() string {
-	name, steps := t.How.Sampler.Kind, t.How.Steps
-	if t.SchedulerClass != "" {
-		name = t.SchedulerClass
+	name, steps := t.SchedulerClass, t.How.Steps
+	if name == "" {
+		name = t.SamplerKind()
 	}
 	s := fmt.Sprintf("%s, %d steps", name, steps)
 	if dev, err := t.compute(); err == nil && dev != t.Device {
@@ -30,6 +31,8 @@ func describePath(p diffusion.GaussianPath) string {
 		return "quarter circles from data to noise"
 	case *flow.GeodesicPath:
 		return fmt.Sprintf("geodesics of %v%s", p.Manifold, describeKappa(p.Scheduler))
+	case *discrete.Path:
+		return fmt.Sprintf("%v turn into %v ones%s", p, describeSource(p.Source), describeKappa(p.Scheduler))
 	case flow.EncDec:
 		return "data fade out, then the noise fades in"
 	case flow.Interpolant:
@@ -48,11 +51,23 @@ func describePath(p diffusion.GaussianPath) string {
 	return fmt.Sprintf("%T", p)
 }
 
-// describeKappa says how fast geodesics are gone.
+// describeSource says what tokens turn into.
+func describeSource(s discrete.Source) string {
+	if s == discrete.Mask {
+		return "masked"
+	}
+	return "random"
+}
+
+// describeKappa says how fast geodesics are gone, or tokens are lost.
 func describeKappa(k flow.Scheduler) string {
 	switch k := k.(type) {
 	case *flow.CosineKappa:
 		return ", from rest to rest"
+	case *flow.SineKappa:
+		return ", along a quarter of a sine"
+	case *flow.PolynomialKappa:
+		return fmt.Sprintf(", to the power %g of time from the source", k.Exponent)
 	case *flow.PowerKappa:
 		return fmt.Sprintf(", to the power %g of time", k.Exponent)
 	}
@@ -118,9 +133,16 @@ func (t *Trained) Facts() [][2]string {
 			add(r[0], "%s", r[1])
 		}
 	}
+	if t.Vector > 0 {
+		null := "with a null vector"
+		if !t.NullVector {
+			null = "without a null vector: no classifier-free guidance"
+		}
+		add("vector", "of %d numbers, %s", t.Vector, null)
+	}
 	if c := t.Net.Conditions(); t.Number {
 		add("condition", "a number, embedded like a time (class_embed_type timestep)")
-	} else if c.Vector > 0 && !c.Null {
+	} else if t.Vector == 0 && c.Vector > 0 && !c.Null {
 		add("condition", "a vector of %d numbers (class_embed_type identity)", c.Vector)
 	}
 	add("noise", "%s", describePath(t.Model.Path()))

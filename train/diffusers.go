@@ -8,6 +8,7 @@ import (
 	"github.com/langevin-go/langevin/nn/interop"
 	"github.com/langevin-go/langevin/tensor/backend"
 	"github.com/langevin-go/langevin/train/config"
+	"github.com/langevin-go/langevin/train/data"
 )
 
 // defaultScheduler is what a single model without a scheduler is sampled with: DDPMScheduler's own defaults.
@@ -113,11 +114,11 @@ func (t *Trainer) adopt() error {
 		return nil
 	}
 	shape := t.data.Train.Shape()
-	job, err := t.exp.Objective.Build(ObjectiveArg{Shape: shape, Null: -1, Batch: t.exp.Batch, Device: t.dev})
+	job, err := t.exp.Objective.Build(ObjectiveArg{Shape: shape, Levels: data.Levels(t.data.Train), Null: -1, Batch: t.exp.Batch, Device: t.dev})
 	if err != nil {
 		return t.exp.at("objective", err)
 	}
-	f, err := c.open(ModelArg{Shape: shape, Classes: t.classes(), OutChannels: job.outChannels(shape)})
+	f, err := c.open(ModelArg{Shape: shape, Classes: t.classes(), Vector: t.about().Vector, OutChannels: job.outChannels(shape)})
 	if err != nil {
 		return t.exp.at("model", err)
 	}

@@ -58,7 +58,24 @@ func Eval(ctx context.Context, t *Trained, o EvalOptions) (*Evaluation, error) {
 	return t.evalPoints(ctx, ds, s, o)
 }
 
-// drawForEval draws samples of all classes in turn, or of the captions held out.
+// labelsOf are the classes of n samples of a source, of so many as there are in turn.
+func labelsOf(src data.Source, n int) ([]int32, error) {
+	x, labels := make([]float32, volume(src.Shape())), make([]int32, n)
+	for i := range labels {
+		at := i
+		if l := src.Len(); l != data.Infinite {
+			at %= l
+		}
+		label, err := src.Sample(uint64(at), x)
+		if err != nil {
+			return nil, err
+		}
+		labels[i] = int32(label)
+	}
+	return labels, nil
+}
+
+// drawForEval draws samples of all classes in turn, or of the captions or vectors held out.
 func (t *Trained) drawForEval(ctx context.Context, ds *Dataset, o EvalOptions) (*SampleFile, error) {
 	if err := t.CheckCount(o.N); err != nil {
 		return nil, err
@@ -77,6 +94,15 @@ func (t *Trained) drawForEval(ctx context.Context, ds *Dataset, o EvalOptions) (
 	labels, err := t.evalPrompts(ds, &q)
 	if err != nil {
 		return nil, err
+	}
+	if q.Vectors, err = t.firstVectors(ds.Heldout, q.N); err != nil {
+		return nil, t.Exp.at("data", err)
+	}
+	if q.Vectors != nil && t.Classes > 0 && !t.TakesPrompts() { // a sample's own class goes with its vector
+		if labels, err = labelsOf(ds.Heldout, q.N); err != nil {
+			return nil, err
+		}
+		copy(q.Labels, labels)
 	}
 	q.Progress = func(done, total int) { o.Progress("sampling", done, total) }
 	x, err := t.Draw(ctx, q)

@@ -34,7 +34,7 @@ type Experiment struct {
 	Accumulate  int                                        `yaml:"accumulate" doc:"parts that a step's batch is computed in, one after another: less memory, and the same gradient but for rounding" range:"[1,inf)"`
 	Data        config.Variant[DataArg, *Dataset]          `yaml:"data,required" doc:"training data"`
 	Flip        bool                                       `yaml:"flip" doc:"mirror each picture left to right with probability one half"`
-	Conditional bool                                       `yaml:"conditional" doc:"condition the network on the data's classes, if they have any"`
+	Conditional bool                                       `yaml:"conditional" doc:"condition the network on the data's classes and vectors, if they have any"`
 	Model       config.Variant[ModelArg, Network]          `yaml:"model,required" doc:"the network"`
 	Text        *Text                                      `yaml:"text" doc:"condition the network on captions: how they are read; null: it knows none"`
 	Objective   config.Variant[ObjectiveArg, *Job]         `yaml:"objective" doc:"what the network learns"`

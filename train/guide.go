@@ -116,19 +116,21 @@ func (g *Guidance) on() bool {
 func (d *Drawer) guided(q Request, e *encoded) (diffusion.Model, error) {
 	m, err := d.autoguided()
 	g := &d.How.Guidance
-	asked := q.Labels != nil && d.Classes > 0 || q.Prompts != nil
+	asked := q.Labels != nil && d.Classes > 0 || q.Prompts != nil || q.Vectors != nil
 	switch {
 	case err != nil:
 		return nil, err
-	case !g.on() || !asked && (d.Classes > 0 || e != nil) && len(g.With) == 0:
+	case !g.on() || !asked && (d.Classes > 0 || d.Vector > 0 || e != nil) && len(g.With) == 0:
 		return m, nil
 	case e != nil && len(g.With) > 0:
 		return nil, invalid.Field("guidance_with", "is for classes alone: put all that is to hold into the prompt")
 	case e != nil && g.Negative != nil:
 		return nil, invalid.Field("guidance_negative", "is for classes alone: the model takes prompts, so say it as a negative prompt")
-	case d.Classes == 0 && e == nil:
+	case d.Classes == 0 && d.Vector == 0 && e == nil:
 		return nil, fmt.Errorf("guidance %g: the model has no classes to be guided by", g.EffectiveScale())
-	case d.Null < 0 && q.Prompts == nil:
+	case q.Vectors != nil && !d.NullVector:
+		return nil, fmt.Errorf("guidance %g: the model has no null vector, so there is nothing to be guided away from", g.EffectiveScale())
+	case d.Null < 0 && q.Prompts == nil && (q.Vectors == nil || d.Classes > 0):
 		return nil, fmt.Errorf("guidance %g: the model has no null class, so there is nothing to be guided away from", g.EffectiveScale())
 	}
 	cfg := &guidance.CFG{Of: m, Classes: d.Null, Rescale: g.Rescale}
@@ -179,6 +181,8 @@ func (d *Drawer) autoguided() (diffusion.Model, error) {
 		return nil, invalid.Field("autoguidance.model", "makes samples of shape %v, the model of %v", w.Shape, d.Shape)
 	case w.Classes > 0 && (w.Classes != d.Classes || w.Null != d.Null):
 		return nil, invalid.Field("autoguidance.model", "has %d classes and the label %d for none, the model %d and %d (−1: no null class)", w.Classes, w.Null, d.Classes, d.Null)
+	case w.Vector != d.Vector && (w.Vector > 0 || w.Classes > 0):
+		return nil, invalid.Field("autoguidance.model", "is conditioned on vectors of %d numbers, the model of %d", w.Vector, d.Vector)
 	case w.TakesPrompts():
 		return nil, invalid.Field("autoguidance.model", "takes prompts, which are encoded for one model at a time: want a weaker model without")
 	case w.Number != d.Number:
@@ -186,7 +190,7 @@ func (d *Drawer) autoguided() (diffusion.Model, error) {
 	}
 	weak := w.Model
 	switch {
-	case w.Classes == 0 && !w.Number:
+	case w.Classes == 0 && w.Vector == 0 && !w.Number:
 		weak = unconditioned{weak}
 	case d.TakesPrompts():
 		weak = unprompted{weak}

@@ -83,6 +83,22 @@ checkpoint: {every: 6, keep: 2}
 log_every: 7
 `
 
+// consistencyYAML asks it at the other end of a short step.
+const consistencyYAML = `
+name: consistency
+steps: 20
+batch: 12
+accumulate: 3
+data: moons
+model: {kind: mlp, width: 16, depth: 1}
+objective: {kind: consistency_flow, average: true, delta: 0.1}
+optim: {lr: 3e-3}
+ema: {decay: 0.9}
+sample: {sampler: euler, steps: 2, every: 0}
+checkpoint: {every: 6, keep: 2}
+log_every: 7
+`
+
 // experiment reads a config from text.
 func experiment(t *testing.T, text string, overrides ...string) *Loaded {
 	t.Helper()

@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/langevin-go/langevin/diffusion/sampler"
 	"github.com/langevin-go/langevin/tensor"
@@ -21,8 +22,11 @@ func (d *Drawer) Invert(ctx context.Context, q Request) ([]float32, error) {
 	if len(q.Init) != q.N*size {
 		return nil, fmt.Errorf("%d numbers to invert are not %d samples of shape %v", len(q.Init), q.N, d.Shape)
 	}
-	if m := manifoldOf(d.Model); m != nil {
-		return nil, fmt.Errorf("samples of a flow on %v cannot be led back to their noise: the sampler geodesic goes one way", m)
+	if err := d.checkVectors(q); err != nil {
+		return nil, err
+	}
+	if p := confined(d.Model); p != nil {
+		return nil, fmt.Errorf("samples of a flow on %v cannot be led back to their noise: its sampler, %s, goes one way", p, strings.Join(p.Samplers(), " or "))
 	}
 	how, grid, err := d.plan()
 	if err != nil {
@@ -66,5 +70,5 @@ func (d *Drawer) samplerName(how sampler.Sampler) string {
 	if v, err := variantOf(how); err == nil {
 		return v.Kind
 	}
-	return d.How.Sampler.Kind
+	return d.SamplerKind()
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/diffusion/likelihood"
 	"github.com/langevin-go/langevin/diffusion/sampler"
+	"github.com/langevin-go/langevin/flow/discrete"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/backend"
 	"github.com/langevin-go/langevin/tensor/rng"
@@ -48,7 +49,7 @@ type LikelihoodSplit struct {
 	Bits  metrics.Figure `json:"bits_per_dim"`    // of the levels where there are some
 	// BitsError is the standard error of that.
 	BitsError metrics.Figure `json:"bits_per_dim_error"`
-	// Bound is the variational bound of discrete diffusion; null of other models, and of continuous data.
+	// Bound is the variational bound of discrete diffusion and of tokens, which have nothing else; null of other models, and of continuous data.
 	Bound *VariationalBound `json:"bound"`
 	// Truth is the data's own −ln p where that is known.
 	Truth metrics.Figure `json:"nll_truth"`
@@ -56,7 +57,7 @@ type LikelihoodSplit struct {
 
 // VariationalBound is that on the bits of each number, with its terms.
 type VariationalBound struct {
-	Variance string         `json:"variance"` // of the reverse step
+	Variance string         `json:"variance"` // of the reverse step; empty of tokens
 	Times    int            `json:"times"`    // that each sample was asked at, besides the first
 	Bits     metrics.Figure `json:"bits_per_dim"`
 	Error    metrics.Figure `json:"bits_per_dim_error"`
@@ -96,12 +97,16 @@ func MeasureLikelihood(ctx context.Context, t *Trained, o LikelihoodOptions) (*L
 	if !equalShape(ds.Train.Shape(), t.Shape) {
 		return nil, fmt.Errorf("the data have shape %v now, the model was trained on %v", ds.Train.Shape(), t.Shape)
 	}
-	if t.Source != nil {
+	path, tokens := t.Model.Path().(*discrete.Path)
+	if t.Source != nil && !tokens {
 		if o.ODE.Prior = data.DensityOf(t.Source); o.ODE.Prior == nil {
 			return nil, fmt.Errorf("%s: the flow starts from a source whose density is not known, so that the likelihood of the data is not, either", t.Path)
 		}
 	}
 	l := &Likelihood{Model: "p(x)", Method: o.ODE.Method, Dim: t.dimensions(), Levels: data.Levels(ds.Train), Seed: o.Seed}
+	if tokens {
+		l.Method, l.Divergence, l.Levels = boundMethod, "none", int(path.Alphabet)
+	}
 	switch {
 	case t.Classes > 0 && t.TakesPrompts():
 		l.Model = "p(x|class, caption)"
@@ -109,6 +114,9 @@ func MeasureLikelihood(ctx context.Context, t *Trained, o LikelihoodOptions) (*L
 		l.Model = "p(x|caption)"
 	case t.Classes > 0:
 		l.Model = "p(x|class)"
+	}
+	if t.Vector > 0 {
+		l.Model = strings.Replace(strings.Replace(l.Model, "p(x)", "p(x|vector)", 1), "p(x|class", "p(x|vector, class", 1)
 	}
 	if ds.Heldout != nil {
 		if l.Heldout, err = t.likelihoodOf(ctx, ds.Heldout, "held-out data", l, o); err != nil {
@@ -157,7 +165,7 @@ func (t *Trained) likelihoodOf(ctx context.Context, src data.Source, name string
 		wide[i] = float64(v)
 	}
 	levels := wide
-	if l.Levels > 0 {
+	if l.Levels > 0 && l.Method != boundMethod {
 		wide = likelihood.Dequantise(wide, l.Dim, l.Levels, rng.Key{Seed: o.Seed, Stream: streamDequantise}, 0)
 	}
 	d := likelihood.Data{X: wide, Shape: t.Shape}
@@ -170,10 +178,21 @@ func (t *Trained) likelihoodOf(ctx context.Context, src data.Source, name string
 		return nil, err
 	}
 	defer prompts.close()
-	if t.Classes > 0 || prompts != nil {
+	vectors, err := t.firstVectors(src, len(labels))
+	if err != nil {
+		return nil, t.Exp.at("data", err)
+	}
+	if t.Classes > 0 || prompts != nil || vectors != nil {
 		d.Cond = func(s *tensor.Scope, samples []int) (c diffusion.Cond) {
 			if own := rowsOf(labels, samples); t.Classes > 0 {
 				c.Labels = s.Ints(own, len(own))
+			}
+			if vectors != nil {
+				own := make([]float32, 0, len(samples)*t.Vector)
+				for _, k := range samples {
+					own = append(own, vectors[k*t.Vector:(k+1)*t.Vector]...)
+				}
+				c.Vector = s.Tensor(own, len(samples), t.Vector)
 			}
 			if prompts != nil {
 				prompts.put(s, &c, rowsOf(prompts.of, samples))
@@ -183,6 +202,9 @@ func (t *Trained) likelihoodOf(ctx context.Context, src data.Source, name string
 	}
 	s := tensor.NewScope(dev, tensor.Inference)
 	defer s.Close()
+	if l.Method == boundMethod {
+		return t.tokenBound(ctx, s, d, name, l, o)
+	}
 	o.ODE.Key = rng.Key{Seed: o.Seed, Stream: streamProbes}
 	r, err := o.ODE.LogLikelihood(ctx, s, t.Model, d, func(done, total int) { o.Progress("likelihood of the "+name, done, total) })
 	if err != nil {
@@ -206,7 +228,7 @@ func (t *Trained) likelihoodOf(ctx context.Context, src data.Source, name string
 			return nil, err
 		}
 	}
-	if density := data.DensityOf(src); density != nil && t.Classes == 0 {
+	if density := data.DensityOf(src); density != nil && t.Classes == 0 && t.Vector == 0 {
 		sum := 0.0
 		for i := range d.Len() {
 			sum -= density(wide[i*d.Dim() : (i+1)*d.Dim()])
@@ -214,6 +236,36 @@ func (t *Trained) likelihoodOf(ctx context.Context, src data.Source, name string
 		split.Truth = metrics.Figure(sum / float64(d.Len()))
 	}
 	return split, nil
+}
+
+// boundMethod is what measures the likelihood of tokens, which no ODE leads anywhere.
+const boundMethod = "bound"
+
+// chainEnd is where the chain from random tokens ends, of which the bound would be infinite if it went to the data.
+const chainEnd = 0.01
+
+// tokenBound is the bound on a split of tokens: an integral over time and, where the chain ends before the data, a decoder's term.
+func (t *Trained) tokenBound(ctx context.Context, s *tensor.Scope, d likelihood.Data, name string, l *Likelihood, o LikelihoodOptions) (*LikelihoodSplit, error) {
+	b := discrete.Bound{Times: o.Times, Key: rng.Key{Seed: o.Seed, Stream: streamBound}}
+	if t.Model.Path().(*discrete.Path).Source != discrete.Mask {
+		b.Start = chainEnd
+	}
+	chain, decoder, err := b.Of(ctx, s, t.Model, d, func(done, total int) { o.Progress("bound on the "+name, done, total) })
+	if err != nil {
+		return nil, err
+	}
+	if b.Times == 0 {
+		b.Times = discrete.DefaultTimes
+	}
+	l.Evaluations = float64(b.Times)
+	total := make([]float64, len(chain))
+	for i := range total {
+		total[i] = chain[i] + decoder[i]
+	}
+	e, none := likelihood.Mean(total), metrics.Figure(math.NaN())
+	bits, last := e.Bits(l.Dim, 0), likelihood.Mean(decoder).Bits(l.Dim, 0)
+	return &LikelihoodSplit{N: e.N, NLL: none, Error: none, Probe: none, Bits: none, BitsError: none, Truth: none,
+		Bound: &VariationalBound{Times: b.Times, Bits: metrics.Figure(bits.Mean), Error: metrics.Figure(bits.Error), Steps: metrics.Figure(bits.Mean - last.Mean), Decoder: metrics.Figure(last.Mean)}}, nil
 }
 
 // boundOf is the variational bound of a split.
@@ -238,6 +290,9 @@ func (t *Trained) boundOf(ctx context.Context, s *tensor.Scope, d likelihood.Dat
 
 // Table is for people: in nats of a sample or, if bits, in bits of each number.
 func (l *Likelihood) Table(bits bool) string {
+	if l.Method == boundMethod {
+		return l.boundTable(bits)
+	}
 	var b strings.Builder
 	unit := "nats, −ln " + l.Model
 	if bits {
@@ -285,4 +340,23 @@ func (l *Likelihood) Table(bits bool) string {
 		b.WriteString(".")
 	}
 	return b.String() + "\n"
+}
+
+// boundTable is Table where there is a bound and nothing else.
+func (l *Likelihood) boundTable(bits bool) string {
+	var b strings.Builder
+	unit, factor := "nats, −ln "+l.Model, float64(l.Dim)*math.Ln2
+	if bits {
+		unit, factor = "bits/dim, −log2 "+l.Model, 1
+	}
+	fmt.Fprintf(&b, "%-16s%8s  %s, at most\n", "", "samples", unit)
+	row := func(name string, s *LikelihoodSplit) {
+		if s != nil {
+			fmt.Fprintf(&b, "%-16s%8d  %.4f ± %.4f\n", name, s.N, float64(s.Bound.Bits)*factor, float64(s.Bound.Error)*factor)
+		}
+	}
+	row("held-out", l.Heldout)
+	row("training", l.Train)
+	fmt.Fprintf(&b, "Variational bound of %d tokens a sample, each one of %d; %d times a sample.\n", l.Dim, l.Levels, l.Train.Bound.Times)
+	return b.String()
 }

@@ -20,6 +20,7 @@ type ModelArg struct {
 	Device      backend.Device
 	Shape       []int   // of what the network is given for a sample, channels last
 	Classes     int     // to condition on; 0: none
+	Vector      int     // numbers of the vector to condition on; 0: none
 	Jump        bool    // the objective tells how far a step leads
 	OutChannels int     // of the output
 	TextWidth   int     // of encoded prompts to condition on; 0: none
@@ -37,6 +38,9 @@ func (a ModelArg) cond(o *nn.CondOptions) {
 	}
 	if o.Classes == 0 {
 		o.Classes = a.Classes
+	}
+	if o.Vector == 0 {
+		o.Vector = a.Vector
 	}
 }
 
@@ -102,6 +106,12 @@ func (a ModelArg) fillDims(in, out *int) {
 	}
 }
 
+// nullVector reports whether a network that is conditioned on vectors has one that stands for none.
+func nullVector(net Network) bool {
+	c := net.Conditions()
+	return c.Vector > 0 && c.Null
+}
+
 // nullLabel is a network's label for no class, −1 if it has none.
 func nullLabel(net Network) int {
 	if label, ok := net.Conditions().NullLabel(); ok {
@@ -120,7 +130,7 @@ func (l *Loaded) network(a ModelArg) (Network, []*tensor.Param, error) {
 	if a.Jump && !c.Jump {
 		return nil, nil, invalid.Field("jump", "is not taken by this network, and the objective tells how far a step leads")
 	}
-	if err := checkConditions(c, a.Classes); err != nil {
+	if err := checkConditions(c, a.Classes, a.Vector); err != nil {
 		return nil, nil, err
 	}
 	if c.TextWidth != a.TextWidth && c.TextWidth != 0 {
@@ -132,15 +142,18 @@ func (l *Loaded) network(a ModelArg) (Network, []*tensor.Param, error) {
 	return net, nn.Params(net), nil
 }
 
-// checkConditions sees that data in so many classes (0: none) give a network the conditions it wants.
-func checkConditions(c nn.CondOptions, classes int) error {
+// checkConditions sees that data in so many classes (0: none), with vectors of so many numbers (0: none), give a network the conditions
+// it wants.
+func checkConditions(c nn.CondOptions, classes, vector int) error {
 	_, null := c.NullLabel()
 	switch {
 	case c.Classes > 0 && c.Classes < classes:
 		return invalid.Field("classes", "is %d; the data have %d", c.Classes, classes)
 	case c.Classes > 0 && classes == 0 && !null:
 		return invalid.Field("classes", "is %d, and the network has no null class; it gets no classes from the data", c.Classes)
-	case c.Vector > 0 && !c.Null:
+	case vector > 0 && c.Vector != vector:
+		return invalid.Field("vector", "is %d; the data have vectors of %d numbers", c.Vector, vector)
+	case c.Vector > 0 && vector == 0 && !c.Null:
 		return invalid.Field("vector", "is %d, and the network has no null vector; it gets no vectors from the data", c.Vector)
 	}
 	return nil

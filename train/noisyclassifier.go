@@ -27,8 +27,8 @@ func TrainClassifier(ctx context.Context, t *Trained, cfg classify.Config, progr
 	if ds.Train.Classes() < 2 {
 		return nil, nil, t.Exp.places.Errorf("data", "has no classes to tell apart")
 	}
-	if m := manifoldOf(t.Model); m != nil {
-		return nil, nil, fmt.Errorf("%s is a flow on %v: classifiers are of data with normal noise", t.Path, m)
+	if p := confined(t.Model); p != nil {
+		return nil, nil, fmt.Errorf("%s is a flow on %v: classifiers are of data with normal noise", t.Path, p)
 	}
 	k, err := classify.Train(ctx, t.Device, ds.Train, cfg, progress)
 	if err != nil || ds.Heldout == nil {

@@ -12,14 +12,25 @@ import (
 
 // ObjectiveArg is what an objective is made for.
 type ObjectiveArg struct {
-	Shape   []int             // of a sample
-	Classes int               // that the network is conditioned on; 0: none
-	Null    int               // the network's label for no class; −1: it has none
-	Prompt  *diffusion.Prompt // what stands for no prompt; nil: the network takes none
-	Draft   bool              // the network is not made yet: it follows from what the objective says
-	Batch   int               // samples a step
-	Device  backend.Device
-	Init    rng.Key // of the first values of what the objective itself learns
+	Shape    []int             // of a sample
+	Classes  int               // that the network is conditioned on; 0: none
+	Levels   int               // equally spaced values of the data from −1 to 1; 0: continuous
+	Vector   int               // numbers of the vector that the network is conditioned on; 0: none
+	NoVector bool              // the network has a null vector, which stands for none
+	Null     int               // the network's label for no class; −1: it has none
+	Prompt   *diffusion.Prompt // what stands for no prompt; nil: the network takes none
+	Draft    bool              // the network is not made yet: it follows from what the objective says
+	Batch    int               // samples a step
+	Device   backend.Device
+	Init     rng.Key // of the first values of what the objective itself learns
+}
+
+// dropout drops a part p of the conditions that the network knows a null condition of.
+func (a ObjectiveArg) dropout(p float64) diffusion.Dropout {
+	if a.Null < 0 && a.Prompt == nil && !a.NoVector {
+		return diffusion.Dropout{}
+	}
+	return diffusion.Dropout{P: p, Classes: a.Null, Prompt: a.Prompt}
 }
 
 // Job is an objective together with what the network's outputs mean in it.
@@ -108,9 +119,7 @@ func (c *RegressionConfig) job(path diffusion.GaussianPath, kind diffusion.Kind,
 	if c.Uncertainty {
 		r.Uncertainty = diffusion.NewUncertainty(a.Device, tensor.Float32, a.Init)
 	}
-	if a.Null >= 0 || a.Prompt != nil {
-		r.Dropout = diffusion.Dropout{P: c.ConditionDropout, Classes: a.Null, Prompt: a.Prompt}
-	}
+	r.Dropout = a.dropout(c.ConditionDropout)
 	return &Job{Objective: r, Model: ModelOf(path, kind, input)}, nil
 }
 

@@ -15,9 +15,7 @@ func init() {
 	config.Register(Objectives, "cnf", "A continuous normalising flow by maximum likelihood (FFJORD, Grathwohl et al. 2019), for points of few dimensions: the baseline of flow matching. The loss is nats a dimension.",
 		func(c *cnfConfig, a ObjectiveArg) (*Job, error) {
 			cnf := c.CNF
-			if a.Null >= 0 || a.Prompt != nil {
-				cnf.Dropout = diffusion.Dropout{P: c.ConditionDropout, Classes: a.Null, Prompt: a.Prompt}
-			}
+			cnf.Dropout = a.dropout(c.ConditionDropout)
 			return &Job{Objective: &cnf, Model: ModelOf(diffusion.CondOT{}, diffusion.Velocity, nil)}, nil
 		})
 }

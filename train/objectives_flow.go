@@ -123,8 +123,10 @@ func init() {
 			if err != nil {
 				return nil, err
 			}
-			if _, ok := coupling.(*flow.C2OT); ok && a.Classes == 0 {
-				return nil, invalid.Field("coupling", "is c2ot, and the network is conditioned on nothing: it needs data with classes and conditional: true")
+			if _, ok := coupling.(*flow.C2OT); ok && a.Classes == 0 && a.Vector == 0 {
+				return nil, invalid.Field("coupling", "is c2ot, and the network is conditioned on nothing: it needs data with classes or vectors and conditional: true")
+			} else if ok && a.Classes > 0 && a.Vector > 0 {
+				return nil, invalid.Field("coupling", "is c2ot, which is for classes or for vectors, and the data have both")
 			}
 			job, err := c.job(path, c.Predict, nil, a)
 			if err != nil {

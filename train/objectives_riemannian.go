@@ -20,13 +20,13 @@ type ManifoldArg struct {
 	Numbers int // of a point; 0: not known, as in products
 }
 
-// KappaArg is empty: schedulers of geodesics need nothing but their configs.
+// KappaArg is empty: schedulers need nothing but their configs.
 type KappaArg struct{}
 
-// Manifolds is the registry of manifolds, Kappas that of schedulers of geodesics. A program of one's own adds to them before cli.Main.
+// Manifolds is the registry of manifolds, Kappas that of schedulers of geodesics and of tokens. A program of one's own adds to them before cli.Main.
 var (
 	Manifolds = config.NewRegistry[ManifoldArg, manifold.Manifold]("manifold", "Where samples live, and what their numbers are.")
-	Kappas    = config.NewRegistry[KappaArg, flow.Scheduler]("scheduler of geodesics", "Which part κ of the way from data to source has been gone at time t.")
+	Kappas    = config.NewRegistry[KappaArg, flow.Scheduler]("scheduler", "What κ is at time t: on manifolds the part of the way from data to source that has been gone, of tokens the probability to be the source's.")
 )
 
 type manifoldDim struct {
@@ -135,7 +135,7 @@ func (c *riemannianConfig) job(a ObjectiveArg) (*Job, error) {
 }
 
 func init() {
-	config.Register(Objectives, "riemannian_flow", "Flow matching on a manifold, along geodesics (Chen and Lipman 2024). Samples are drawn by the sampler geodesic.",
+	config.Register(Objectives, "riemannian_flow", "Flow matching on a manifold, along geodesics (Chen and Lipman 2024). Samples are drawn by the sampler geodesic, which auto stands for there.",
 		func(c *riemannianConfig, a ObjectiveArg) (*Job, error) { return c.job(a) })
 
 	config.Register(Manifolds, "sphere", "The unit sphere S^n: unit vectors of n+1 numbers.",
@@ -163,7 +163,10 @@ func init() {
 		func(*none, KappaArg) (flow.Scheduler, error) { return new(flow.LinearKappa), nil })
 	config.Register(Kappas, "cosine", "κ = sin²(πt/2): from rest to rest.",
 		func(*none, KappaArg) (flow.Scheduler, error) { return new(flow.CosineKappa), nil })
-	config.RegisterOptions(Kappas, "power", "κ = t^p: more time near the data.", flow.Scheduler(new(flow.PowerKappa)))
+	config.Register(Kappas, "sine", "κ = sin(πt/2), the cosine schedule of masked diffusion (Shi et al. 2024; MaskGIT): tokens are revealed slowly at first.",
+		func(*none, KappaArg) (flow.Scheduler, error) { return new(flow.SineKappa), nil })
+	config.RegisterOptions(Kappas, "power", "κ = t^p: more time near the data; masked diffusion's polynomial schedule (Shi et al. 2024).", flow.Scheduler(new(flow.PowerKappa)))
+	config.RegisterOptions(Kappas, "polynomial", "κ = 1 − (1−t)^n: more time near the source; discrete flow matching's polynomial schedule (Gat et al. 2024).", flow.Scheduler(new(flow.PolynomialKappa)))
 
 	geodesic := new(flow.Geodesic)
 	geodesic.SetDefaults()

@@ -71,7 +71,33 @@ func (c *flowMapConfig) SetDefaults() {
 	c.FlowMapOptions.SetDefaults()
 }
 
+type consistencyConfig struct {
+	Times                   timeSampling `yaml:"times" doc:"distribution of training times"`
+	ConditionDropout        float64      `yaml:"condition_dropout" doc:"probability with which a sample's condition is replaced by the null condition, for classifier-free guidance" range:"[0,1]"`
+	flow.ConsistencyOptions `yaml:",inline"`
+}
+
+// SetDefaults is the paper's.
+func (c *consistencyConfig) SetDefaults() {
+	c.Times, c.ConditionDropout = Times.Default("uniform"), 0.1
+	c.ConsistencyOptions.SetDefaults()
+}
+
 func init() {
+	config.Register(Objectives, "consistency_flow", "Consistency flow matching: straight flows by velocities that agree along lines, in a few segments (Yang et al. 2024): sample with euler and as many steps as segments.",
+		func(c *consistencyConfig, a ObjectiveArg) (*Job, error) {
+			r := RegressionConfig{Times: c.Times, Shift: 1, ConditionDropout: c.ConditionDropout, Weighting: Weightings.Default("even")}
+			job, err := r.job(diffusion.CondOT{}, diffusion.Velocity, nil, a)
+			if err != nil {
+				return nil, err
+			}
+			reg := job.Objective.(*diffusion.Regression)
+			if reg.Observes() {
+				return nil, invalid.Field("times", "must not follow from losses here: take uniform, or another in time")
+			}
+			job.Objective = &flow.Consistency{Regression: *reg, ConsistencyOptions: c.ConsistencyOptions}
+			return job, nil
+		})
 	config.Register(Objectives, "mean_flow", "Mean velocities over steps of any length, from scratch, for one step or few (Geng et al. 2025): sample with jump.",
 		func(c *meanFlowConfig, a ObjectiveArg) (*Job, error) {
 			if c.Guidance != 1 && a.Prompt != nil {

@@ -31,6 +31,7 @@ func TestObjectives(t *testing.T) {
 		"{kind: mean_flow, path: trig, improved: true, guidance: 2, guidance_mix: 0.5, power: 0}",
 		"{kind: shortcut, steps: 8, ratio: 0.5}",
 		"{kind: flow_map}",
+		"{kind: consistency_flow, segments: 3, truth: 0.2, average: true}",
 		"{kind: flow, times: u_shaped, offset_noise: 0.1, input_perturbation: 0.1}",
 	} {
 		run := trained(t, strings.Replace(moonsYAML, "{kind: flow, times: logit_normal, stratified: true}", objective, 1))
@@ -85,6 +86,8 @@ func TestObjectivesRefuse(t *testing.T) {
 		"{kind: mean_flow, guidance_from: 1}":                                                  {"guidance_from"},
 		"{kind: mean_flow, ratio: 0}":                                                          {"ratio", "0"},
 		"{kind: flow_map, ratio: 2}":                                                           {"ratio", "2"},
+		"{kind: consistency_flow, segments: 4, delta: 0.3}":                                    {"delta", "0.25", "0.3"},
+		"{kind: consistency_flow, times: by_loss}":                                             {"times", "losses"},
 		"{kind: flow, shift: 0}":                                                               {"shift", "0"},
 		"{kind: edm, sigma_data: 0}":                                                           {"sigma_data", "0"},
 		"{kind: flow, weighting: {kind: p2, k: 0}}":                                            {"k", "positive"},

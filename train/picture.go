@@ -26,6 +26,9 @@ func (t *Trainer) picture(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if q.Vectors, err = d.firstVectors(t.data.Train, q.N); err != nil {
+			return err
+		}
 		x, err := d.Draw(ctx, q)
 		if err != nil {
 			return err
@@ -42,6 +45,7 @@ func (t *Trainer) picture(ctx context.Context) error {
 // Drawer draws samples with the averaged weights as they are at the time.
 func (t *Trainer) Drawer() *Drawer {
 	d := &Drawer{Device: t.dev, Model: t.avgMod, Shape: t.data.Train.Shape(), Classes: t.classes(), Null: nullLabel(t.avg), How: t.exp.Sample, Precision: t.exp.Precision, Source: t.source.forSampling(), prompts: t.prompts}
+	d.Vector, d.NullVector = t.about().Vector, nullVector(t.avg)
 	d.encoder, _ = t.avg.(*nn.Prompted)
 	return d
 }
@@ -101,7 +105,11 @@ func (t *Trainer) pointPictures(ctx context.Context, d *Drawer) error {
 		}
 	}
 	d.How.Batch = picturePoints
-	x, err := d.Draw(ctx, Request{N: picturePoints, Labels: labels, Seed: t.exp.Seed})
+	q := Request{N: picturePoints, Labels: labels, Seed: t.exp.Seed}
+	if q.Vectors, err = d.firstVectors(t.data.Train, q.N); err != nil {
+		return err
+	}
+	x, err := d.Draw(ctx, q)
 	if err != nil {
 		return err
 	}
@@ -122,7 +130,7 @@ func (t *Trainer) pointPictures(ctx context.Context, d *Drawer) error {
 // velocityPanels are the directions in which samples move, from noise to data,
 // without regard to their class; nil where there is no such thing.
 func velocityPanels(d *Drawer, truth []float32) ([]plot.Panel, error) {
-	if d.Classes > 0 && d.Null < 0 || d.prompts != nil { // each class has a field of its own
+	if d.Classes > 0 && d.Null < 0 || d.Vector > 0 && !d.NullVector || d.prompts != nil { // each class has a field of its own
 		return nil, nil
 	}
 	path := d.Model.Path()

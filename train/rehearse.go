@@ -37,6 +37,9 @@ func (t *Trainer) tryNetwork() (err error) {
 	if t.classes() > 0 {
 		c.Labels = s.Ints([]int32{0}, 1)
 	}
+	if size := t.about().Vector; size > 0 {
+		c.Vector = s.Zeros(1, size)
+	}
 	if got := t.net.Forward(s.Zeros(shape...), s.Zeros(1), c).Shape(); !slices.Equal(got, want) {
 		return t.exp.places.Errorf("model", "makes outputs of shape %v for samples of shape %v: want %v", got[1:], shape[1:], want[1:])
 	}
@@ -56,6 +59,9 @@ func (t *Trainer) rehearse(ctx context.Context) error {
 	if d.Classes > 0 {
 		q.Labels = make([]int32, 1)
 	}
+	if d.Vector > 0 {
+		q.Vectors = make([]float32, d.Vector)
+	}
 	if t.prompts != nil {
 		q.Prompts = []string{""}
 	}
@@ -69,15 +75,18 @@ func (t *Trainer) rehearse(ctx context.Context) error {
 // standIn answers 0 at once, in the form in which the model answered its first question.
 type standIn struct {
 	diffusion.Model
-	asked, logVar bool
+	shape  []int // of an answer; nil: nothing was asked yet
+	logVar bool
 }
 
 // Eval is 0.
 func (m *standIn) Eval(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond) diffusion.Pred {
-	if !m.asked {
-		m.asked, m.logVar = true, m.Model.Eval(x, at, c).LogVar != nil
+	if m.shape == nil {
+		p := m.Model.Eval(x, at, c)
+		m.shape, m.logVar = slices.Clone(p.Value.Shape()), p.LogVar != nil
 	}
-	p := diffusion.Pred{Value: x.Scope().Zeros(x.Shape()...), Kind: m.Kind()}
+	m.shape[0] = x.Dim(0)
+	p := diffusion.Pred{Value: x.Scope().Zeros(m.shape...), Kind: m.Kind()}
 	if m.logVar {
 		p.LogVar = p.Value
 	}

@@ -137,8 +137,10 @@ func (t *Trainer) restore() error {
 	if c.state.Step > t.exp.Steps {
 		return t.exp.places.Errorf("steps", "is %d, but the checkpoint %s is at step %d already", t.exp.Steps, c.path, c.state.Step)
 	}
-	if shape, classes := t.data.Train.Shape(), t.classes(); !equalShape(c.state.Shape, shape) || c.state.Classes != classes {
-		return t.exp.places.Errorf("data", "have shape %v and %d classes to condition on; the run so far had %v and %d", shape, classes, c.state.Shape, c.state.Classes)
+	if now, was := t.about(), c.state.about; !equalShape(was.Shape, now.Shape) || was.Classes != now.Classes {
+		return t.exp.places.Errorf("data", "have shape %v and %d classes to condition on; the run so far had %v and %d", now.Shape, now.Classes, was.Shape, was.Classes)
+	} else if was.Vector != now.Vector {
+		return t.exp.places.Errorf("data", "have vectors of %d numbers to condition on; the run so far had %d", now.Vector, was.Vector)
 	}
 	if err := c.load(t.groups()...); err != nil {
 		return fmt.Errorf("cannot go on with these settings: %w", err)
@@ -204,7 +206,7 @@ func (t *Trainer) saveTo(path string) error {
 	if err := t.metrics.Sync(); err != nil {
 		return unwritten(err)
 	}
-	st := checkpointState{Step: t.step, Shape: t.data.Train.Shape(), Classes: t.classes(), Skipped: t.skipped, InARow: t.inARow, OptimSteps: t.opt.Steps(),
+	st := checkpointState{about: t.about(), Step: t.step, Skipped: t.skipped, InARow: t.inARow, OptimSteps: t.opt.Steps(),
 		WindowLoss: float64Bits(t.window.loss), WindowNorm: float64Bits(t.window.norm), WindowSteps: t.window.steps}
 	if t.ema != nil {
 		st.EMASteps = t.ema.Steps()

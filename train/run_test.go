@@ -17,7 +17,7 @@ import (
 )
 
 func TestResumeIsExact(t *testing.T) {
-	for _, c := range []struct{ name, text string }{{"moons", moonsYAML}, {"digits", digitsYAML}, {"learning", learningYAML}, {"shortcut", shortcutYAML}} {
+	for _, c := range []struct{ name, text string }{{"moons", moonsYAML}, {"digits", digitsYAML}, {"learning", learningYAML}, {"shortcut", shortcutYAML}, {"consistency", consistencyYAML}} {
 		t.Run(c.name, func(t *testing.T) {
 			exp := experiment(t, c.text)
 			want := result(t, trained(t, c.text))

@@ -48,11 +48,42 @@ func (autoGrid) Times(path diffusion.GaussianPath, n int) ([]float64, error) {
 	return (&sampler.UniformGrid{Shift: 1}).Times(path, n)
 }
 
+// autoKind names what fits the path, of samplers and grids.
+const autoKind = "auto"
+
+// autoSampler is what fits the path.
+type autoSampler struct{}
+
+// Sample is the usual sampler of a path whose states are not all of space, and Heun's method elsewhere.
+func (autoSampler) Sample(r *sampler.Run) {
+	how, err := (&Sampling{Sampler: Samplers.Default(autoKind)}).samplerOn(r.Path).Build(SamplerArg{})
+	if err != nil {
+		r.Fail("sampler: %w", err)
+		return
+	}
+	how.Sample(r)
+}
+
+// samplerOn is the sampler on a path: the one that is named, or what auto stands for there.
+func (s *Sampling) samplerOn(path diffusion.GaussianPath) config.Variant[SamplerArg, sampler.Sampler] {
+	switch p, ok := path.(flow.Confined); {
+	case s.Sampler.Kind != autoKind:
+		return s.Sampler
+	case ok:
+		return Samplers.Default(p.Samplers()[0])
+	}
+	return Samplers.Default("heun")
+}
+
+// SamplerKind is what configs call the sampler: what auto stands for, where it is that.
+func (d *Drawer) SamplerKind() string { return d.How.samplerOn(d.Model.Path()).Kind }
+
 func init() {
+	config.RegisterOptions(Samplers, autoKind, "what fits the path: geodesic on manifolds, ctmc for tokens, heun elsewhere", sampler.Sampler(new(autoSampler)))
 	for _, e := range sampler.Samplers {
 		config.RegisterOptions(Samplers, e.Name, e.Doc, e.New())
 	}
-	config.RegisterOptions(Grids, "auto", "what fits the path: trailing entries of a discrete table, Karras's levels for edm, equal steps in time elsewhere", sampler.Grid(new(autoGrid)))
+	config.RegisterOptions(Grids, autoKind, "what fits the path: trailing entries of a discrete table, Karras's levels for edm, equal steps in time elsewhere", sampler.Grid(new(autoGrid)))
 	for _, e := range sampler.Grids {
 		config.RegisterOptions(Grids, e.Name, e.Doc, e.New())
 	}
@@ -78,7 +109,7 @@ type Sampling struct {
 }
 
 func (s *Sampling) SetDefaults() {
-	s.Sampler, s.Grid = Samplers.Default("heun"), Grids.Default("auto")
+	s.Sampler, s.Grid = Samplers.Default(autoKind), Grids.Default(autoKind)
 	s.Steps, s.Every, s.Rows, s.Batch = 20, 1000, 10, 100
 	s.Precision = AsTrained
 	s.Guidance.SetDefaults()
@@ -90,6 +121,7 @@ func (s *Sampling) SetDefaults() {
 type Request struct {
 	N        int
 	Labels   []int32                           // (N) classes; nil: unconditional
+	Vectors  []float32                         // (N,Vector) that the model is conditioned on; nil: none
 	Prompts  []string                          // (N); nil: none
 	Negative string                            // prompt to be guided away from; "": none
 	Seed     uint64                            // sample i is a function of the seed and i
@@ -115,13 +147,15 @@ const (
 
 // Drawer draws samples from a model.
 type Drawer struct {
-	Device  backend.Device
-	Model   diffusion.Model
-	Shape   []int // of a sample
-	Classes int   // that the model is conditioned on
-	Null    int   // the label of no class; −1: the model has none
-	Number  bool  // the condition is a number, embedded like a time: labels give it
-	How     Sampling
+	Device     backend.Device
+	Model      diffusion.Model
+	Shape      []int // of a sample
+	Classes    int   // that the model is conditioned on
+	Null       int   // the label of no class; −1: the model has none
+	Vector     int   // numbers of the vector that the model is conditioned on; 0: none
+	NullVector bool  // it knows one that stands for none
+	Number     bool  // the condition is a number, embedded like a time: labels give it
+	How        Sampling
 
 	Source    data.Source     // what samples start from; nil: normal noise
 	Precision string          // float32 or bf16: what the network was trained in
@@ -153,7 +187,7 @@ func (d *Drawer) plan() (how sampler.Sampler, grid []float64, err error) {
 		return nil, nil, err
 	}
 	if how = d.Sampler; how == nil {
-		if how, err = d.How.Sampler.Build(SamplerArg{}); err != nil {
+		if how, err = d.How.samplerOn(d.Model.Path()).Build(SamplerArg{}); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -177,6 +211,9 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 		return nil, d.CheckCount(q.N)
 	case q.Labels != nil && len(q.Labels) != q.N:
 		return nil, fmt.Errorf("%d labels for %d samples", len(q.Labels), q.N)
+	}
+	if err := d.checkVectors(q); err != nil {
+		return nil, err
 	}
 	how, grid, err := d.plan()
 	if err != nil {
@@ -284,8 +321,14 @@ func (d *Drawer) prepare(q Request) (dev backend.Device, prompts *encoded, model
 	return dev, prompts, model, err
 }
 
-// condition is what samples from to from+n are to be like.
+// condition is what samples from to from+n are to be like; nil: they need not be like anything.
 func (d *Drawer) condition(q Request, e *encoded, from, n int) (func(s *tensor.Scope) diffusion.Cond, error) {
+	other, err := d.labelled(q, e, from, n)
+	return d.vectors(q, from, n, other), err
+}
+
+// labelled is the part of a condition that is no vector.
+func (d *Drawer) labelled(q Request, e *encoded, from, n int) (func(s *tensor.Scope) diffusion.Cond, error) {
 	switch {
 	case d.Number && q.Labels == nil:
 		return nil, fmt.Errorf("the model is conditioned on a number: it needs one for every sample")
@@ -329,10 +372,11 @@ func (d *Drawer) start(s *tensor.Scope, q Request, t float64, from int, shape []
 	case err != nil:
 		return nil, err
 	case q.Init != nil:
-		if p, ok := d.Model.Path().(*flow.GeodesicPath); ok {
-			return p.Between(q.init(s, from, shape), x, t), nil
+		key := rng.Key{Seed: q.Seed, Stream: streamLatent}
+		if p := confined(d.Model); p != nil {
+			return p.Between(key, uint64(from), q.init(s, from, shape), x, t), nil
 		}
-		z := s.Normal(rng.Key{Seed: q.Seed, Stream: streamLatent}, uint64(from), shape...)
+		z := s.Normal(key, uint64(from), shape...)
 		return sampler.Noised(q.init(s, from, shape), x, z, d.Model.Path(), t), nil
 	case d.Source != nil:
 		return x, nil

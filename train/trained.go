@@ -108,11 +108,11 @@ func openTrained(dev backend.Device, path string, c *checkpoint) (*Trained, erro
 		return nil, err
 	}
 	var job *Job
-	if job, t.Net, t.Params, err = exp.build(t.Device, t.Shape, t.Classes, t.prompts); err != nil {
+	if job, t.Net, t.Params, err = exp.build(t.Device, c.state.about, t.prompts); err != nil {
 		return nil, err
 	}
 	t.encoder, _ = t.Net.(*nn.Prompted)
-	t.Null = nullLabel(t.Net)
+	t.Null, t.Vector, t.NullVector = nullLabel(t.Net), c.state.Vector, nullVector(t.Net)
 	source, err := exp.openSource(context.Background(), job, t.Shape)
 	if err != nil {
 		return nil, err
@@ -125,6 +125,7 @@ func openTrained(dev backend.Device, path string, c *checkpoint) (*Trained, erro
 	}
 	freeze(t.Params)
 	t.job, t.Model = job, job.Model(t.Net)
+	t.How.Sampler = t.How.samplerOn(t.Model.Path()) // so that its keys can be overridden
 	return t, nil
 }
 

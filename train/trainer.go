@@ -161,7 +161,7 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 	if t.source, err = exp.openSource(ctx, t.job, t.data.Train.Shape()); err != nil {
 		return err
 	}
-	if err = t.onManifold(); err != nil {
+	if err = t.fits(); err != nil {
 		return err
 	}
 	if err = t.buildOptimizer(); err != nil {
@@ -196,6 +196,7 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 	if t.classes() > 0 {
 		t.batch.Labels = t.labels
 	}
+	t.vectorRoom(&t.batch, exp.Batch)
 	if t.pairs != nil {
 		t.batch.Source, t.ignored = make([]float32, len(t.batch.X)), make([]int32, exp.Batch)
 	}
@@ -238,8 +239,7 @@ func (t *Trainer) classes() int {
 
 // buildModels makes the network, its average and the models on them.
 func (t *Trainer) buildModels() error {
-	shape, classes := t.data.Train.Shape(), t.classes()
-	job, net, params, err := t.exp.build(t.dev, shape, classes, t.prompts)
+	job, net, params, err := t.exp.build(t.dev, t.about(), t.prompts)
 	if err != nil {
 		return err
 	}
@@ -273,7 +273,7 @@ func (t *Trainer) buildAverage() (err error) {
 	if t.exp.EMA == nil && !optim.AveragesItself(t.opt) {
 		return nil
 	}
-	_, avg, average, err := t.exp.build(t.dev, t.data.Train.Shape(), t.classes(), t.prompts)
+	_, avg, average, err := t.exp.build(t.dev, t.about(), t.prompts)
 	if err != nil {
 		return err
 	}
@@ -320,21 +320,22 @@ func (t *Trainer) averageFrozen() error {
 
 // build makes the objective and the network of an experiment. The network's
 // outputs follow from the objective, and the objective's null condition from the network.
-func (l *Loaded) build(dev backend.Device, shape []int, classes int, prompts *prompter) (*Job, Network, []*tensor.Param, error) {
-	arg := ObjectiveArg{Shape: shape, Classes: classes, Null: -1, Prompt: prompts.null(), Draft: true, Batch: l.Batch, Device: dev, Init: rng.Key{Seed: l.Seed, Stream: streamObjective}}
+func (l *Loaded) build(dev backend.Device, of about, prompts *prompter) (*Job, Network, []*tensor.Param, error) {
+	arg := ObjectiveArg{Shape: of.Shape, Classes: of.Classes, Vector: of.Vector, Levels: of.Levels, Null: -1, Prompt: prompts.null(), Draft: true, Batch: l.Batch, Device: dev, Init: rng.Key{Seed: l.Seed, Stream: streamObjective}}
 	job, err := l.Objective.Build(arg)
 	if err != nil {
 		return nil, nil, nil, l.at("objective", err)
 	}
-	net, params, err := l.network(ModelArg{Device: dev, Shape: job.inShape(shape), Classes: classes, TextWidth: l.textWidth(),
-		Jump: job.Jump, OutChannels: job.outChannels(shape), Init: rng.Key{Seed: l.Seed}})
+	net, params, err := l.network(ModelArg{Device: dev, Shape: job.inShape(of.Shape), Classes: of.Classes, Vector: of.Vector, TextWidth: l.textWidth(),
+		Jump: job.Jump, OutChannels: job.outChannels(of.Shape), Init: rng.Key{Seed: l.Seed}})
 	if err != nil {
 		return nil, nil, nil, l.at("model", err)
 	}
 	arg.Draft = false
-	if classes > 0 {
+	if of.Classes > 0 {
 		arg.Null = nullLabel(net)
 	}
+	arg.NoVector = of.Vector > 0 && nullVector(net)
 	if job, err = l.Objective.Build(arg); err != nil {
 		return nil, nil, nil, l.at("objective", err)
 	}
@@ -550,6 +551,9 @@ func (t *Trainer) load() error {
 		if err := t.starts.Batch(cursor, t.batch.Source, t.ignored); err != nil {
 			return err
 		}
+	}
+	if t.batch.Vector != nil {
+		t.loader.Vectors(cursor, t.batch.Vector)
 	}
 	return t.loader.Batch(cursor, t.batch.X, t.labels)
 }

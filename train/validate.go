@@ -73,6 +73,10 @@ func (t *Trainer) openValidation() error {
 		t.valid.batch.Source = make([]float32, len(t.valid.batch.X))
 	}
 	t.prompts.room(&t.valid.batch, at)
+	t.vectorRoom(&t.valid.batch, at)
+	if t.valid.batch.Vector != nil && data.VectorSize(src) != t.about().Vector {
+		return t.exp.places.Errorf("validation.every", "is %d, but the data held out have vectors of %d numbers, not %d", v.Every, data.VectorSize(src), t.about().Vector)
+	}
 	return nil
 }
 
@@ -151,6 +155,10 @@ func (v *validator) loss(ctx context.Context, t *Trainer) (float64, error) {
 		}
 		if t.classes() > 0 {
 			b.Labels = v.labels[:n]
+		}
+		if src, ok := data.VectorsOf(t.data.Heldout); ok && b.Vector != nil {
+			b.Vector = b.Vector[:n*src.VectorSize()]
+			vectorsFrom(src, from, b.Vector)
 		}
 		if b.Source != nil {
 			b.Source = b.Source[:n*size]

@@ -133,7 +133,7 @@ func (v *VLB) Bound(ctx context.Context, s *tensor.Scope, m diffusion.Model, dat
 	for _, t := range b.Terms {
 		b.Steps += t.Bits
 	}
-	b.Total = meanOf(total)
+	b.Total = Mean(total)
 	return b, nil
 }
 
@@ -225,8 +225,8 @@ func prior(d Data, table *diffusion.Table) []float64 {
 	return out
 }
 
-// meanOf is the mean of independent values.
-func meanOf(x []float64) Estimate {
+// Mean is that of independent values, with its standard error.
+func Mean(x []float64) Estimate {
 	e, n := Estimate{N: len(x)}, float64(len(x))
 	for _, v := range x {
 		e.Mean += v / n

@@ -112,7 +112,7 @@ func TestGoldenBound(t *testing.T) {
 				for i := range each {
 					each[i] += last[i]
 				}
-				check("total's error", b.Total.Error, meanOf(each).Error)
+				check("total's error", b.Total.Error, Mean(each).Error)
 			}
 		}
 	}

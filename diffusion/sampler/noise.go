@@ -58,6 +58,7 @@ func (r *Run) Nested(mid diffusion.Point, share float64) (first, whole *tensor.T
 const (
 	streamSub      = 0x5b_0001
 	streamBrownian = 0x5b_0002
+	streamChance   = 0x5b_0003
 )
 
 // subKey is a key of its own for purpose number i under k.
@@ -139,4 +140,11 @@ func (r *Run) brownian(from, to float64) *tensor.Tensor {
 		}
 	}
 	return sum
+}
+
+// Chance is the key of this step's random numbers of other kinds than normal noise, and the row under it of the batch's
+// first sample.
+func (r *Run) Chance() (key rng.Key, first uint64) {
+	key = r.opts.Key.WithStep(r.opts.Key.Step + uint64(r.step.Index) + 1)
+	return key.WithStream(key.Stream ^ streamChance), r.opts.First
 }

@@ -14,6 +14,8 @@ import transformers
 
 import bound
 import byte_pairs
+import consistency
+import discrete
 import flow
 import guidance
 import manifolds
@@ -51,6 +53,8 @@ def jobs():
     yield "optimizers/modern", modern.make
     yield "flow/flow", flow.make
     yield "flow/manifold", manifolds.make
+    yield "flow/discrete", discrete.make
+    yield "flow/consistency", consistency.make
     yield "diffusion/guidance", guidance.make
     yield "diffusion/bound", bound.make
     for name in text_encoders.CASES:

@@ -97,7 +97,7 @@ func (w *Training) Measure(ctx context.Context, e *Env, emit func(Result) error)
 	}
 	r.Mode, r.Workload, r.Batch, r.Params = modeOf(exp.Precision), w.Label, batch, t.Params()
 	if w.Sample {
-		r.Sampler, r.Steps = exp.Sample.Sampler.Kind, exp.Sample.Steps
+		r.Sampler, r.Steps = t.Drawer().SamplerKind(), exp.Sample.Steps
 	}
 	if w.Ops {
 		if r.Breakdown, err = breakdown(ctx, &machine, tracer, w.Detail, step); err != nil {

@@ -36,7 +36,7 @@ sample writes it, and perhaps labels, (N), the classes asked for.
 With --likelihood, no samples are drawn: it is measured how likely the model takes the
 held-out and the training data to be, each sample with its class and without guidance,
 by the probability-flow ODE. Pictures are made continuous by uniform noise.
-Of the ddpm objective, the variational bound with its terms, too.`,
+Of the ddpm objective, the variational bound with its terms, too; of discrete_flow, its bound alone.`,
 		Example: fmt.Sprintf("  %[1]s eval runs/digits\n  %[1]s eval runs/digits --n 2000 --guidance 1.5 --json\n  %[1]s eval runs/digits --samples theirs.safetensors\n  %[1]s eval runs/digits --likelihood --n 50 --bits", a.Name),
 		Args:    first("a run or a checkpoint"),
 		RunE: func(c *cobra.Command, args []string) error {

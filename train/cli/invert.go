@@ -41,6 +41,9 @@ func (a *app) runInvert(ctx context.Context, path string, choice train.Choice, f
 	if _, err := f.text.use(a, t, &q); err != nil {
 		return err
 	}
+	if err := f.vectors.use(t, &q); err != nil {
+		return err
+	}
 	for _, note := range t.Notes {
 		fmt.Fprintln(a.Stderr, note)
 	}

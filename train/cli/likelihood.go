@@ -28,7 +28,7 @@ func (l *likelihoodFlags) add(fl *pflag.FlagSet) {
 	fl.StringVar(&l.ode.Divergence, "divergence", l.ode.Divergence, "of the likelihood: exact, rademacher, gaussian, or auto: exact up to 16 dimensions, rademacher above")
 	fl.IntVar(&l.ode.Probes, "probes", l.ode.Probes, "random probes of the divergence for each sample")
 	fl.Float64Var(&l.ode.RTol, "tolerance", l.ode.RTol, "of the likelihood's ODE, relative and absolute")
-	fl.IntVar(&l.times, "bound-times", 100, "times that the variational bound of a ddpm objective asks each sample at; 0: all")
+	fl.IntVar(&l.times, "bound-times", 100, "times that the variational bound of a ddpm or discrete_flow objective asks each sample at; 0: all, of discrete_flow 100")
 }
 
 // check refuses flags of one kind of measurement with the other.

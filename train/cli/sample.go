@@ -28,6 +28,7 @@ type sampleFlags struct {
 	invert   string
 	out      string
 	text     promptFlags
+	vectors  conditionFlags
 }
 
 func (a *app) sample() *cobra.Command {
@@ -103,6 +104,7 @@ The noise of sample i depends on the seed and on i alone.`,
 	fl.StringVar(&f.invert, "invert", "", "file of samples, .safetensors (tensor samples) or .npy, to lead back to the noise that they come of, which --noise reads (default file: noise.safetensors)")
 	fl.StringVar(&f.out, "out", "", "file to write: .png, .npy or .safetensors (default samples.png, or samples.npy)")
 	f.text.add(c)
+	f.vectors.add(c)
 	a.completeSampler(c)
 	return c
 }
@@ -166,6 +168,9 @@ func (a *app) runSample(ctx context.Context, path string, choice train.Choice, f
 	if err != nil {
 		return err
 	}
+	if err := f.vectors.use(t, &q); err != nil {
+		return err
+	}
 	out := f.out
 	if out == "" {
 		out = "samples.png"
@@ -222,7 +227,7 @@ func (v violations) String() string {
 
 // labelsFor reads --class.
 func labelsFor(t *train.Trained, class string, n int) ([]int32, error) {
-	if c := t.Net.Conditions(); c.Vector > 0 && !c.Null && !t.Number {
+	if c := t.Net.Conditions(); t.Vector == 0 && c.Vector > 0 && !c.Null && !t.Number {
 		return nil, fmt.Errorf("%s: the network wants a vector of %d numbers with every sample (class_embed_type identity), which sample cannot give: use the package nn from a program of your own", t.Path, c.Vector)
 	}
 	if t.Number {

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/langevin-go/langevin/train"
+	"github.com/langevin-go/langevin/train/data"
 )
 
 func (a *app) train() *cobra.Command {
@@ -113,6 +115,8 @@ func (a *app) runTrain(ctx context.Context, file string, overrides []string, dir
 	fmt.Fprintf(a.Stdout, "\nNext:\n")
 	if exp.Text != nil {
 		fmt.Fprintf(a.Stdout, "  %s sample %s --prompt %q --n 16 --out samples.png\n", a.Name, t.Dir(), t.ExamplePrompt())
+	} else if size := data.VectorSize(t.Data().Train); size > 0 && exp.Conditional {
+		fmt.Fprintf(a.Stdout, "  %s sample %s --condition %q --n 16 --out samples.png\n", a.Name, t.Dir(), strings.TrimPrefix(strings.Repeat(", 0.5", size), ", "))
 	} else if classes := t.Data().Train.Classes(); classes > 0 && exp.Conditional {
 		fmt.Fprintf(a.Stdout, "  %s sample %s --class %d --n 16 --out samples.png\n", a.Name, t.Dir(), min(7, classes-1))
 	} else {

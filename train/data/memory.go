@@ -12,6 +12,7 @@ type memory struct {
 	floats  []float32     // instead of pixels
 	labels  []int32       // nil: no labels
 	classes int
+	vectors []float32 // (N,D) to be conditioned on; nil: none
 	names   []string
 }
 

@@ -16,6 +16,8 @@ type NPY struct {
 	Labels string
 	// Classes is the number of classes; 0: one more than the highest label.
 	Classes int
+	// Vectors is an array of shape (N,D), or (N), that networks are conditioned on, as [ReadVectors] reads it; empty: none.
+	Vectors string
 }
 
 // OpenNPY reads the files into memory.
@@ -62,6 +64,15 @@ func OpenNPY(f NPY) (Source, error) {
 	for i, v := range m.floats {
 		if v-v != 0 {
 			return nil, badfile.New(f.Samples, ErrFormat, "element %d of sample %d is %v: want finite float32 numbers", i%m.size, i/m.size, v)
+		}
+	}
+	if f.Vectors != "" {
+		var n int
+		if n, m.vectors, err = ReadVectors(f.Vectors); err != nil {
+			return nil, err
+		}
+		if n != m.Len() {
+			return nil, badfile.New(f.Vectors, ErrFormat, "%d vectors, but %s has %d samples", n, f.Samples, m.Len())
 		}
 	}
 	if f.Labels == "" {

@@ -95,6 +95,8 @@ func (r *Reflow) check(t *train.Trained) error {
 		return fmt.Errorf("%s was not trained here: reflow needs a run, whose config says what to train next", r.Teacher)
 	case t.TakesPrompts():
 		return fmt.Errorf("%s is conditioned on prompts, which pairs do not keep", r.Teacher)
+	case t.Vector > 0:
+		return fmt.Errorf("%s is conditioned on vectors, which pairs do not keep", r.Teacher)
 	case r.Rounds < 1:
 		return fmt.Errorf("%d rounds: want at least 1", r.Rounds)
 	case r.Pairs < 1:
