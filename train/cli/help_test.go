@@ -55,7 +55,7 @@ func documented(t *testing.T, file string) []string {
 // small stand-ins have the names of their files.
 func TestExamplesRun(t *testing.T) {
 	if testing.Short() {
-		t.Skip("some forty processes, each of which does what other tests do")
+		t.Skip("some sixty processes, each of which does what other tests do")
 	}
 	sh, err := exec.LookPath("sh")
 	if err != nil {
@@ -93,6 +93,7 @@ func TestExamplesRun(t *testing.T) {
 	}
 	write(t, filepath.Join(dir, "examples/digits-prompts.yaml"), strings.Replace(tinyPromptsYAML, "name: prompts", "name: digits-prompts", 1))
 	write(t, filepath.Join(dir, "list.txt"), "three\na handwritten seven\n")
+	putPicture(t, filepath.Join(dir, "pictures/seven.png"), 8, 8)
 	lines := documented(t, "../../docs/prompts.md") // first: it trains what an example of sample draws from
 	for _, c := range commands {
 		lines = append(lines, examplesOf(t, c)...)

@@ -30,14 +30,14 @@ type CurveOptions struct {
 func WriteCurve(path string, series []Series, opt CurveOptions) error {
 	p := newPlot()
 	p.X.Label.Text, p.Y.Label.Text = opt.XLabel, opt.YLabel
-	var entries []entry
+	var entries []Entry
 	drawn := 0
 	for k, s := range series {
 		if len(s.X) != len(s.Y) {
 			panic(fmt.Sprintf("plot.WriteCurve: %q has %d places and %d values", s.Name, len(s.X), len(s.Y)))
 		}
 		c := palette[k%len(palette)]
-		entries = append(entries, entry{s.Name, c})
+		entries = append(entries, Entry{s.Name, c})
 		mean, low, high := summary(finite(s, opt.Log))
 		if len(mean) == 0 {
 			continue
@@ -49,7 +49,7 @@ func WriteCurve(path string, series []Series, opt CurveOptions) error {
 			if err != nil {
 				return err
 			}
-			band.Color = fade(c, 0.16)
+			band.Color = Fade(c, 0.16)
 			band.LineStyle.Width = 0
 			p.Add(band)
 		}
@@ -77,7 +77,7 @@ func WriteCurve(path string, series []Series, opt CurveOptions) error {
 	}
 	img, c := canvas(6.4, 3.6)
 	p.Draw(header(c, opt.Title, entries))
-	return writePNG(path, pixels(img))
+	return WritePNG(path, pixels(img))
 }
 
 // finite gives the points that can be drawn.

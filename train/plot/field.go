@@ -48,36 +48,28 @@ func WriteField(path string, panels []Panel, opt FieldOptions) error {
 	if len(panels) == 0 {
 		panic("plot.WriteField: no panels")
 	}
-	const side = 3.4
-	img, c := canvas(side*float64(len(panels))+0.2, side+0.35)
-	var entries []entry
+	fig := Figure{Title: opt.Title}
 	if len(opt.Data) > 0 {
-		entries = []entry{{"data", grey}}
+		fig.Entries = []Entry{{"data", grey}}
 	}
-	body := header(c, opt.Title, entries)
-	width := body.Size().X / vg.Length(len(panels))
-	for k, panel := range panels {
-		if len(panel.At) != len(panel.Vectors) || len(panel.At)%2 != 0 || len(panel.At) == 0 {
-			panic(fmt.Sprintf("plot.WriteField: %d coordinates and %d components", len(panel.At), len(panel.Vectors)))
-		}
-		box := around(panel.At)
-		field := newArrows(panel)
-		p := newPlot()
-		p.Title.Text = panel.Title
-		if p.Title.Text != "" {
-			p.Title.Text += "   "
-		}
-		p.Title.Text += "max |v| = " + number(math.Round(field.longest*100)/100)
-		p.Title.TextStyle = textStyle(9, muted)
-		p.Title.TextStyle.XAlign, p.Title.TextStyle.YAlign = draw.XCenter, draw.YTop
-		p.Title.Padding = 4
-		p.Add(&dots{xy: head(opt.Data), color: fade(grey, 0.35), radius: 1, box: box}, field)
-		left := vg.Length(k) * width
-		cell := draw.Crop(body, left+4, left+width-4-body.Size().X, 0, 0)
-		box.show(p, cell)
-		p.Draw(cell)
+	for _, p := range panels {
+		fig.Areas = append(fig.Areas, p.Area(&Points{XY: head(opt.Data), Color: Fade(grey, 0.35), Radius: 1}))
 	}
-	return writePNG(path, pixels(img))
+	return fig.Write(path)
+}
+
+// Area is the field over what else is to be seen there; its title names the longest vector.
+func (p Panel) Area(below ...Layer) Area {
+	if len(p.At) != len(p.Vectors) || len(p.At)%2 != 0 || len(p.At) == 0 {
+		panic(fmt.Sprintf("plot.Panel: %d coordinates and %d components", len(p.At), len(p.Vectors)))
+	}
+	field := newArrows(p)
+	title := p.Title
+	if title != "" {
+		title += "   "
+	}
+	title += "max |v| = " + number(math.Round(field.longest*100)/100)
+	return Area{Title: title, Box: around(p.At).rectangle(), Equal: true, Layers: append(below, field)}
 }
 
 // around is the square about the places, half a step wider.

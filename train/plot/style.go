@@ -61,10 +61,10 @@ func newPlot() *plot.Plot {
 	return p
 }
 
-// entry is a name in a header, in its colour.
-type entry struct {
-	name  string
-	color color.Color
+// Entry is a name in a picture's header, beside a dot of its colour.
+type Entry struct {
+	Name  string
+	Color color.Color
 }
 
 // canvas is a white figure of a width and height in inches.
@@ -77,7 +77,7 @@ func pixels(c *vgimg.Canvas) image.Image { return c.Image() }
 
 // header writes the title at the left and the entries at the right of the top
 // line, and gives the canvas below it, with margins.
-func header(c draw.Canvas, title string, entries []entry) draw.Canvas {
+func header(c draw.Canvas, title string, entries []Entry) draw.Canvas {
 	const margin, line = 10, 12
 	c = draw.Crop(c, margin, -margin, margin, -margin)
 	if title == "" && len(entries) == 0 {
@@ -90,11 +90,11 @@ func header(c draw.Canvas, title string, entries []entry) draw.Canvas {
 	right := c.Max.X
 	for i := len(entries) - 1; i >= 0; i-- {
 		e := entries[i]
-		right -= style.Width(e.name)
+		right -= style.Width(e.Name)
 		style.Color = ink
-		c.FillText(style, vg.Point{X: right, Y: base}, e.name)
+		c.FillText(style, vg.Point{X: right, Y: base}, e.Name)
 		right -= 7
-		c.DrawGlyph(draw.GlyphStyle{Color: e.color, Radius: 2.8, Shape: draw.CircleGlyph{}}, vg.Point{X: right, Y: base + 3})
+		c.DrawGlyph(draw.GlyphStyle{Color: e.Color, Radius: 2.8, Shape: draw.CircleGlyph{}}, vg.Point{X: right, Y: base + 3})
 		right -= 12
 	}
 	return draw.Crop(c, 0, 0, 0, -(line + 8))
