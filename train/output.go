@@ -24,11 +24,11 @@ func (d *Drawer) CheckOutput(path string) error {
 	default:
 		return fmt.Errorf("%s: unknown kind of file %q: want .png, .npy or .safetensors", path, ext)
 	}
-	return checkPlace(path)
+	return CheckPlace(path)
 }
 
-// checkPlace says whether a file can be made at path: in a folder that is there.
-func checkPlace(path string) error {
+// CheckPlace says whether a file can be made at path: in a folder that is there.
+func CheckPlace(path string) error {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return fmt.Errorf("%s is a folder: name a file to write", path)
 	}

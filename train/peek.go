@@ -38,7 +38,7 @@ func (d *Drawer) NewPeek(path string, q *Request) (*Peek, error) {
 	if ext := strings.ToLower(filepath.Ext(path)); ext != ".png" && !moving {
 		return nil, fmt.Errorf("%s: unknown kind of file %q: want .png for a strip or .gif for an animation", path, ext)
 	}
-	if err := checkPlace(path); err != nil {
+	if err := CheckPlace(path); err != nil {
 		return nil, err
 	}
 	if m := manifoldOf(d.Model); m != nil {

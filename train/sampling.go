@@ -108,7 +108,8 @@ type Request struct {
 	// Trace hears the states of samples first… at the points of the grid, likewise, from the first on; nil: nobody asks.
 	Trace func(p diffusion.Point, first int, x []float32)
 
-	Still bool // a sampler that adds noise of its own is an error
+	Still bool           // a sampler that adds noise of its own is an error
+	Count *sampler.Count // is told what the batch took that took most; nil: nobody asks
 
 	// Violated hears how far the estimates of some samples were from the constraints when the
 	// model was asked in a step; in step steps, how far the samples are. nil: nobody asks.
@@ -177,6 +178,14 @@ func (d *Drawer) plan() (how sampler.Sampler, grid []float64, err error) {
 		}
 	}
 	return how, grid, nil
+}
+
+// Grid are the times that samples are drawn at in so many steps.
+func (d *Drawer) Grid(steps int) ([]float64, error) {
+	of := *d
+	of.How.Steps, of.Times = steps, nil
+	_, grid, err := of.plan()
+	return grid, err
 }
 
 // Draw draws samples, row-major (N,Shape…).
@@ -260,7 +269,12 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 		if err != nil {
 			return nil, err
 		}
+		var count sampler.Count
+		plan.Count = &count
 		x, err := plan.Run(ctx, start)
+		if q.Count != nil {
+			q.Count.Evaluations, q.Count.Rejected = max(q.Count.Evaluations, count.Evaluations), max(q.Count.Rejected, count.Rejected)
+		}
 		if noiseErr != nil {
 			return nil, noiseErr
 		}

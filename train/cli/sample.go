@@ -288,8 +288,10 @@ func labelsOf(t *train.Trained, class string, n int, own []int32) ([]int32, erro
 
 // labelsFor reads --class.
 func labelsFor(t *train.Trained, class string, n int) ([]int32, error) {
-	if c := t.Net.Conditions(); c.Vector > 0 && !c.Null && !t.Number {
-		return nil, fmt.Errorf("%s: the network wants a vector of %d numbers with every sample (class_embed_type identity), which sample cannot give: use the package nn from a program of your own", t.Path, c.Vector)
+	if t.Net != nil { // a mixture's perfect model knows classes alone
+		if c := t.Net.Conditions(); c.Vector > 0 && !c.Null && !t.Number {
+			return nil, fmt.Errorf("%s: the network wants a vector of %d numbers with every sample (class_embed_type identity), which sample cannot give: use the package nn from a program of your own", t.Path, c.Vector)
+		}
 	}
 	if t.Number {
 		k, err := strconv.ParseInt(class, 10, 32)

@@ -42,11 +42,12 @@ type Figure struct {
 	Columns int     // areas in a row; 0: all
 	Width   float64 // of an area, in inches; 0: 3.4
 	Height  float64 // likewise; 0: as Width
+	DPI     int     // dots an inch; 0: 144
 
 	size [2]float64 // of the whole, in inches, instead
 }
 
-// Draw draws the figure at 144 dots an inch.
+// Draw draws the figure.
 func (f *Figure) Draw() image.Image {
 	columns, w, h := f.Columns, f.Width, f.Height
 	if columns <= 0 || columns > len(f.Areas) {
@@ -63,7 +64,11 @@ func (f *Figure) Draw() image.Image {
 	if size == [2]float64{} {
 		size = [2]float64{w*float64(columns) + 0.2, h*float64(rows) + 0.35}
 	}
-	img, c := canvas(size[0], size[1])
+	dots := f.DPI
+	if dots == 0 {
+		dots = dpi
+	}
+	img, c := canvasOf(size[0], size[1], dots)
 	body := header(c, f.Title, f.Entries)
 	cell := vg.Point{X: body.Size().X / vg.Length(columns), Y: body.Size().Y / vg.Length(rows)}
 	for k := range f.Areas {
@@ -81,7 +86,7 @@ func (f *Figure) Draw() image.Image {
 }
 
 // Write writes the figure to path, as a PNG file.
-func (f *Figure) Write(path string) error { return WritePNG(path, f.Draw()) }
+func (f *Figure) Write(path string) error { return WritePNG(path, Compact(f.Draw())) }
 
 func (a *Area) draw(c draw.Canvas) {
 	p := newPlot()

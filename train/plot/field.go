@@ -14,6 +14,7 @@ import (
 // Panel is a vector field at one time.
 type Panel struct {
 	Title string
+	Name  string // of the vectors, in the title; "": v
 	// At are the places, x and y in turn, as [Lattice] makes them.
 	At []float32
 	// Vectors are the field there, in the same order.
@@ -30,15 +31,7 @@ type FieldOptions struct {
 // Lattice gives n×n places, evenly spaced over the square that a plot of the
 // data would cover, at which to evaluate a field.
 func Lattice(data []float32, n int) []float32 {
-	b := limits(data)
-	at := make([]float32, 0, 2*n*n)
-	for j := range n {
-		for i := range n {
-			step := 2 * b.half / float64(n)
-			at = append(at, float32(b.x-b.half+(float64(i)+0.5)*step), float32(b.y-b.half+(float64(j)+0.5)*step))
-		}
-	}
-	return at
+	return Mesh{Around(data), n, n}.At()
 }
 
 // WriteField writes a row of vector fields to path. The length of the arrows is
@@ -68,7 +61,11 @@ func (p Panel) Area(below ...Layer) Area {
 	if title != "" {
 		title += "   "
 	}
-	title += "max |v| = " + number(math.Round(field.longest*100)/100)
+	name := p.Name
+	if name == "" {
+		name = "v"
+	}
+	title += "max |" + name + "| = " + number(math.Round(field.longest*100)/100)
 	return Area{Title: title, Box: around(p.At).rectangle(), Equal: true, Layers: append(below, field)}
 }
 

@@ -1,14 +1,11 @@
 package plot
 
 import (
-	"cmp"
 	"errors"
 	"image"
 	"image/color"
 	"image/gif"
 	"io"
-	"math"
-	"slices"
 	"time"
 
 	"github.com/langevin-go/langevin/internal/atomicfile"
@@ -59,23 +56,6 @@ func WriteGIF(path string, frames []image.Image, delay, hold time.Duration) erro
 	return atomicfile.Write(path, func(w io.Writer) error { return gif.EncodeAll(w, out) })
 }
 
-// rgb is an opaque colour.
-type rgb [3]uint8
-
-// opaque gives the colours of a picture on white, row by row.
-func opaque(m image.Image) []rgb {
-	b := m.Bounds()
-	out := make([]rgb, 0, b.Dx()*b.Dy())
-	for y := b.Min.Y; y < b.Max.Y; y++ {
-		for x := b.Min.X; x < b.Max.X; x++ {
-			r, g, bl, a := m.At(x, y).RGBA()
-			white := 0xffff - a
-			out = append(out, rgb{uint8((r + white) >> 8), uint8((g + white) >> 8), uint8((bl + white) >> 8)})
-		}
-	}
-	return out
-}
-
 // changed is the part of a picture that differs from the one before, at least a pixel; all of it without one before.
 func changed(before, now []rgb, size image.Point) image.Rectangle {
 	if before == nil {
@@ -92,73 +72,4 @@ func changed(before, now []rgb, size image.Point) image.Rectangle {
 		r.Max = image.Pt(1, 1)
 	}
 	return r
-}
-
-// reduce brings colours, each seen so many times, to at most n, and says which of them stands for each: a
-// median cut (Heckbert 1982) that halves the set whose widest channel is widest, until there are n.
-// Where there are no more than n, each stands for itself.
-func reduce(count map[rgb]int, n int) (colors []rgb, index map[rgb]int) {
-	all := make([]rgb, 0, len(count))
-	for c := range count {
-		all = append(all, c)
-	}
-	slices.SortFunc(all, func(a, b rgb) int { return slices.Compare(a[:], b[:]) })
-	sets := [][]rgb{all}
-	if len(all) <= n {
-		sets = nil
-		for i := range all {
-			sets = append(sets, all[i:i+1])
-		}
-	}
-	for len(sets) < n {
-		widest, axis, width := -1, 0, 0
-		for i, s := range sets {
-			if a, w := spread(s); w > width {
-				widest, axis, width = i, a, w
-			}
-		}
-		if widest < 0 { // every set is one colour
-			break
-		}
-		s := sets[widest]
-		slices.SortStableFunc(s, func(a, b rgb) int { return cmp.Compare(a[axis], b[axis]) })
-		low, high := s[0][axis], s[len(s)-1][axis]
-		cut, middle := 0, int(low)+(int(high)-int(low)+1)/2
-		for cut < len(s) && int(s[cut][axis]) < middle {
-			cut++
-		}
-		sets[widest] = s[:cut:cut]
-		sets = append(sets, s[cut:])
-	}
-	index = make(map[rgb]int, len(all))
-	for i, s := range sets {
-		var sum [3]float64
-		total := 0.0
-		for _, c := range s {
-			for k := range c {
-				sum[k] += float64(c[k]) * float64(count[c])
-			}
-			total += float64(count[c])
-			index[c] = i
-		}
-		colors = append(colors, rgb{})
-		for k := range sum {
-			colors[i][k] = uint8(math.Round(sum[k] / total))
-		}
-	}
-	return colors, index
-}
-
-// spread is the channel in which a set of colours is widest, and how wide.
-func spread(s []rgb) (axis, width int) {
-	for k := range 3 {
-		lo, hi := uint8(255), uint8(0)
-		for _, c := range s {
-			lo, hi = min(lo, c[k]), max(hi, c[k])
-		}
-		if w := int(hi) - int(lo); w > width {
-			axis, width = k, w
-		}
-	}
-	return axis, width
 }

@@ -83,11 +83,26 @@ func (l *Lines) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 }
 
-// Heat draws a map of values over a box: W columns and H rows from below, each value in the middle of its cell.
-// 0 and less is white, 1 and more the darkest.
-type Heat struct {
+// Mesh is a box of W columns and H rows of cells.
+type Mesh struct {
 	Box
-	W, H   int
+	W, H int
+}
+
+// At gives the middles of the cells, x and y in turn, row by row from below.
+func (m Mesh) At() []float32 {
+	at := make([]float32, 0, 2*m.W*m.H)
+	for j := range m.H {
+		for i := range m.W {
+			at = append(at, float32(m.X0+(float64(i)+0.5)*(m.X1-m.X0)/float64(m.W)), float32(m.Y0+(float64(j)+0.5)*(m.Y1-m.Y0)/float64(m.H)))
+		}
+	}
+	return at
+}
+
+// Heat draws a map of values, one in the middle of each cell of a mesh. 0 and less is white, 1 and more the darkest.
+type Heat struct {
+	Mesh
 	Values []float64 // (H,W)
 }
 
@@ -96,26 +111,30 @@ func (h *Heat) Plot(c draw.Canvas, p *plot.Plot) {
 	if len(h.Values) != h.W*h.H || h.W < 1 || h.H < 1 {
 		panic(fmt.Sprintf("plot.Heat: %d values for %d×%d cells", len(h.Values), h.W, h.H))
 	}
-	m := image.NewNRGBA(image.Rect(0, 0, h.W, h.H))
-	for j := range h.H {
-		for i := range h.W {
-			m.SetNRGBA(i, h.H-1-j, warmth(h.Values[j*h.W+i]))
+	// The cells within the axes alone: images are not clipped.
+	i0, i1 := within(p.X.Min, p.X.Max, h.X0, h.X1, h.W)
+	j0, j1 := within(p.Y.Min, p.Y.Max, h.Y0, h.Y1, h.H)
+	if i0 >= i1 || j0 >= j1 {
+		return
+	}
+	m := image.NewNRGBA(image.Rect(0, 0, i1-i0, j1-j0))
+	for j := j0; j < j1; j++ {
+		for i := i0; i < i1; i++ {
+			m.SetNRGBA(i-i0, j1-1-j, warmth(h.Values[j*h.W+i]))
 		}
 	}
 	trX, trY := p.Transforms(&c)
-	to := vg.Rectangle{Min: vg.Point{X: trX(h.X0), Y: trY(h.Y0)}, Max: vg.Point{X: trX(h.X1), Y: trY(h.Y1)}}
-	c.DrawImage(to, m)
+	x := func(i int) vg.Length { return trX(h.X0 + float64(i)*(h.X1-h.X0)/float64(h.W)) }
+	y := func(j int) vg.Length { return trY(h.Y0 + float64(j)*(h.Y1-h.Y0)/float64(h.H)) }
+	c.DrawImage(vg.Rectangle{Min: vg.Point{X: x(i0), Y: y(j0)}, Max: vg.Point{X: x(i1), Y: y(j1)}}, m)
 }
 
-// At gives the middles of the cells, x and y in turn, in the order of Values.
-func (h *Heat) At() []float32 {
-	at := make([]float32, 0, 2*h.W*h.H)
-	for j := range h.H {
-		for i := range h.W {
-			at = append(at, float32(h.X0+(float64(i)+0.5)*(h.X1-h.X0)/float64(h.W)), float32(h.Y0+(float64(j)+0.5)*(h.Y1-h.Y0)/float64(h.H)))
-		}
-	}
-	return at
+// within are the first of n cells of [x0,x1], and the one after the last, whose middles are in [lo,hi].
+func within(lo, hi, x0, x1 float64, n int) (from, to int) {
+	step := (x1 - x0) / float64(n)
+	from = max(0, int(math.Ceil((lo-x0)/step-0.5)))
+	to = min(n, int(math.Floor((hi-x0)/step-0.5))+1)
+	return from, to
 }
 
 // Warm is a colour of heat maps, as an entry of a legend has it.

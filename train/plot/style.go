@@ -69,6 +69,10 @@ type Entry struct {
 
 // canvas is a white figure of a width and height in inches.
 func canvas(w, h float64) (*vgimg.Canvas, draw.Canvas) {
+	return canvasOf(w, h, dpi)
+}
+
+func canvasOf(w, h float64, dpi int) (*vgimg.Canvas, draw.Canvas) {
 	c := vgimg.NewWith(vgimg.UseWH(vg.Length(w)*vg.Inch, vg.Length(h)*vg.Inch), vgimg.UseDPI(dpi))
 	return c, draw.New(c)
 }
