@@ -111,7 +111,8 @@ func (t *Trained) Dataset(ctx context.Context) (*Dataset, error) {
 }
 
 // Known are n samples of the data that a model was trained on (fewer, if there are no more) and a mixture whose
-// marginals along the path are the density: the data's own where they are such a mixture, else a narrow Gaussian about each of the samples.
+// marginals along the path are the density: the data's own where they are such a mixture, else a narrow Gaussian about
+// each of the samples, if they are points.
 type Known struct {
 	N       int
 	X       []float32 // (N,Shape…)
@@ -154,26 +155,35 @@ func (t *Trained) Know(ctx context.Context, n int, class int) (*Known, error) {
 		}
 		return k, nil
 	}
-	k.Density = kernels(k.X, size)
+	if len(t.Shape) == 1 {
+		k.Density = kernels(k.X, size)
+	}
 	return k, nil
 }
 
-// kernels is a mixture of a Gaussian about each of the points, as wide as Scott's rule for their number and dimension has it (Scott 1992).
+// neighbours is how many of the nearest points a kernel reaches.
+const neighbours = 10
+
+// kernels is a mixture of a Gaussian about each of the points, all as wide in each coordinate as, in the median, the distance to
+// the tenth nearest is: narrow enough for thin sets, and smooth.
 func kernels(x []float32, dim int) *diffusion.Mixture {
 	n := len(x) / dim
-	std := make([]float64, dim)
-	m := &diffusion.Mixture{}
-	for j := range dim {
-		mean, square := 0.0, 0.0
-		for i := range n {
-			v := float64(x[i*dim+j])
-			mean, square = mean+v/float64(n), square+v*v/float64(n)
+	near, away := make([]float64, n), make([]float64, n)
+	for i := range n {
+		for j := range n {
+			square := 0.0
+			for k := range dim {
+				d := float64(x[i*dim+k]) - float64(x[j*dim+k])
+				square += d * d
+			}
+			away[j] = square
 		}
-		std[j] = math.Sqrt(max(square-mean*mean, 0)) * math.Pow(float64(n), -1/float64(dim+4))
-		if std[j] == 0 {
-			std[j] = 1e-3
-		}
+		slices.Sort(away) // the first is the point itself
+		near[i] = math.Sqrt(away[min(neighbours, n-1)] / float64(dim))
 	}
+	slices.Sort(near)
+	std := []float64{max(near[n/2], 1e-3)}
+	m := &diffusion.Mixture{}
 	for i := range n {
 		at := make([]float64, dim)
 		for j := range at {

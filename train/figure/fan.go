@@ -52,7 +52,7 @@ func Fan(ctx context.Context, s *Scene, o FanOptions) (*plot.Figure, error) {
 }
 
 // marginalEntry says what the density is that trajectories are on.
-var marginalEntry = plot.Entry{Name: "density, of its highest at each time", Color: plot.Warm}
+var marginalEntry = plot.Entry{Name: "density, relative to its maximum at each t", Color: plot.Warm}
 
 // against shows a coordinate of trajectories over the time, on the density.
 func (s *Scene) against(w *way, axis int) plot.Area {

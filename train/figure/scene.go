@@ -184,7 +184,11 @@ const depth = 8
 func (s *Scene) heat(b plot.Box, t float64) *plot.Heat {
 	w, h0 := (b.X1-b.X0)*0.3, (b.Y1-b.Y0)*0.3
 	b = plot.Box{X0: b.X0 - w, X1: b.X1 + w, Y0: b.Y0 - h0, Y1: b.Y1 + h0}
-	h := &plot.Heat{Mesh: plot.Mesh{Box: b, W: 200, H: 200}}
+	cells := 200
+	if !s.Data.Exact { // a thousand Gaussians, smooth enough for wider cells
+		cells = 100
+	}
+	h := &plot.Heat{Mesh: plot.Mesh{Box: b, W: cells, H: cells}}
 	h.Values = logDensity(s.Data.Density, s.Model.Path(), h.At(), t)
 	top := slices.Max(h.Values)
 	for i, v := range h.Values {

@@ -83,8 +83,8 @@ func around(at []float32) box {
 	return box{(x0 + x1) / 2, (y0 + y1) / 2, half * (1 + 1/math.Sqrt(float64(len(at)/2)))}
 }
 
-// arrows draws a vector field.
-type arrows struct {
+// Arrows draws a vector field.
+type Arrows struct {
 	Panel
 	longest float64 // the longest finite vector
 	scale   float64 // length in the plane of a vector of length 1
@@ -92,8 +92,8 @@ type arrows struct {
 }
 
 // newArrows scales the field so that nine in ten arrows are at most as long as a step.
-func newArrows(p Panel) *arrows {
-	a := &arrows{Panel: p}
+func newArrows(p Panel) *Arrows {
+	a := &Arrows{Panel: p}
 	var lengths []float64
 	for i := 0; i < len(p.Vectors); i += 2 {
 		if l := math.Hypot(float64(p.Vectors[i]), float64(p.Vectors[i+1])); l-l == 0 {
@@ -115,7 +115,7 @@ func newArrows(p Panel) *arrows {
 }
 
 // Plot leaves out vectors that are not finite and draws very short ones as dots.
-func (a *arrows) Plot(c draw.Canvas, p *plot.Plot) {
+func (a *Arrows) Plot(c draw.Canvas, p *plot.Plot) {
 	trX, trY := p.Transforms(&c)
 	for i := 0; i < len(a.At); i += 2 {
 		vx, vy := float64(a.Vectors[i]), float64(a.Vectors[i+1])

@@ -1,0 +1,164 @@
+package cli_test
+
+import (
+	"bytes"
+	"image/gif"
+	"image/png"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Every kind of picture, of a run and of a mixture, at the same place the same again, and another with another seed.
+func TestPlotKinds(t *testing.T) {
+	dir := workplace(t)
+	for _, c := range []struct {
+		args   string
+		seeded bool // the picture shows random numbers
+	}{
+		{"score runs/tiny --times 0.5", true},
+		{"score --mixture pair --times 0.5,0.1 --class 1", true},
+		{"field runs/tiny --times 0.5 --class 1 --guidance 2", true},
+		{"field --mixture triangle objective=edm", true},
+		{"fan --mixture line --n 5 --steps 8", true},
+		{"fan runs/tiny --n 5 --steps 8 --coordinate 1 --sde ddpm --ode euler", true},
+		{"noising runs/tiny", true},
+		{"noising runs/digits --n 2 --columns 3", true},
+		{"noising runs/digits --n 2 --times 0,0.5", true},
+		{"particles --mixture triangle --n 20 --at 0,3", true},
+		{"particles runs/tiny --n 20 --at 2 --time 0.5 --step 0.01", true},
+		{"transport runs/tiny --n 20 --steps 4 --sampler euler", true},
+		{"crossing runs/tiny --n 5 --steps 4", true},
+		{"crossing --mixture line --n 5 --steps 4", true},
+		{"flow --mixture 8gaussians --n 20 --steps 2", true},
+		{"flow runs/tiny --n 20 --steps 2", true},
+	} {
+		args := append([]string{"plot"}, strings.Fields(c.args)...)
+		kind, ending := args[1], ".png"
+		if kind == "flow" {
+			ending = ".gif"
+		}
+		out := filepath.Join(dir, kind+ending)
+		o := succeeds(t, dir, args...)
+		if !strings.HasPrefix(o.stdout, kind+ending+": ") {
+			t.Errorf("%s: said %q", c.args, o.stdout)
+		}
+		first := read(t, out)
+		if ending == ".gif" {
+			if g, err := gif.DecodeAll(bytes.NewReader(first)); err != nil || len(g.Image) != 3 {
+				t.Errorf("%s: %v, frames other than 3", c.args, err)
+			}
+		} else if _, err := png.Decode(bytes.NewReader(first)); err != nil {
+			t.Errorf("%s: %v", c.args, err)
+		}
+		succeeds(t, dir, args...)
+		if !bytes.Equal(first, read(t, out)) {
+			t.Errorf("%s: the picture is another the second time", c.args)
+		}
+		succeeds(t, dir, append(args, "--seed", "5", "--out", "other"+ending)...)
+		if bytes.Equal(first, read(t, filepath.Join(dir, "other"+ending))) {
+			t.Errorf("%s: the seed makes no difference", c.args)
+		}
+	}
+	succeeds(t, dir, "plot", "crossing", "--mixture", "line", "--n", "5", "--steps", "4", "--dpi", "72")
+	small, err := png.Decode(bytes.NewReader(read(t, filepath.Join(dir, "crossing.png"))))
+	if err != nil || small.Bounds().Dx() < 618 || small.Bounds().Dx() > 620 { // (2·4.2+.2)·72
+		t.Errorf("%v, at 72 dots an inch the picture is %v", err, small.Bounds())
+	}
+}
+
+func TestPlotCurvesAndQuality(t *testing.T) {
+	dir := workplace(t)
+	o := succeeds(t, dir, "plot", "curves", "runs/tiny", "runs/digits", "--metric", "train/loss", "--metric", "train/lr", "--log", "--logx", "--title", "t", "--out", "c.png")
+	if !strings.HasPrefix(o.stdout, "c.png: 4 curves") {
+		t.Errorf("said %q", o.stdout)
+	}
+	for _, scale := range []string{"1", "2"} {
+		o := succeeds(t, dir, "eval", "runs/tiny", "--n", "20", "--guidance", scale, "--json", "sampler.churn.amount=0")
+		write(t, filepath.Join(dir, scale+".jsonl"), o.stdout)
+	}
+	o = succeeds(t, dir, "plot", "quality", "1.jsonl", "2.jsonl", "--y", "w2", "--by", "sampler.churn.amount")
+	if !strings.HasPrefix(o.stdout, "quality.png: 2 evaluations, 1 curves") {
+		t.Errorf("said %q", o.stdout)
+	}
+	succeeds(t, dir, "plot", "quality", "1.jsonl", "--x", "evaluations", "--y", "w2", "--log", "--logx")
+	if _, err := png.Decode(bytes.NewReader(read(t, filepath.Join(dir, "quality.png")))); err != nil {
+		t.Error(err)
+	}
+	fails(t, 1, dir, []string{"plot", "curves", "runs/tiny", "--metric", "train/los"}, "train/los", "train/loss")
+	fails(t, 1, dir, []string{"plot", "curves", "nowhere"}, "nowhere")
+	fails(t, 2, dir, []string{"plot", "curves"}, "missing")
+	fails(t, 2, dir, []string{"plot", "quality"}, "missing")
+	fails(t, 1, dir, []string{"plot", "quality", "1.jsonl", "--x", "sigma"}, "sigma", "guidance")
+	fails(t, 1, dir, []string{"plot", "quality", "tiny.yaml"}, "tiny.yaml:1", "JSON")
+	fails(t, 2, dir, []string{"plot", "quality", "1.jsonl", "--out", "q.gif"}, "q.gif", ".png")
+	fails(t, 1, dir, []string{"plot", "quality", "1.jsonl", "--out", "none/q.png"}, "none")
+}
+
+func TestPlotMistakes(t *testing.T) {
+	dir := workplace(t)
+	for _, c := range []struct {
+		args string
+		code int
+		says []string
+	}{
+		{"scoer", 2, []string{"scoer", "kind"}},
+		{"score", 2, []string{"missing", "--mixture"}},
+		{"score runs/tiny --mixture pair", 2, []string{"runs/tiny", "--mixture", "exclude"}},
+		{"score nowhere", 1, []string{"nowhere"}},
+		{"score runs/tiny --out x.gif", 2, []string{"x.gif", ".png"}},
+		{"flow runs/tiny --out x.png", 2, []string{"x.png", ".gif"}},
+		{"score runs/tiny --out none/x.png", 1, []string{"none"}},
+		{"score runs/tiny --times 0", 1, []string{"time 0", "above 0"}},
+		{"score runs/tiny --times x", 2, []string{"--times", "x"}},
+		{"score runs/tiny --n 3", 2, []string{"--n"}},
+		{"score runs/tiny --class 2", 1, []string{"--class 2", "0 to 1"}},
+		{"score runs/tiny --class all", 1, []string{"--class all", "0 to 1"}},
+		{"score --mixture pair conditional=false --class 1", 1, []string{"--class 1", "no classes"}},
+		{"score runs/tiny --guidance 2", 2, []string{"--guidance", "--class"}},
+		{"score runs/tiny --class 1 --guidance -1", 2, []string{"--guidance", "not negative"}},
+		{"score runs/tiny --dpi 5", 2, []string{"--dpi", "36"}},
+		{"score runs/tiny gidance=2", 1, []string{"gidance", "guidance"}},
+		{"score runs/digits", 1, []string{"score", "runs/digits", "[8 8 1]"}},
+		{"score --mixture paar", 1, []string{"paar", "pair"}},
+		{"score --mixture tiny.yaml", 1, []string{"tiny.yaml", "data", "moons", "mixture"}},
+		{"score --mixture line", 1, []string{"score", "[1]"}},
+		{"fan runs/tiny --sampler heun", 2, []string{"--sampler"}},
+		{"fan runs/tiny --coordinate 2", 1, []string{"coordinate 2", "0 to 1"}},
+		{"fan runs/tiny --n 0", 2, []string{"--n", "at least 1"}},
+		{"fan runs/tiny --steps 0", 2, []string{"--steps", "at least 1"}},
+		{"fan runs/tiny --ode ddpm", 1, []string{"ddpm", "adds noise"}},
+		{"noising runs/tiny --times 0.5 --columns 3", 2, []string{"--times", "--columns"}},
+		{"noising runs/tiny --columns 1", 2, []string{"--columns", "at least 2"}},
+		{"noising runs/digits --dpi 100", 2, []string{"--dpi", "images"}},
+		{"particles runs/tiny --at 3,2", 2, []string{"--at", "rise", "3,2"}},
+		{"particles runs/tiny --step 0", 2, []string{"--step", "positive"}},
+		{"particles runs/tiny --time 0", 2, []string{"--time", "above 0"}},
+		{"particles runs/tiny --time 2", 1, []string{"time 2", "0 to 1"}},
+		{"transport runs/tiny --steps 0", 2, []string{"--steps"}},
+		{"transport runs/tiny --sampler hoyn", 1, []string{"hoyn", "heun"}},
+		{"transport runs/tiny --sampler dopri5", 1, []string{"chooses its steps itself"}},
+		{"crossing runs/tiny --sampler ddpm", 1, []string{"adds noise"}},
+		{"crossing runs/tiny --n 5000", 1, []string{"5000 samples"}},
+	} {
+		fails(t, c.code, dir, append([]string{"plot"}, strings.Fields(c.args)...), c.says...)
+	}
+}
+
+func TestPlotHelp(t *testing.T) {
+	dir := t.TempDir()
+	all := succeeds(t, dir, "plot", "--help").stdout
+	if bare := succeeds(t, dir, "plot").stdout; bare != all {
+		t.Error("plot alone is not its help")
+	}
+	for _, kind := range []string{"score", "field", "fan", "noising", "particles", "transport", "crossing", "flow", "curves", "quality"} {
+		if !strings.Contains(all, "\n  "+kind+" ") {
+			t.Errorf("plot --help does not list %s", kind)
+		}
+		lines := examplesOf(t, "plot", kind)
+		if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, "langevin plot "+kind+" ") }) {
+			t.Errorf("the examples of plot %s are %q", kind, lines)
+		}
+	}
+}
