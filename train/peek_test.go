@@ -275,6 +275,46 @@ func TestBetween(t *testing.T) {
 	}
 }
 
+// Rows of points are lines from sample to sample, other files are those of samples.
+func TestWriteRows(t *testing.T) {
+	d := exactDrawer(diffusion.CondOT{}, 2)
+	dir := t.TempDir()
+	x := []float32{0, 0, 1, 0, 2, 0, 0, 1, 1, 1, 2, 1}
+	path := filepath.Join(dir, "x.png")
+	if err := d.WriteRows(path, x, nil, 3); err != nil {
+		t.Fatal(err)
+	}
+	m := picture(t, path)
+	// The ends are blue, what is between is orange: two left, two right, and two in the middle.
+	at := func(c [3]uint32) (n int, x float64) {
+		for py := 60; py < m.Bounds().Dy(); py++ { // below the legend
+			for px := range m.Bounds().Dx() {
+				if r, g, b, _ := m.At(px, py).RGBA(); max(r>>8, c[0])-min(r>>8, c[0]) < 30 && max(g>>8, c[1])-min(g>>8, c[1]) < 30 && max(b>>8, c[2])-min(b>>8, c[2]) < 30 {
+					n++
+					x += float64(px)
+				}
+			}
+		}
+		return n, x / float64(n)
+	}
+	ends, middle := [3]uint32{0x0a, 0x5c, 0xd6}, [3]uint32{0xd1, 0x6a, 0x1b}
+	n, px := at(ends)
+	k, kx := at(middle)
+	// Dots of radii 2.4 and 1.6 points of 2 pixels: π·4.8² = 72 and π·3.2² = 32 pixels, some in part.
+	if n < 4*45 || n > 4*75 || k < 2*18 || k > 2*35 || math.Abs(px-kx) > 3 {
+		t.Errorf("%d pixels of ends about %g, %d between about %g", n, px, k, kx)
+	}
+	a, b := filepath.Join(dir, "a.npy"), filepath.Join(dir, "b.npy")
+	if err := errors.Join(d.WriteRows(a, x, nil, 3), d.WriteSamples(b, x, nil, 0)); err != nil {
+		t.Fatal(err)
+	}
+	one, err := os.ReadFile(a)
+	two, err2 := os.ReadFile(b)
+	if err != nil || err2 != nil || !slices.Equal(one, two) {
+		t.Error("as numbers, rows are not the samples in turn")
+	}
+}
+
 func TestBetweenRefuses(t *testing.T) {
 	d := exactDrawer(diffusion.VP{Beta0: 0.1, Beta1: 20}, 2)
 	for _, c := range []struct {

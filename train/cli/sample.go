@@ -236,7 +236,11 @@ func (a *app) runSample(ctx context.Context, path string, choice train.Choice, f
 		}
 		return err
 	}
-	if err := t.WriteSamples(out, x, q.Labels, columns); err != nil {
+	write := t.WriteSamples
+	if f.between > 0 {
+		write = t.WriteRows
+	}
+	if err := write(out, x, q.Labels, columns); err != nil {
 		return err
 	}
 	fmt.Fprintf(a.Stdout, "%s: %d samples, %s, in %s\n", out, q.N, t.DescribeSampling(), time.Since(started).Round(time.Millisecond))

@@ -139,6 +139,10 @@ func TestOnePictureAndSizes(t *testing.T) {
 	if _, err := OpenFolder(context.Background(), f); err != nil || !slices.Equal(told, []string{"b.png5 9"}) {
 		t.Errorf("%v, told of %v", err, told)
 	}
+	told, f.Height, f.Width = nil, 5, 9
+	if _, err := OpenFolder(context.Background(), f); err != nil || !slices.Equal(told, []string{"a.png4 4"}) {
+		t.Errorf("%v, told of %v", err, told)
+	}
 	f.Dir = filepath.Join(dir, "none.png")
 	if _, err := OpenPicture(context.Background(), f); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a picture that is not there: %v", err)

@@ -3,6 +3,7 @@ package figure
 import (
 	"context"
 	"fmt"
+	"image/color"
 	"math"
 	"os"
 	"path/filepath"
@@ -476,12 +477,24 @@ func TestScenesOfRuns(t *testing.T) {
 	if err != nil || m.Bounds().Dx() != 4*50+2+16 {
 		t.Fatalf("%v", err)
 	}
-	grid := plot.Grid(digits.Data.X[:3*64], []int{8, 8, 1}, plot.GridOptions{Columns: 1})
-	top := m.Bounds().Dy() - grid.Rect.Dy()
-	for y := range grid.Rect.Dy() {
-		for x := range 50 {
-			if got := grid.ColorModel().Convert(m.At(8+x, top+y)); got != grid.RGBAAt(x, y) {
-				t.Fatalf("the first column is not the data at %d,%d: %v, want %v", x, y, got, grid.RGBAAt(x, y))
+	// From the data to the noise, which of EDM is 80 times too large to be seen.
+	q := digits.request(3)
+	q.Init = digits.Data.X[:3*64]
+	far, err := digits.Noised(q, 80)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range far {
+		far[i] /= float32(math.Sqrt(1 + 80*80))
+	}
+	for col, want := range map[int][]float32{0: q.Init, 3: far} {
+		grid := plot.Grid(want, []int{8, 8, 1}, plot.GridOptions{Columns: 1})
+		top := m.Bounds().Dy() - grid.Rect.Dy()
+		for y := range grid.Rect.Dy() {
+			for x := range 50 {
+				if got := grid.ColorModel().Convert(m.At(8+50*col+x, top+y)); !near(got, grid.RGBAAt(x, y)) {
+					t.Fatalf("column %d at %d,%d is %v, want %v", col, x, y, got, grid.RGBAAt(x, y))
+				}
 			}
 		}
 	}
@@ -527,6 +540,13 @@ func TestScenesOfRuns(t *testing.T) {
 	}
 	_, err = NewScene(context.Background(), model, -1, 0)
 	refuses("a sphere", err, "sphere S^2")
+}
+
+// near reports whether two greys are a level apart at most, which the rounding of a division may make.
+func near(a, b color.Color) bool {
+	x, _, _, _ := a.RGBA()
+	y, _, _, _ := b.RGBA()
+	return max(x, y)-min(x, y) <= 0x101
 }
 
 func TestTimesOfAScene(t *testing.T) {
