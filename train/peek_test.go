@@ -244,8 +244,11 @@ func TestBetween(t *testing.T) {
 		asked := q
 		asked.Labels = []int32{1, 0, 1, 0, 0, 0} // what counts are the first three
 		rows, err := d.Between(asked, 5)
-		if err != nil || rows.N != 15 {
+		if err != nil || rows.N != 15 || rows.Prompts != nil {
 			t.Fatalf("%d samples, %v", rows.N, err)
+		}
+		if said, err := d.Between(Request{N: 4, Prompts: []string{"a", "b", "a", "b"}}, 3); err != nil || !slices.Equal(said.Prompts, []string{"a", "a", "a", "b", "b", "b"}) {
+			t.Errorf("the prompts %q, %v", said.Prompts, err)
 		}
 		y := draw(t, &Trained{Drawer: *d}, rows)
 		for i := range 3 {
@@ -300,8 +303,9 @@ func TestWriteRows(t *testing.T) {
 	ends, middle := [3]uint32{0x0a, 0x5c, 0xd6}, [3]uint32{0xd1, 0x6a, 0x1b}
 	n, px := at(ends)
 	k, kx := at(middle)
-	// Dots of radii 2.4 and 1.6 points of 2 pixels: π·4.8² = 72 and π·3.2² = 32 pixels, some in part.
-	if n < 4*45 || n > 4*75 || k < 2*18 || k > 2*35 || math.Abs(px-kx) > 3 {
+	// Dots of radii 2.4 and 1.6 points of 2 pixels: π·4.8² = 72 and π·3.2² = 32 pixels, some in part. Ten pixels more at
+	// the left than at the right, some 280 from the middle, move the middle of 250 by 11.
+	if n < 4*45 || n > 4*75 || k < 2*18 || k > 2*35 || math.Abs(px-kx) > 15 {
 		t.Errorf("%d pixels of ends about %g, %d between about %g", n, px, k, kx)
 	}
 	a, b := filepath.Join(dir, "a.npy"), filepath.Join(dir, "b.npy")

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -65,6 +66,11 @@ is the figure of held-out data.`,
 			if err := checkPicture(out, ".png"); err != nil {
 				return err
 			}
+			for _, w := range o.Where {
+				if !strings.Contains(w, "=") {
+					return usagef("--where %s: want key=value", w)
+				}
+			}
 			series, reference, err := figure.Quality(args, o)
 			if err != nil {
 				return err
@@ -88,6 +94,7 @@ is the figure of held-out data.`,
 	fl.StringVar(&o.X, "x", "guidance", "what is varied, as the lines name it")
 	fl.StringVar(&o.Y, "y", "frechet", "what is measured")
 	fl.StringVar(&o.By, "by", "", "key whose values have a curve each, such as sampler")
+	fl.StringArrayVar(&o.Where, "where", nil, "key=value that evaluations must have to count; more than one: all of them")
 	fl.BoolVar(&opt.Log, "log", false, "logarithmic figures")
 	fl.BoolVar(&opt.LogX, "logx", false, "logarithmic settings")
 	fl.StringVar(&opt.Title, "title", "", "title of the picture")

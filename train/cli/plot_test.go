@@ -94,6 +94,8 @@ func TestPlotCurvesAndQuality(t *testing.T) {
 	fails(t, 2, dir, []string{"plot", "curves"}, "missing")
 	fails(t, 2, dir, []string{"plot", "quality"}, "missing")
 	fails(t, 1, dir, []string{"plot", "quality", "1.jsonl", "--x", "sigma"}, "sigma", "guidance")
+	fails(t, 2, dir, []string{"plot", "quality", "1.jsonl", "--where", "steps"}, "--where steps", "key=value")
+	fails(t, 1, dir, []string{"plot", "quality", "1.jsonl", "--y", "w2", "--where", "steps=9"}, "where steps=9")
 	fails(t, 1, dir, []string{"plot", "quality", "tiny.yaml"}, "tiny.yaml:1", "JSON")
 	fails(t, 2, dir, []string{"plot", "quality", "1.jsonl", "--out", "q.gif"}, "q.gif", ".png")
 	fails(t, 1, dir, []string{"plot", "quality", "1.jsonl", "--out", "none/q.png"}, "none")

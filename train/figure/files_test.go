@@ -87,6 +87,8 @@ func TestQuality(t *testing.T) {
 		{[]string{a, nested}, QualityOptions{X: "guidance", Y: "frechet", By: "sampler"}, []plot.Series{{Name: "sampler ddim", X: []float64{4, 4}, Y: []float64{2, 5}}, {Name: "sampler heun", X: []float64{2, 1}, Y: []float64{1, 3}}}, 0.5},
 		{[]string{a}, QualityOptions{X: "guidance_sigma_to", Y: "frechet"}, []plot.Series{{Name: "frechet", X: []float64{3}, Y: []float64{1}}}, 0.4},
 		{[]string{nested}, QualityOptions{X: "guidance", Y: "report.frechet", By: "steps"}, []plot.Series{{Name: "steps 5", X: []float64{4}, Y: []float64{2}}, {Name: "steps 20", X: []float64{4}, Y: []float64{5}}}, math.NaN()},
+		{[]string{a, nested}, QualityOptions{X: "guidance", Y: "frechet", Where: []string{"sampler=ddim", "steps=20.0"}}, []plot.Series{{Name: "frechet", X: []float64{4}, Y: []float64{5}}}, math.NaN()},
+		{[]string{a, nested}, QualityOptions{X: "guidance", Y: "frechet", Where: []string{"sampler=heun", "guidance=1"}}, []plot.Series{{Name: "frechet", X: []float64{1}, Y: []float64{3}}}, 0.6},
 		{[]string{nested}, QualityOptions{X: "n", Y: "frechet", By: "ok"}, []plot.Series{{Name: "ok true", X: []float64{10}, Y: []float64{2}}}, math.NaN()},
 	} {
 		got, held, err := Quality(c.files, c.o)
@@ -103,6 +105,12 @@ func TestQuality(t *testing.T) {
 		if _, _, err := Quality([]string{c.file}, QualityOptions{X: c.x, Y: "frechet"}); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %q", c.file, err, c.says)
 		}
+	}
+	if _, _, err := Quality([]string{a}, QualityOptions{X: "guidance", Y: "frechet", Where: []string{"sampler=unipc"}}); err == nil || !strings.Contains(err.Error(), "where sampler=unipc") {
+		t.Errorf("where nothing is: %v", err)
+	}
+	if _, _, err := Quality([]string{a}, QualityOptions{X: "guidance", Y: "frechet", Where: []string{"sampler"}}); err == nil || !strings.Contains(err.Error(), "key=value") {
+		t.Errorf("where without a value: %v", err)
 	}
 	// What the project itself has measured.
 	series, held, err := Quality([]string{"../../scripts/quality/results.jsonl"}, QualityOptions{X: "steps", Y: "frechet", By: "sampler"})

@@ -21,12 +21,19 @@ import (
 type QualityOptions struct {
 	X, Y string // keys of the measurements
 	By   string // key whose values have a curve each; "": one curve
+
+	Where []string // key=value that measurements must have to count
 }
 
 // Quality reads measurements, lines of JSON as eval --json writes them, of which the others than numbers and strings are looked
 // into: a key may be named by its end, and key=value settings in lists are keys, too. Measurements with the same X are shown each, and the
 // curve goes through their mean. Where there is a Y+"_heldout", reference is its mean.
 func Quality(files []string, o QualityOptions) (series []plot.Series, reference float64, err error) {
+	for _, w := range o.Where {
+		if !strings.Contains(w, "=") {
+			return nil, 0, fmt.Errorf("%q: want key=value", w)
+		}
+	}
 	byName := map[string]*plot.Series{}
 	var held []float64
 	known := map[string]bool{}
@@ -38,6 +45,9 @@ func Quality(files []string, o QualityOptions) (series []plot.Series, reference 
 		for _, l := range lines {
 			for k := range l {
 				known[k] = true
+			}
+			if !l.is(o.Where) {
+				continue
 			}
 			x, okX := l.number(o.X)
 			y, okY := l.number(o.Y)
@@ -60,7 +70,11 @@ func Quality(files []string, o QualityOptions) (series []plot.Series, reference 
 	}
 	if len(byName) == 0 {
 		keys := slices.Sorted(maps.Keys(known))
-		return nil, 0, fmt.Errorf("no measurement has %s together: there are the keys %s", strings.Join(slices.DeleteFunc([]string{o.X, o.Y, o.By}, func(k string) bool { return k == "" }), ", "), strings.Join(keys, ", "))
+		where := ""
+		if len(o.Where) > 0 {
+			where = " where " + strings.Join(o.Where, ", ")
+		}
+		return nil, 0, fmt.Errorf("no measurement%s has %s together: there are the keys %s", where, strings.Join(slices.DeleteFunc([]string{o.X, o.Y, o.By}, func(k string) bool { return k == "" }), ", "), strings.Join(keys, ", "))
 	}
 	for _, name := range sortedNames(byName) {
 		s := byName[name]
@@ -132,6 +146,21 @@ func (m measurement) number(key string) (float64, bool) {
 		return f, err == nil && !math.IsNaN(f)
 	}
 	return 0, false
+}
+
+// is reports whether all key=value hold; numbers may be written in any way.
+func (m measurement) is(where []string) bool {
+	for _, w := range where {
+		key, want, _ := strings.Cut(w, "=")
+		if got, ok := m.text(key); ok && got == want {
+			continue
+		}
+		number, err := strconv.ParseFloat(want, 64)
+		if got, ok := m.number(key); !ok || err != nil || got != number {
+			return false
+		}
+	}
+	return true
 }
 
 func (m measurement) text(key string) (string, bool) {
