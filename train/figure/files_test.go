@@ -84,7 +84,7 @@ func TestQuality(t *testing.T) {
 		held  float64
 	}{
 		{[]string{a}, QualityOptions{X: "guidance", Y: "frechet"}, []plot.Series{{Name: "frechet", X: []float64{2, 1}, Y: []float64{1, 3}}}, 0.5},
-		{[]string{a, nested}, QualityOptions{X: "guidance", Y: "frechet", By: "sampler"}, []plot.Series{{Name: "sampler ddim", X: []float64{4, 4}, Y: []float64{2, 5}}, {Name: "sampler heun", X: []float64{2, 1}, Y: []float64{1, 3}}}, 0.5},
+		{[]string{a, nested}, QualityOptions{X: "guidance", Y: "frechet", By: "sampler"}, []plot.Series{{Name: "ddim", X: []float64{4, 4}, Y: []float64{2, 5}}, {Name: "heun", X: []float64{2, 1}, Y: []float64{1, 3}}}, 0.5},
 		{[]string{a}, QualityOptions{X: "guidance_sigma_to", Y: "frechet"}, []plot.Series{{Name: "frechet", X: []float64{3}, Y: []float64{1}}}, 0.4},
 		{[]string{nested}, QualityOptions{X: "guidance", Y: "report.frechet", By: "steps"}, []plot.Series{{Name: "steps 5", X: []float64{4}, Y: []float64{2}}, {Name: "steps 20", X: []float64{4}, Y: []float64{5}}}, math.NaN()},
 		{[]string{a, nested}, QualityOptions{X: "guidance", Y: "frechet", Where: []string{"sampler=ddim", "steps=20.0"}}, []plot.Series{{Name: "frechet", X: []float64{4}, Y: []float64{5}}}, math.NaN()},

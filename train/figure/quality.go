@@ -80,7 +80,7 @@ func Quality(files []string, o QualityOptions) (series []plot.Series, reference 
 		s := byName[name]
 		if s.Name == "" {
 			s.Name = o.Y
-		} else {
+		} else if _, err := strconv.ParseFloat(name, 64); err == nil || name == "true" || name == "false" { // which alone says nothing
 			s.Name = o.By + " " + name
 		}
 		series = append(series, *s)

@@ -5,6 +5,7 @@ import (
 	"image/color"
 	"math"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -227,5 +228,41 @@ func TestCurveOfPoints(t *testing.T) {
 				t.Errorf("%+v of %+v: %v", opt, series, err)
 			}
 		}
+	}
+}
+
+// Many names stand in a list beside the curves, shortened to fit; the dots are the curves'.
+func TestManyCurves(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "m.png")
+	var series []Series
+	for k := range 30 {
+		series = append(series, Series{Name: strings.Repeat("a long name ", 5), X: []float64{0, 1}, Y: []float64{float64(k), float64(k)}})
+	}
+	if err := WriteCurve(path, series, CurveOptions{Title: "t"}); err != nil {
+		t.Fatal(err)
+	}
+	m := open(t, path)
+	if w := m.Bounds().Dx(); w < 1266 || w > 1268 { // (6.4+2.4)·144
+		t.Fatalf("%d wide", w)
+	}
+	words := 0
+	for y := range m.Bounds().Dy() {
+		for x := 930; x < m.Bounds().Dx(); x++ {
+			if near(m, x, y, ink) {
+				if words++; x > m.Bounds().Dx()-12 {
+					t.Fatalf("a name reaches the edge, at %d,%d", x, y)
+				}
+			}
+		}
+	}
+	if words < 1000 {
+		t.Errorf("%d pixels of names", words)
+	}
+	style := textStyle(8, ink)
+	if got := shortened("abcdefghij", style, style.Width("abcd…")); got != "abcd…" {
+		t.Errorf("shortened to %q", got)
+	}
+	if got := shortened("abc", style, style.Width("abc")); got != "abc" {
+		t.Errorf("what fits is shortened to %q", got)
 	}
 }

@@ -42,8 +42,8 @@ func WriteCurve(path string, series []Series, opt CurveOptions) error {
 		if len(s.X) != len(s.Y) {
 			panic(fmt.Sprintf("plot.WriteCurve: %q has %d places and %d values", s.Name, len(s.X), len(s.Y)))
 		}
-		c := palette[k%len(palette)]
-		entries = append(entries, Entry{s.Name, c})
+		c, dash := Tint(k), dashes[k/len(palette)%len(dashes)]
+		entries = append(entries, Entry{Name: s.Name, Color: c, dashes: dash})
 		points := finite(s, opt.Log, opt.LogX)
 		mean, low, high := summary(points)
 		if opt.Points {
@@ -67,7 +67,7 @@ func WriteCurve(path string, series []Series, opt CurveOptions) error {
 		if err != nil {
 			return err
 		}
-		line.LineStyle = draw.LineStyle{Color: c, Width: vg.Points(1.3)}
+		line.LineStyle = draw.LineStyle{Color: c, Width: vg.Points(1.3), Dashes: dash}
 		p.Add(line)
 		if opt.Points {
 			dots, err := plotter.NewScatter(points)
@@ -83,9 +83,9 @@ func WriteCurve(path string, series []Series, opt CurveOptions) error {
 		if err != nil {
 			return err
 		}
-		line.LineStyle = draw.LineStyle{Color: grey, Width: vg.Points(1), Dashes: []vg.Length{4, 3}}
+		line.LineStyle = draw.LineStyle{Color: grey, Width: vg.Points(1), Dashes: broken}
 		p.Add(line)
-		entries = append(entries, Entry{opt.ReferenceName, grey})
+		entries = append(entries, Entry{Name: opt.ReferenceName, Color: grey, dashes: broken})
 	}
 	if drawn == 0 {
 		p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, 1
@@ -108,10 +108,21 @@ func WriteCurve(path string, series []Series, opt CurveOptions) error {
 	case p.X.Min == p.X.Max:
 		p.X.Min, p.X.Max = p.X.Min-0.5, p.X.Max+0.5
 	}
+	if headerWidth(opt.Title, entries) > 6 {
+		img, c := canvas(6.4+listWidth, 3.6)
+		p.Draw(listed(c, opt.Title, entries))
+		return WritePNG(path, pixels(img))
+	}
 	img, c := canvas(6.4, 3.6)
 	p.Draw(header(c, opt.Title, entries))
 	return WritePNG(path, pixels(img))
 }
+
+// dashes tell curves apart that have one colour.
+var dashes = [][]vg.Length{nil, {5, 2}, {1.5, 1.5}, {6, 2, 1.5, 2}}
+
+// broken is the line of a reference.
+var broken = []vg.Length{4, 3}
 
 // finite gives the points that can be drawn.
 func finite(s Series, log, logX bool) plotter.XYs {

@@ -43,7 +43,7 @@ func WriteField(path string, panels []Panel, opt FieldOptions) error {
 	}
 	fig := Figure{Title: opt.Title}
 	if len(opt.Data) > 0 {
-		fig.Entries = []Entry{{"data", grey}}
+		fig.Entries = []Entry{{Name: "data", Color: grey}}
 	}
 	for _, p := range panels {
 		fig.Areas = append(fig.Areas, p.Area(&Points{XY: head(opt.Data), Color: Fade(grey, 0.35), Radius: 1}))

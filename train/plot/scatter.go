@@ -22,15 +22,15 @@ type ScatterOptions struct {
 func (o *ScatterOptions) entries(outside int) []Entry {
 	var entries []Entry
 	if len(o.Data) > 0 {
-		entries = append(entries, Entry{"data", grey})
+		entries = append(entries, Entry{Name: "data", Color: grey})
 	}
 	switch {
 	case o.Labels == nil && outside > 0:
-		return append(entries, Entry{fmt.Sprintf("samples (%d outside)", outside), blue})
+		return append(entries, Entry{Name: fmt.Sprintf("samples (%d outside)", outside), Color: blue})
 	case o.Labels == nil:
-		return append(entries, Entry{"samples", blue})
+		return append(entries, Entry{Name: "samples", Color: blue})
 	case outside > 0:
-		return append(entries, Entry{fmt.Sprintf("%d samples outside", outside), color.Transparent})
+		return append(entries, Entry{Name: fmt.Sprintf("%d samples outside", outside), Color: color.Transparent})
 	}
 	return entries
 }
