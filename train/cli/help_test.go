@@ -94,12 +94,18 @@ func TestExamplesRun(t *testing.T) {
 	write(t, filepath.Join(dir, "examples/digits-prompts.yaml"), strings.Replace(tinyPromptsYAML, "name: prompts", "name: digits-prompts", 1))
 	write(t, filepath.Join(dir, "list.txt"), "three\na handwritten seven\n")
 	putPicture(t, filepath.Join(dir, "pictures/seven.png"), 8, 8)
+	write(t, filepath.Join(dir, "moons.yaml"), strings.Replace(tinyYAML, "name: tiny", "name: moons", 1))
+	succeeds(t, dir, "train", "moons.yaml")
+	if err := os.CopyFS(filepath.Join(dir, "scripts/quality"), os.DirFS("../../scripts/quality")); err != nil {
+		t.Fatal(err)
+	}
 	lines := documented(t, "../../docs/prompts.md") // first: it trains what an example of sample draws from
 	for _, c := range commands {
 		lines = append(lines, examplesOf(t, c)...)
 	}
 	lines = append(lines, documented(t, "../../README.md")...)
 	lines = append(lines, documented(t, "../../docs/getting-started.md")...)
+	lines = append(lines, documented(t, "../../docs/pictures.md")...)
 	seen := make(map[string]bool)
 	for _, line := range lines {
 		if seen[line] || strings.Contains(line, "bench") || strings.Contains(line, "mnist") {

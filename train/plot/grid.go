@@ -1,5 +1,5 @@
-// Package plot makes the pictures of a run, as PNG files: grids of images,
-// points in the plane, vector fields and curves. A file is written whole or not at all.
+// Package plot makes pictures, as PNG and GIF files: grids and strips of images, curves, and Figures, which are areas of
+// the plane with layers: points, lines, vector fields, maps. A file is written whole or not at all.
 package plot
 
 import (
