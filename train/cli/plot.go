@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/langevin-go/langevin/train"
+	"github.com/langevin-go/langevin/train/config"
 	"github.com/langevin-go/langevin/train/figure"
 	"github.com/langevin-go/langevin/train/plot"
 )
@@ -20,8 +22,11 @@ import (
 // drawing is a kind of picture of a model.
 type drawing struct {
 	name, short, long string
-	example           string // arguments
+	example           string   // arguments
+	guided            bool     // --guidance has a part in it
+	settings          []string // keys of the sample section that have
 	flags             func(c *cobra.Command)
+	choice            func() (train.Choice, error) // of the flags; nil: they choose nothing
 	// draw makes the picture: one image, or several in turn.
 	draw func(ctx context.Context, c *cobra.Command, s *figure.Scene) (*shot, error)
 }
@@ -100,7 +105,9 @@ such as objective=edm.`, strings.Join(train.Mixtures(), ", ")),
 	fl := c.Flags()
 	fl.StringVar(&f.mixture, "mixture", "", "a mixture of Gaussians by name, or an experiment with one: its perfect model is drawn")
 	fl.StringVar(&f.class, "class", "", "class that the model is asked for, a number (default: none)")
-	fl.Float64Var(&f.guidance, "guidance", 1, "with --class: scale of classifier-free guidance (default: as the config says)")
+	if d.guided {
+		fl.Float64Var(&f.guidance, "guidance", 1, "with --class: scale of classifier-free guidance (default: as the config says)")
+	}
 	ending := ".png"
 	if d.name == "flow" {
 		ending = ".gif"
@@ -120,14 +127,26 @@ func (a *app) runDrawing(ctx context.Context, c *cobra.Command, d drawing, f sce
 	if f.dpi < 36 || f.dpi > 600 {
 		return usagef("--dpi must be from 36 to 600, is %d", f.dpi)
 	}
-	guidance, err := scale(c, f.guidance)
-	if err != nil {
+	var choice train.Choice
+	var err error
+	if d.choice != nil {
+		if choice, err = d.choice(); err != nil {
+			return err
+		}
+	}
+	if choice.Guidance, err = scale(c, f.guidance); err != nil {
 		return err
 	}
-	if guidance != nil && f.class == "" {
+	if choice.Guidance != nil && f.class == "" {
 		return usagef("--guidance is towards a class: it needs --class")
 	}
-	t, err := a.openScene(ctx, f, args, guidance)
+	if err := d.checkSettings(c, f.mixture != "", args); err != nil {
+		return err
+	}
+	if !c.Flags().Changed("steps") && saysSteps(args) {
+		choice.Steps = 0
+	}
+	t, err := a.openScene(ctx, f, args, choice)
 	if err != nil {
 		return err
 	}
@@ -176,19 +195,64 @@ func (a *app) runDrawing(ctx context.Context, c *cobra.Command, d drawing, f sce
 }
 
 // openScene opens the model to draw.
-func (a *app) openScene(ctx context.Context, f sceneFlags, args []string, guidance *float64) (*train.Trained, error) {
+func (a *app) openScene(ctx context.Context, f sceneFlags, args []string, choice train.Choice) (*train.Trained, error) {
 	if f.mixture != "" {
 		t, err := train.OpenOracle(ctx, f.mixture, args)
 		if err != nil {
 			return nil, err
 		}
-		return t, t.Choose(train.Choice{Guidance: guidance})
+		return t, t.Choose(choice)
 	}
 	t, err := train.Open(args[0], a.warn)
 	if err != nil {
 		return nil, err
 	}
-	return t, t.Choose(train.Choice{Guidance: guidance, Overrides: args[1:]})
+	choice.Overrides = args[1:]
+	return t, t.Choose(choice)
+}
+
+// ofMixture are the settings of an experiment that have a part in its perfect model, besides those of its sample section.
+var ofMixture = []string{"data", "objective", "conditional", "device", "name", "seed"}
+
+// checkSettings refuses key=value settings that have no part in the picture. Those that are none, or unknown, are left to be refused where they are read.
+func (d *drawing) checkSettings(c *cobra.Command, mixture bool, args []string) error {
+	if !mixture {
+		args = args[1:]
+	}
+	for _, arg := range args {
+		key, _, _ := strings.Cut(arg, "=")
+		top, below, inside := strings.Cut(strings.TrimSpace(key), ".")
+		if mixture {
+			if top != "sample" {
+				if !slices.Contains(ofMixture, top) && isKey(new(train.Experiment), top) {
+					return usagef("%s: %s has no part in the perfect model of a mixture: want one of %s, or a setting of sample, such as sample.%s", arg, top, strings.Join(ofMixture, ", "), d.settings[0])
+				}
+				continue
+			}
+			if !inside {
+				return usagef("%s: name settings of the sample section one by one, such as sample.%s", arg, d.settings[0])
+			}
+			top, _, _ = strings.Cut(below, ".")
+		}
+		counts := slices.ContainsFunc(d.settings, func(s string) bool { return top == s || s == "guidance" && strings.HasPrefix(top, "guidance_") })
+		if !counts && isKey(new(train.Sampling), top) {
+			return usagef("%s: %s has no part in this picture: of the sample section, these have: %s", arg, top, strings.Join(d.settings, ", "))
+		}
+		if f := c.Flags().Lookup(top); f != nil && f.Changed {
+			return usagef("%s and --%s exclude each other", arg, top)
+		}
+	}
+	return nil
+}
+
+// isKey reports whether a section has a key of that name.
+func isKey(section any, name string) bool { return slices.Contains(config.Keys(section), name) }
+
+// saysSteps reports whether settings have the number of steps.
+func saysSteps(args []string) bool {
+	return slices.ContainsFunc(args, func(a string) bool {
+		return strings.HasPrefix(a, "steps=") || strings.HasPrefix(a, "sample.steps=")
+	})
 }
 
 // checkPicture says whether a picture can be written to path.

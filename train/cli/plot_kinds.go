@@ -20,24 +20,37 @@ func atLeast(name string, value, least int) error {
 
 // wayFlags are the flags of trajectories.
 type wayFlags struct {
-	how figure.How
-	n   int
+	n, steps int
+	sampler  string
 }
 
-func (w *wayFlags) add(a *app, c *cobra.Command, n, steps int, what string) {
-	fl := c.Flags()
-	fl.IntVar(&w.n, "n", n, "number of "+what)
-	fl.IntVar(&w.how.Steps, "steps", steps, "sampling steps")
-	fl.StringVar(&w.how.Sampler, "sampler", "", "sampler (default: as the config says)")
+func (w *wayFlags) add(a *app, c *cobra.Command, n int, what string) {
+	w.addSteps(c, n, what)
+	c.Flags().StringVar(&w.sampler, "sampler", "", "sampler (default: as the config says)")
 	a.completeSampler(c)
 }
 
-func (w *wayFlags) check() error {
-	if err := atLeast("n", w.n, 1); err != nil {
-		return err
-	}
-	return atLeast("steps", w.how.Steps, 1)
+// addSteps is add without a sampler.
+func (w *wayFlags) addSteps(c *cobra.Command, n int, what string) {
+	c.Flags().IntVar(&w.n, "n", n, "number of "+what)
+	c.Flags().IntVar(&w.steps, "steps", 50, "sampling steps")
 }
+
+// choice is what the flags choose.
+func (w *wayFlags) choice() (train.Choice, error) {
+	if err := atLeast("n", w.n, 1); err != nil {
+		return train.Choice{}, err
+	}
+	return train.Choice{Sampler: w.sampler, Steps: w.steps}, atLeast("steps", w.steps, 1)
+}
+
+// Settings of the sample section that have a part in pictures of predictions, and in those of trajectories by a sampler that a
+// flag names, or theirs.
+var (
+	steering     = []string{"guidance", "autoguidance", "classifier_guidance", "cost", "constraints", "eps_scaling", "precision"}
+	sampledBy    = append([]string{"steps", "grid", "clip", "brownian", "float64_state"}, steering...)
+	trajectories = append([]string{"sampler"}, sampledBy...)
+)
 
 // drawings are the kinds of pictures of models.
 func (a *app) drawings() []drawing {
@@ -57,8 +70,8 @@ func (a *app) plotScore() drawing {
 		name: "score", short: "the score as arrows on the log-density, at several times",
 		long: `Draw the score ∇ ln p_t of points in the plane as arrows, on the log-density of the noised data: that of the mixture
 where the data are one, else of a narrow Gaussian about each of 1,000 of the data.`,
-		example: "--mixture triangle --out score.png",
-		flags:   func(c *cobra.Command) { times(c, &at, byLevels) },
+		example: "--mixture triangle --out score.png", guided: true, settings: steering,
+		flags: func(c *cobra.Command) { times(c, &at, byLevels) },
 		draw: func(_ context.Context, _ *cobra.Command, s *figure.Scene) (*shot, error) {
 			return figureOf(figure.Score(s, at))
 		},
@@ -70,8 +83,8 @@ func (a *app) plotField() drawing {
 	return drawing{
 		name: "field", short: "the velocity from noise to data as arrows, at several times",
 		long:    "Draw the velocity with which points in the plane move from noise to data, as arrows on the noised data.",
-		example: "--mixture 8gaussians --times 0.9,0.6,0.3,0.1",
-		flags:   func(c *cobra.Command) { times(c, &at, byLevels) },
+		example: "--mixture 8gaussians --times 0.9,0.6,0.3,0.1", guided: true, settings: steering,
+		flags: func(c *cobra.Command) { times(c, &at, byLevels) },
 		draw: func(_ context.Context, _ *cobra.Command, s *figure.Scene) (*shot, error) {
 			return figureOf(figure.Velocity(s, at))
 		},
@@ -80,15 +93,15 @@ func (a *app) plotField() drawing {
 
 func (a *app) plotFan() drawing {
 	var o figure.FanOptions
+	var w wayFlags
 	return drawing{
 		name: "fan", short: "trajectories of the ODE and the SDE against the time, on the density",
 		long: `Draw trajectories from noise to data, one coordinate against the time, by a solver of the ODE and by a
 sampler that adds noise, from the same starts, on the density of the coordinate at each time.`,
-		example: "--mixture line 'objective={kind: dsm, sde: vp}'",
+		example: "--mixture line 'objective={kind: dsm, sde: vp}'", guided: true, settings: sampledBy, choice: w.choice,
 		flags: func(c *cobra.Command) {
 			fl := c.Flags()
-			fl.IntVar(&o.N, "n", 30, "number of trajectories")
-			fl.IntVar(&o.Steps, "steps", 100, "sampling steps")
+			w.addSteps(c, 30, "trajectories")
 			fl.StringVar(&o.ODE, "ode", "heun", "sampler without noise; none: not shown")
 			fl.StringVar(&o.SDE, "sde", "euler_maruyama", "sampler with noise; none: not shown")
 			fl.IntVar(&o.Coordinate, "coordinate", 0, "coordinate of the points that is shown, from 0")
@@ -99,12 +112,7 @@ sampler that adds noise, from the same starts, on the density of the coordinate 
 			}
 		},
 		draw: func(ctx context.Context, _ *cobra.Command, s *figure.Scene) (*shot, error) {
-			if err := atLeast("n", o.N, 1); err != nil {
-				return nil, err
-			}
-			if err := atLeast("steps", o.Steps, 1); err != nil {
-				return nil, err
-			}
+			o.N = w.n
 			return figureOf(figure.Fan(ctx, s, o))
 		},
 	}
@@ -116,7 +124,7 @@ func (a *app) plotNoising() drawing {
 	return drawing{
 		name: "noising", short: "data turning into noise",
 		long:    "Draw data with the noise of rising times: of images a row each, of points in the plane an area for each time.",
-		example: "runs/digits --n 6",
+		example: "runs/digits --n 6", settings: []string{"grid"},
 		flags: func(c *cobra.Command) {
 			c.Flags().IntVar(&n, "n", 0, "number of samples of the data (default: 8 images, 1000 points)")
 			c.Flags().IntVar(&columns, "columns", 0, "number of times, of the sampler's own grid (default: 10 of images, 6 of points)")
@@ -153,7 +161,7 @@ func (a *app) plotParticles() drawing {
 		name: "particles", short: "particles under Langevin dynamics, on the log-density",
 		long: `Draw particles that start anywhere in the plane and follow Langevin dynamics dx = ½·score·dt + dW on the score at
 one time, after some numbers of steps, on the log-density.`,
-		example: "--mixture triangle --at 0,10,100,1000",
+		example: "--mixture triangle --at 0,10,100,1000", guided: true, settings: steering,
 		flags: func(c *cobra.Command) {
 			fl := c.Flags()
 			fl.IntVar(&o.N, "n", 400, "number of particles")
@@ -189,13 +197,10 @@ func (a *app) plotTransport() drawing {
 	return drawing{
 		name: "transport", short: "trajectories from noise to samples in the plane",
 		long:    "Draw the trajectories of points in the plane from their starts to the samples.",
-		example: "--mixture 8gaussians --n 200",
-		flags:   func(c *cobra.Command) { w.add(a, c, 200, 50, "trajectories") },
+		example: "--mixture 8gaussians --n 200", guided: true, settings: trajectories, choice: w.choice,
+		flags: func(c *cobra.Command) { w.add(a, c, 200, "trajectories") },
 		draw: func(ctx context.Context, _ *cobra.Command, s *figure.Scene) (*shot, error) {
-			if err := w.check(); err != nil {
-				return nil, err
-			}
-			return figureOf(figure.Transport(ctx, s, w.n, w.how))
+			return figureOf(figure.Transport(ctx, s, w.n))
 		},
 	}
 }
@@ -206,13 +211,10 @@ func (a *app) plotCrossing() drawing {
 		name: "crossing", short: "paths between pairs, which cross, beside the flow, which does not",
 		long: `Draw the paths between starts and data that are paired without regard to each other, which cross, beside the
 trajectories of the flow from the same starts, which do not: points of one coordinate against the time, of two in the plane.`,
-		example: "--mixture line",
-		flags:   func(c *cobra.Command) { w.add(a, c, 40, 50, "paths and trajectories") },
+		example: "--mixture line", guided: true, settings: trajectories, choice: w.choice,
+		flags: func(c *cobra.Command) { w.add(a, c, 40, "paths and trajectories") },
 		draw: func(ctx context.Context, _ *cobra.Command, s *figure.Scene) (*shot, error) {
-			if err := w.check(); err != nil {
-				return nil, err
-			}
-			return figureOf(figure.Crossing(ctx, s, w.n, w.how))
+			return figureOf(figure.Crossing(ctx, s, w.n))
 		},
 	}
 }
@@ -222,13 +224,10 @@ func (a *app) plotFlow() drawing {
 	return drawing{
 		name: "flow", short: "samples moving from noise to data, animated",
 		long:    "Draw points in the plane as they move from noise to data, a frame for each step.",
-		example: "--mixture 8gaussians --n 400 --steps 30",
-		flags:   func(c *cobra.Command) { w.add(a, c, 500, 40, "samples") },
+		example: "--mixture 8gaussians --n 400 --steps 30", guided: true, settings: trajectories, choice: w.choice,
+		flags: func(c *cobra.Command) { w.add(a, c, 500, "samples") },
 		draw: func(ctx context.Context, _ *cobra.Command, s *figure.Scene) (*shot, error) {
-			if err := w.check(); err != nil {
-				return nil, err
-			}
-			figures, err := figure.Flow(ctx, s, w.n, w.how)
+			figures, err := figure.Flow(ctx, s, w.n)
 			return &shot{figures: figures}, err
 		},
 	}

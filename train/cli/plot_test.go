@@ -134,6 +134,17 @@ func TestPlotMistakes(t *testing.T) {
 		{"fan runs/tiny --n 0", 2, []string{"--n", "at least 1"}},
 		{"fan runs/tiny --steps 0", 2, []string{"--steps", "at least 1"}},
 		{"fan runs/tiny --ode ddpm", 1, []string{"ddpm", "adds noise"}},
+		{"score runs/tiny steps=9", 2, []string{"steps=9", "no part", "guidance"}},
+		{"score runs/tiny sampler.eta=1", 2, []string{"sampler.eta=1", "no part"}},
+		{"score --mixture pair sample.steps=9", 2, []string{"sample.steps=9", "no part"}},
+		{"score --mixture pair steps=9", 2, []string{"steps=9", "no part", "objective", "sample.guidance"}},
+		{"score --mixture pair sample={steps: 9}", 2, []string{"sample={steps:", "one by one"}},
+		{"score --mixture pair objektive=edm", 1, []string{"objektive", "objective"}},
+		{"noising runs/tiny guidance=2", 2, []string{"guidance=2", "no part", "grid"}},
+		{"noising runs/tiny --guidance 2", 2, []string{"--guidance"}},
+		{"fan runs/tiny sampler=euler", 2, []string{"sampler=euler", "no part", "steps"}},
+		{"transport runs/tiny sampler=euler --sampler heun", 2, []string{"sampler=euler", "--sampler", "exclude"}},
+		{"transport runs/tiny steps=5 --steps 6", 2, []string{"steps=5", "--steps", "exclude"}},
 		{"noising runs/tiny --times 0.5 --columns 3", 2, []string{"--times", "--columns"}},
 		{"noising runs/tiny --columns 1", 2, []string{"--columns", "at least 2"}},
 		{"noising runs/digits --dpi 100", 2, []string{"--dpi", "images"}},
@@ -147,7 +158,38 @@ func TestPlotMistakes(t *testing.T) {
 		{"crossing runs/tiny --sampler ddpm", 1, []string{"adds noise"}},
 		{"crossing runs/tiny --n 5000", 1, []string{"5000 samples"}},
 	} {
-		fails(t, c.code, dir, append([]string{"plot"}, strings.Fields(c.args)...), c.says...)
+		args := append([]string{"plot"}, strings.Fields(c.args)...)
+		if i := slices.Index(args, "sample={steps:"); i >= 0 {
+			args = append(args[:i], "sample={steps: 9}")
+		}
+		fails(t, c.code, dir, args, c.says...)
+	}
+}
+
+// Steps and samplers are those of the flags, or of settings of the sample section; guidance counts where there is a class.
+func TestPlotSettings(t *testing.T) {
+	dir := workplace(t)
+	draw := func(args ...string) []byte {
+		succeeds(t, dir, append([]string{"plot", "transport", "--n", "5", "--out", "x.png"}, args...)...)
+		return read(t, filepath.Join(dir, "x.png"))
+	}
+	for _, of := range []struct{ model, prefix string }{{"runs/tiny", ""}, {"--mixture", "sample."}} {
+		model := []string{of.model}
+		if of.prefix != "" {
+			model = append(model, "pair")
+		}
+		on := func(args ...string) []byte { return draw(append(model, args...)...) }
+		plain := on()
+		if !bytes.Equal(on("--steps", "4"), on(of.prefix+"steps=4")) || bytes.Equal(plain, on("--steps", "4")) {
+			t.Errorf("%s: --steps and steps= are not the same, or nothing", of.model)
+		}
+		if !bytes.Equal(on("--sampler", "euler"), on(of.prefix+"sampler=euler")) || bytes.Equal(plain, on("--sampler", "euler")) {
+			t.Errorf("%s: --sampler and sampler= are not the same, or nothing", of.model)
+		}
+		one := on("--class", "1")
+		if !bytes.Equal(on("--class", "1", "--guidance", "3"), on("--class", "1", of.prefix+"guidance=3")) || bytes.Equal(one, on("--class", "1", "--guidance", "3")) || bytes.Equal(one, plain) {
+			t.Errorf("%s: --guidance and guidance= are not the same, or nothing", of.model)
+		}
 	}
 }
 

@@ -9,16 +9,14 @@ import (
 // Crossing shows the paths between n starts and as many samples of the data, paired without regard to each other, which
 // cross, beside the trajectories of the flow from the same starts, which never do. Of one coordinate both are drawn against the
 // time, of two in the plane.
-func Crossing(ctx context.Context, s *Scene, n int, how How) (*plot.Figure, error) {
+func Crossing(ctx context.Context, s *Scene, n int) (*plot.Figure, error) {
 	line := len(s.Shape) == 1 && s.Shape[0] == 1
 	if !line {
 		if err := s.plane("crossing"); err != nil {
 			return nil, err
 		}
 	}
-	still := false
-	how.Noise = &still
-	flow, err := s.trajectories(ctx, n, how)
+	flow, err := s.trajectories(ctx, n, mustNot)
 	if err != nil {
 		return nil, err
 	}

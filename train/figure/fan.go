@@ -11,7 +11,7 @@ import (
 
 // FanOptions say which trajectories a fan has.
 type FanOptions struct {
-	N, Steps   int
+	N          int
 	ODE, SDE   string // samplers; "none": not shown
 	Coordinate int    // that is shown
 }
@@ -32,12 +32,12 @@ func Fan(ctx context.Context, s *Scene, o FanOptions) (*plot.Figure, error) {
 	}
 	for _, k := range []struct {
 		name, sampler string
-		noise         bool
-	}{{"ODE", o.ODE, false}, {"SDE", o.SDE, true}} {
+		added         noise
+	}{{"ODE", o.ODE, mustNot}, {"SDE", o.SDE, mustAdd}} {
 		if k.sampler == "none" {
 			continue
 		}
-		w, err := s.trajectories(ctx, o.N, How{Sampler: k.sampler, Steps: o.Steps, Noise: &k.noise})
+		w, err := s.trajectoriesBy(ctx, o.N, k.sampler, k.added)
 		if err != nil {
 			return nil, fmt.Errorf("fan: %s by %s: %w", k.name, k.sampler, err)
 		}

@@ -7,11 +7,11 @@ import (
 )
 
 // Flow shows n samples move from the noise to the data, in the plane, a frame for each step.
-func Flow(ctx context.Context, s *Scene, n int, how How) ([]*plot.Figure, error) {
+func Flow(ctx context.Context, s *Scene, n int) ([]*plot.Figure, error) {
 	if err := s.plane("flow"); err != nil {
 		return nil, err
 	}
-	w, err := s.trajectories(ctx, n, how)
+	w, err := s.trajectories(ctx, n, mayAdd)
 	if err != nil {
 		return nil, err
 	}

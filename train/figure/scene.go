@@ -227,27 +227,31 @@ type way struct {
 	states [][]float32 // of each time, (N,D)
 }
 
-// How trajectories are made.
-type How struct {
-	Sampler string // "": the model's own
-	Steps   int    // 0: the model's own
-	Noise   *bool  // whether the sampler must add noise, or must not; nil: either
+// noise is whether a sampler adds noise of its own.
+type noise uint8
+
+const (
+	mayAdd noise = iota
+	mustAdd
+	mustNot
+)
+
+// trajectories are those of n samples from the noise to the data by the scene's sampler.
+func (s *Scene) trajectories(ctx context.Context, n int, added noise) (*way, error) {
+	return s.trajectoriesBy(ctx, n, "", added)
 }
 
-// trajectories are those of n samples from the noise to the data.
-func (s *Scene) trajectories(ctx context.Context, n int, how How) (*way, error) {
+// trajectoriesBy are those of a sampler by name.
+func (s *Scene) trajectoriesBy(ctx context.Context, n int, kind string, added noise) (*way, error) {
 	d := s.Drawer
-	if how.Sampler != "" {
-		v, err := train.Samplers.Lookup(how.Sampler)
+	if kind != "" {
+		v, err := train.Samplers.Lookup(kind)
 		if err != nil {
 			return nil, err
 		}
 		d.How.Sampler, d.Sampler = v, nil
 	}
-	if how.Steps > 0 {
-		d.How.Steps = how.Steps
-	}
-	if how.Noise != nil && *how.Noise {
+	if added == mustAdd {
 		if built, err := d.How.Sampler.Build(train.SamplerArg{}); err != nil {
 			return nil, err
 		} else if r, ok := built.(sampler.Reversible); ok && r.Reversible() {
@@ -256,7 +260,7 @@ func (s *Scene) trajectories(ctx context.Context, n int, how How) (*way, error) 
 	}
 	w := &way{}
 	q := s.request(n)
-	q.Still = how.Noise != nil && !*how.Noise
+	q.Still = added == mustNot
 	q.Trace = func(p diffusion.Point, _ int, x []float32) {
 		w.times, w.states = append(w.times, p.T), append(w.states, slices.Clone(x))
 	}

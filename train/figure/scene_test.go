@@ -151,7 +151,8 @@ func TestVelocityOfAGaussian(t *testing.T) {
 func TestFan(t *testing.T) {
 	for _, path := range []string{"objective=flow", "objective={kind: dsm, sde: vp}", "objective=edm"} {
 		s, mean := gaussian(t, path)
-		fig, err := Fan(context.Background(), s, FanOptions{N: 7, Steps: 200, ODE: "heun", SDE: "euler_maruyama", Coordinate: 1})
+		s.How.Steps = 200
+		fig, err := Fan(context.Background(), s, FanOptions{N: 7, ODE: "heun", SDE: "euler_maruyama", Coordinate: 1})
 		if err != nil || len(fig.Areas) != 2 || fig.Areas[0].Title != "ODE, heun" || fig.Areas[1].Title != "SDE, euler_maruyama" {
 			t.Fatal(path, err)
 		}
@@ -203,19 +204,20 @@ func TestFan(t *testing.T) {
 		}
 	}
 	s := scene(t, "line", -1)
+	s.How.Steps = 3
 	for o, says := range map[FanOptions]string{
-		{N: 2, Steps: 3, ODE: "ddpm", SDE: "none"}:                "adds noise of its own",
-		{N: 2, Steps: 3, ODE: "none", SDE: "heun"}:                "heun adds no noise",
-		{N: 2, Steps: 3, ODE: "none", SDE: "none"}:                "neither",
-		{N: 2, Steps: 3, ODE: "hein", SDE: "none"}:                "did you mean heun",
-		{N: 2, Steps: 3, ODE: "heun", SDE: "none", Coordinate: 1}: "coordinates 0 to 0",
-		{N: 2, Steps: 3, ODE: "dopri5", SDE: "none"}:              "chooses its steps itself",
+		{N: 2, ODE: "ddpm", SDE: "none"}:                "adds noise of its own",
+		{N: 2, ODE: "none", SDE: "heun"}:                "heun adds no noise",
+		{N: 2, ODE: "none", SDE: "none"}:                "neither",
+		{N: 2, ODE: "hein", SDE: "none"}:                "did you mean heun",
+		{N: 2, ODE: "heun", SDE: "none", Coordinate: 1}: "coordinates 0 to 0",
+		{N: 2, ODE: "dopri5", SDE: "none"}:              "chooses its steps itself",
 	} {
 		if _, err := Fan(context.Background(), s, o); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%+v: %v, want %q", o, err, says)
 		}
 	}
-	if fig, err := Fan(context.Background(), s, FanOptions{N: 2, Steps: 3, ODE: "none", SDE: "ddpm"}); err != nil || len(fig.Areas) != 1 {
+	if fig, err := Fan(context.Background(), s, FanOptions{N: 2, ODE: "none", SDE: "ddpm"}); err != nil || len(fig.Areas) != 1 {
 		t.Errorf("without the ODE: %v", err)
 	}
 }
@@ -224,7 +226,8 @@ func TestFan(t *testing.T) {
 func TestCrossing(t *testing.T) {
 	s := scene(t, "line", -1)
 	const n = 30
-	fig, err := Crossing(context.Background(), s, n, How{Steps: 40})
+	s.How.Steps = 40
+	fig, err := Crossing(context.Background(), s, n)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,14 +264,16 @@ func TestCrossing(t *testing.T) {
 			}
 		}
 	}
-	plane, err := Crossing(context.Background(), scene(t, "triangle", -1), 5, How{Steps: 4})
+	plane, err := Crossing(context.Background(), scene(t, "triangle", -1), 5)
 	if err != nil || len(plane.Areas) != 2 || len(plane.Areas[0].Layers) != 3 {
 		t.Fatalf("in the plane: %v", err)
 	}
-	if _, err := Crossing(context.Background(), s, n, How{Steps: 3, Sampler: "ddpm"}); err == nil || !strings.Contains(err.Error(), "adds noise") {
+	s.How.Sampler = train.Samplers.Default("ddpm")
+	if _, err := Crossing(context.Background(), s, n); err == nil || !strings.Contains(err.Error(), "adds noise") {
 		t.Errorf("by a sampler with noise: %v", err)
 	}
-	if _, err := Crossing(context.Background(), s, 2000, How{Steps: 3}); err == nil || !strings.Contains(err.Error(), "2000 samples") {
+	s.How.Sampler = train.Samplers.Default("heun")
+	if _, err := Crossing(context.Background(), s, 2000); err == nil || !strings.Contains(err.Error(), "2000 samples") {
 		t.Errorf("more paths than data: %v", err)
 	}
 }
@@ -283,7 +288,7 @@ func TestTransportAndFlow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fig, err := Transport(context.Background(), s, 50, How{})
+		fig, err := Transport(context.Background(), s, 50)
 		if err != nil {
 			t.Fatal(path, err)
 		}
@@ -307,11 +312,11 @@ func TestTransportAndFlow(t *testing.T) {
 		if math.Abs(square/want/want-1) > 5*math.Sqrt(2./100) {
 			t.Errorf("%s: starts have the deviation %g, want %g", path, math.Sqrt(square), want)
 		}
-		frames, err := Flow(context.Background(), s, 50, How{Steps: 3})
+		s.How.Steps = 3
+		frames, err := Flow(context.Background(), s, 50)
 		if err != nil || len(frames) != 4 || frames[3].Areas[0].Title != "t = 0" || frames[0].Areas[0].Box != frames[3].Areas[0].Box {
 			t.Errorf("%s: %d frames, %v", path, len(frames), err)
 		}
-		s.How.Steps = 3
 		if x, err = s.Draw(context.Background(), q); err != nil || !slices.Equal(frames[3].Areas[0].Layers[1].(*plot.Points).XY, x) {
 			t.Errorf("%s: the last frame is not the samples, %v", path, err)
 		}
@@ -465,9 +470,9 @@ func TestScenesOfRuns(t *testing.T) {
 	digits := open("digits", "data: digits\nmodel: {kind: dit, patch: 4, width: 16, depth: 1, heads: 2}\nobjective: edm\n")
 	_, err := Score(digits, nil)
 	refuses("images", err, "score", "[8 8 1]")
-	_, err = Fan(context.Background(), digits, FanOptions{N: 1, Steps: 1, ODE: "heun", SDE: "none"})
+	_, err = Fan(context.Background(), digits, FanOptions{N: 1, ODE: "heun", SDE: "none"})
 	refuses("images", err, "fan", "[8 8 1]")
-	_, err = Crossing(context.Background(), digits, 1, How{})
+	_, err = Crossing(context.Background(), digits, 1)
 	refuses("images", err, "crossing", "[8 8 1]")
 	_, err = NoisingPoints(digits, 1, 2, nil)
 	refuses("images", err, "noising", "[8 8 1]")
@@ -504,13 +509,13 @@ func TestScenesOfRuns(t *testing.T) {
 	refuses("a source", err, "score", "starts from other data")
 	_, err = Particles(context.Background(), source, ParticlesOptions{N: 1, At: []int{1}})
 	refuses("a source", err, "particles", "starts from other data")
-	_, err = Fan(context.Background(), source, FanOptions{N: 1, Steps: 2, ODE: "none", SDE: "euler_maruyama"})
+	_, err = Fan(context.Background(), source, FanOptions{N: 1, ODE: "none", SDE: "euler_maruyama"})
 	refuses("a source", err, "SDE by euler_maruyama", "normal noise")
-	fan, err := Fan(context.Background(), source, FanOptions{N: 2, Steps: 2, ODE: "heun", SDE: "none"})
+	fan, err := Fan(context.Background(), source, FanOptions{N: 2, ODE: "heun", SDE: "none"})
 	if err != nil || len(fan.Areas[0].Layers) != 1 || fan.Entries != nil {
 		t.Errorf("a fan without a density: %v", err)
 	}
-	transport, err := Transport(context.Background(), source, 5, How{Steps: 2})
+	transport, err := Transport(context.Background(), source, 5)
 	if err != nil || transport.Entries[0].Name != "source" {
 		t.Errorf("from a source: %v", err)
 	}

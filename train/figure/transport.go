@@ -7,11 +7,11 @@ import (
 )
 
 // Transport shows where the flow leads n starts, in the plane: their trajectories, with the starts and the samples.
-func Transport(ctx context.Context, s *Scene, n int, how How) (*plot.Figure, error) {
+func Transport(ctx context.Context, s *Scene, n int) (*plot.Figure, error) {
 	if err := s.plane("transport"); err != nil {
 		return nil, err
 	}
-	w, err := s.trajectories(ctx, n, how)
+	w, err := s.trajectories(ctx, n, mayAdd)
 	if err != nil {
 		return nil, err
 	}
