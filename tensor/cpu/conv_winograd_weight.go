@@ -17,8 +17,10 @@ const (
 	// winogradPartTiles is the fewest tiles of a part, for adding up the parts
 	// and transforming the sum to stay cheap.
 	winogradPartTiles = 256
-	// winogradGradBytes is what the transformed patches and gradients of a slab may take.
+	// winogradGradBytes is what the transformed patches and gradients of a slab may take,
+	// winogradPairBytes what they may in words.
 	winogradGradBytes = 640 << 10
+	winogradPairBytes = 480 << 10
 )
 
 type winogradWeightStage uint8
@@ -34,7 +36,7 @@ type winogradWeightTask struct {
 	convPlan          // sizes of out rounded up to whole tiles
 	dy       convPlan // dy as the input of a plan without taps: padded to whole tiles
 	u        *microKernel
-	pairs    *pairKernel // of bfloat16 words, pairs of neighbouring tiles; nil: floats
+	pairs    *pairKernel // of bfloat16 words, pairs of tiles one above the other; nil: floats
 	tilesW   int
 	panels   int
 	slabRows int
@@ -52,7 +54,6 @@ type winogradWeightWorker struct {
 	edge         []float32
 	x, dy        slab
 	v, w         []float32
-	words        [2][]float32 // one of the 16 matrices of each, in words
 	nextX, nextY fetch
 }
 
@@ -116,14 +117,11 @@ func (t *winogradWeightTask) choose() {
 	parts := max(1, min(weightChunks, tiles/winogradPartTiles, partialBytes/(4*t.size)))
 	t.blocks = splitEvenly(t.cin/16, max(1, t.cin/16*parts/weightChunks))
 	width := 16 * (t.blocks.base + min(1, t.blocks.extra)) // channels of a block
-	rows := max(1, winogradGradBytes/(64*(width+t.cout))/t.tilesW)
-	if h := t.out.size[1] / 2; rows < h {
-		s := splitEvenly(h, rows)
-		rows = s.base + min(1, s.extra)
-	} else {
-		rows -= rows % h
+	room := winogradGradBytes
+	if t.pairs != nil {
+		room = winogradPairBytes
 	}
-	t.slabRows = 2 * rows
+	t.slabRows = 2 * t.slabLines(max(1, room/(64*(width+t.cout))/t.tilesW))
 	slabs := (t.convPlan.rows() + t.slabRows - 1) / t.slabRows
 	parts = min(parts, slabs)
 	t.slabs = split{parts, slabs / parts, slabs % parts}
@@ -133,6 +131,28 @@ func (t *winogradWeightTask) choose() {
 		w.x.unit = 16
 		w.dy.layout(&t.dy, t.slabRows, t.cout, t.dy.inside() && t.dy.in.channel == 1)
 	}
+}
+
+// slabLines is how many lines of tiles a slab has, given how many of floats or
+// words there is room for: equal parts of an image or whole images and, in
+// words, an even number, even if a slab then ends in the middle of an image.
+func (t *winogradWeightTask) slabLines(room int) int {
+	image, most := t.out.size[1]/2, room
+	if t.pairs != nil {
+		most *= 2
+	}
+	lines := most - most%image
+	if most < image {
+		s := splitEvenly(image, most)
+		lines = s.base + min(1, s.extra)
+	}
+	switch {
+	case t.pairs == nil || lines%2 == 0:
+		return lines
+	case lines > image: // an odd number of odd images
+		return lines - image
+	}
+	return lines + 1
 }
 
 func (t *winogradWeightTask) run(worker, chunk int) {
@@ -165,9 +185,30 @@ func (t *winogradWeightTask) sum(w *winogradWeightWorker, part, block, r0, r1 in
 	c0, channels = 16*c0, 16*channels
 	w.x.fill(&t.convPlan, u, r0, r1, t.blocks, block, 1)
 	w.dy.fill(&t.dy, u, r0, r1, split{parts: 1, base: t.cout}, 0, 1)
-	tiles := (r1 - r0) / 2 * t.tilesW
-	vStep, wStep := matrixStep(tiles*channels), matrixStep(tiles*t.panels*u.cols)
+	depth := (r1 - r0) / 2 * t.tilesW
+	if t.pairs != nil {
+		depth = words((r1-r0)/2) * t.tilesW
+	}
+	vStep, wStep := matrixStep(depth*channels), matrixStep(depth*t.panels*u.cols)
 	w.v, w.w = grow(w.v, 16*vStep), grow(w.w, 16*wStep)
+	if t.pairs != nil {
+		t.transformPairs(w, r0, r1, channels, depth, vStep, wStep)
+	} else {
+		t.transform(w, r0, r1, channels, depth, vStep, wStep)
+	}
+	w.nextX, w.nextY = fetch{}, fetch{}
+	if next := min(t.convPlan.rows(), r1+r1-r0); r1 < next {
+		w.nextX = t.in.soon(t.inputRange(r1, next), depth)
+		w.nextY = t.dy.in.soon(t.dy.inputRange(r1, next), depth)
+	}
+	for i := range 16 {
+		t.products(w, w.v[i*vStep:], w.w[i*wStep:], t.partial[part*t.size+(i*t.cin+c0)*t.cout:], channels, depth, more)
+	}
+}
+
+// transform makes the 16 matrices of a slab's patches and gradients.
+func (t *winogradWeightTask) transform(w *winogradWeightWorker, r0, r1, channels, tiles, vStep, wStep int) {
+	u := t.u
 	for r := r0; r < r1; r += 2 {
 		tile := (r - r0) / 2 * t.tilesW
 		u.winogradInput(&w.v[tile*channels], (*float32)(unsafe.Add(w.x.base, w.x.rows[r-r0])), 4*vStep, 4*channels,
@@ -178,24 +219,12 @@ func (t *winogradWeightTask) sum(w *winogradWeightWorker, part, block, r0, r1 in
 				w.dy.stride[1], w.dy.stride[2], t.tilesW, min(u.cols, t.cout-j)/u.lanes)
 		}
 	}
-	w.nextX, w.nextY = fetch{}, fetch{}
-	if next := min(t.convPlan.rows(), r1+r1-r0); r1 < next {
-		w.nextX = t.in.soon(t.inputRange(r1, next), tiles)
-		w.nextY = t.dy.in.soon(t.dy.inputRange(r1, next), tiles)
-	}
-	for i := range 16 {
-		t.products(w, w.v[i*vStep:], w.w[i*wStep:], t.partial[part*t.size+(i*t.cin+c0)*t.cout:], channels, tiles, more)
-	}
 }
 
 // products adds vᵀ·w, one of the 16, to c.
-func (t *winogradWeightTask) products(w *winogradWeightWorker, v, panels, c []float32, channels, tiles int, more bool) {
+func (t *winogradWeightTask) products(w *winogradWeightWorker, v, panels, c []float32, channels, depth int, more bool) {
 	u, g := t.u, &w.args
-	if t.pairs != nil {
-		v, panels = t.pairTiles(w, v, panels, channels, tiles)
-		tiles = words(tiles)
-	}
-	g.segs, g.nsegs, g.k, g.rs, g.ks = unsafe.Pointer(noSegment), 1, tiles, 4, 4*channels
+	g.segs, g.nsegs, g.k, g.rs, g.ks = unsafe.Pointer(noSegment), 1, depth, 4, 4*channels
 	g.bs, g.cs, g.alpha, g.beta, g.accumulate, g.bias = 4*u.cols, 4*t.cout, 1, 1, 0, nil
 	if more {
 		g.accumulate = 1
@@ -203,7 +232,7 @@ func (t *winogradWeightTask) products(w *winogradWeightWorker, v, panels, c []fl
 	rows := splitEvenly(channels, u.rows)
 	for p := range t.panels {
 		j := p * u.cols
-		g.b = unsafe.Pointer(&panels[p*tiles*u.cols])
+		g.b = unsafe.Pointer(&panels[p*depth*u.cols])
 		for i := range rows.parts {
 			row, n := rows.part(i)
 			g.a, g.c = unsafe.Pointer(&v[row]), unsafe.Pointer(&c[row*t.cout+j])

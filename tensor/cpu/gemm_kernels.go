@@ -33,11 +33,20 @@ type fetch struct {
 	step uintptr // from run to run
 	line int     // from line to line of a run
 	left int     // runs
+	// The runs once more, if runs is not 0, from so far away from the last one on.
+	runs  int
+	again uintptr
 }
 
 // soon lists runs from p on.
 func soon(p unsafe.Pointer, step, line, runs int) fetch {
-	return fetch{uintptr(p), uintptr(step), line, runs}
+	return fetch{at: uintptr(p), step: uintptr(step), line: line, left: runs}
+}
+
+// twice adds to f the same runs, bytes further on.
+func (f fetch) twice(bytes int) fetch {
+	f.runs, f.again = f.left, uintptr(bytes)-uintptr(f.left)*f.step
+	return f
 }
 
 // fetchNext has t fetch a run of the first list that has one left.
@@ -47,6 +56,10 @@ func (t *tileArgs) fetchNext(lists ...*fetch) {
 			t.next, t.nextStride = f.at, f.line
 			f.at += f.step
 			f.left--
+			if f.left == 0 && f.runs > 0 {
+				f.at += f.again
+				f.left, f.runs = f.runs, 0
+			}
 			return
 		}
 	}
