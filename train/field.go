@@ -45,7 +45,7 @@ func (d *Drawer) Predict(q Request, kind diffusion.Kind, x []float32, t float64)
 	if len(x) != q.N*volume(d.Shape) {
 		return nil, fmt.Errorf("%d numbers are not %d samples of shape %v", len(x), q.N, d.Shape)
 	}
-	if kind != diffusion.Velocity && kind != diffusion.DataVelocity && d.noisy(Request{}) != nil {
+	if kind != diffusion.Velocity && kind != diffusion.DataVelocity && d.noisy() != nil {
 		return nil, fmt.Errorf("the %v does not follow from what the model predicts: it starts from other data than noise, or has noise of its own on the way", kind)
 	}
 	a, err := d.Ask(q)

@@ -227,7 +227,7 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 	plan, err := sampler.NewPlan(s, model, how, grid, sampler.Options{
 		Clip:  d.How.Clip,
 		Key:   rng.Key{Seed: q.Seed, Stream: streamSampler},
-		Noisy: d.noisy(q),
+		Noisy: d.addNoise(q),
 
 		Float64:  d.How.Float64,
 		Brownian: d.How.Brownian,
@@ -430,12 +430,17 @@ func (q *Request) listen(plan *sampler.Plan, b, batches, steps, from, size int) 
 	}
 }
 
-// noisy says whether samplers may add noise, which is right only where it is what the
-// path ends in.
-func (d *Drawer) noisy(q Request) error {
+// addNoise says whether the sampler may add noise of its own to what a request asks for.
+func (d *Drawer) addNoise(q Request) error {
 	if q.Still {
 		return errors.New("the sampler adds noise of its own, and what is asked for follows from the start alone: take heun, euler, dpm_multistep, unipc, or ddim with eta=0")
 	}
+	return d.noisy()
+}
+
+// noisy says whether samplers may add noise, which is right only where it is what the
+// path ends in.
+func (d *Drawer) noisy() error {
 	if d.Source != nil {
 		return errors.New("the sampler adds normal noise, which the flow does not start from: take euler or heun")
 	}

@@ -9,12 +9,8 @@ import (
 	"math"
 	"slices"
 
-	"github.com/langevin-go/langevin/diffusion"
-	"github.com/langevin-go/langevin/diffusion/sampler"
 	"github.com/langevin-go/langevin/flow"
 	"github.com/langevin-go/langevin/flow/manifold"
-	"github.com/langevin-go/langevin/tensor"
-	"github.com/langevin-go/langevin/tensor/cpu"
 	"github.com/langevin-go/langevin/train"
 	"github.com/langevin-go/langevin/train/plot"
 )
@@ -131,25 +127,6 @@ func (s *Scene) times(asked []float64, above bool) ([]float64, error) {
 	return asked, nil
 }
 
-// grows reports whether the path's end is so much wider than the data that both cannot be seen in one scale.
-func (s *Scene) grows() bool {
-	return diffusion.PriorStd(s.Model.Path().At(s.Model.Path().End())) > 5*s.Std
-}
-
-// spread is the deviation of x_t, of data with s.Std, on a path from normal noise.
-func (s *Scene) spread(t float64) float64 {
-	p := s.Model.Path().At(t)
-	return math.Hypot(p.Alpha*s.Std, p.Sigma)
-}
-
-// scale is what states at t are multiplied by to be seen: 1, or where the path grows what makes them as wide as the data.
-func (s *Scene) scale(t float64) float64 {
-	if !s.grows() {
-		return 1
-	}
-	return s.Std / s.spread(t)
-}
-
 // box is the part of the plane where states at t are.
 func (s *Scene) box(t float64) (plot.Box, error) {
 	q := s.request(s.Data.N)
@@ -159,51 +136,6 @@ func (s *Scene) box(t float64) (plot.Box, error) {
 		return plot.Box{}, err
 	}
 	return plot.Around(x), nil
-}
-
-// logDensity is ln p_t of places, each a number for each of the density's coordinates; only where s.normal.
-func logDensity(of *diffusion.Mixture, path diffusion.GaussianPath, at []float32, t float64) []float64 {
-	dim := len(of.Means[0])
-	sc := tensor.NewScopeOf(cpu.Default(), tensor.Inference, tensor.Float64)
-	defer sc.Close()
-	out := make([]float64, 0, len(at)/dim)
-	rows := max(1, 1<<19/(len(of.Weights)*dim)) // so that a block of them takes few megabytes
-	for from := 0; from < len(at); from += rows * dim {
-		part := at[from:min(len(at), from+rows*dim)]
-		sc.Reset()
-		x := sc.Tensor(part, len(part)/dim, dim)
-		out = append(out, of.LogDensity(x, path, diffusion.Step{T: []float64{t}}, diffusion.Cond{}).Float64s()...)
-	}
-	return out
-}
-
-// depth is how many nats below its highest value a log-density is shown.
-const depth = 8
-
-// heat is a map of the log-density at t over a box, and some way beyond, as areas reach.
-func (s *Scene) heat(b plot.Box, t float64) *plot.Heat {
-	w, h0 := (b.X1-b.X0)*0.3, (b.Y1-b.Y0)*0.3
-	b = plot.Box{X0: b.X0 - w, X1: b.X1 + w, Y0: b.Y0 - h0, Y1: b.Y1 + h0}
-	cells := 200
-	if !s.Data.Exact { // a thousand Gaussians, smooth enough for wider cells
-		cells = 100
-	}
-	h := &plot.Heat{Mesh: plot.Mesh{Box: b, W: cells, H: cells}}
-	h.Values = logDensity(s.Data.Density, s.Model.Path(), h.At(), t)
-	top := slices.Max(h.Values)
-	for i, v := range h.Values {
-		h.Values[i] = 1 + (v-top)/depth
-	}
-	return h
-}
-
-// densityEntry says what the map is.
-func (s *Scene) densityEntry() plot.Entry {
-	name := fmt.Sprintf("ln p, the top %d nats", depth)
-	if !s.Data.Exact {
-		name = fmt.Sprintf("ln p of %d samples, smoothed, the top %d nats", s.Data.N, depth)
-	}
-	return plot.Entry{Name: name, Color: plot.Warm}
 }
 
 // name is what a figure is called by.
@@ -220,84 +152,3 @@ func (s *Scene) name() string {
 
 // timeName is a time as titles say it.
 func timeName(t float64) string { return fmt.Sprintf("t = %.3g", t) }
-
-// way are states along trajectories.
-type way struct {
-	times  []float64
-	states [][]float32 // of each time, (N,D)
-}
-
-// noise is whether a sampler adds noise of its own.
-type noise uint8
-
-const (
-	mayAdd noise = iota
-	mustAdd
-	mustNot
-)
-
-// trajectories are those of n samples from the noise to the data by the scene's sampler.
-func (s *Scene) trajectories(ctx context.Context, n int, added noise) (*way, error) {
-	return s.trajectoriesBy(ctx, n, "", added)
-}
-
-// trajectoriesBy are those of a sampler by name.
-func (s *Scene) trajectoriesBy(ctx context.Context, n int, kind string, added noise) (*way, error) {
-	d := s.Drawer
-	if kind != "" {
-		v, err := train.Samplers.Lookup(kind)
-		if err != nil {
-			return nil, err
-		}
-		d.How.Sampler, d.Sampler = v, nil
-	}
-	if added == mustAdd {
-		if built, err := d.How.Sampler.Build(train.SamplerArg{}); err != nil {
-			return nil, err
-		} else if r, ok := built.(sampler.Reversible); ok && r.Reversible() {
-			return nil, fmt.Errorf("the sampler %s adds no noise: take one that does, such as euler_maruyama", d.How.Sampler.Kind)
-		}
-	}
-	w := &way{}
-	q := s.request(n)
-	q.Still = added == mustNot
-	q.Trace = func(p diffusion.Point, _ int, x []float32) {
-		w.times, w.states = append(w.times, p.T), append(w.states, slices.Clone(x))
-	}
-	d.How.Batch = n // one batch, so that times come once
-	if _, err := d.Draw(ctx, q); err != nil {
-		return nil, err
-	}
-	return w, nil
-}
-
-// lines are the trajectories' places in the plane, made visible by the scene's scale.
-func (s *Scene) lines(w *way) [][]float32 {
-	n := len(w.states[0]) / 2
-	out := make([][]float32, n)
-	for k, t := range w.times {
-		c := float32(s.scale(t))
-		for i := range n {
-			out[i] = append(out[i], c*w.states[k][2*i], c*w.states[k][2*i+1])
-		}
-	}
-	return out
-}
-
-// scaled says that lines are not in the data's own scale.
-func (s *Scene) scaled() string {
-	if s.grows() {
-		return ", each time scaled to the data's deviation"
-	}
-	return ""
-}
-
-// scaledTo multiplies states at t by the scene's scale.
-func (s *Scene) scaledTo(x []float32, t float64) []float32 {
-	c := float32(s.scale(t))
-	out := make([]float32, len(x))
-	for i, v := range x {
-		out[i] = c * v
-	}
-	return out
-}

@@ -43,8 +43,6 @@ type Figure struct {
 	Width   float64 // of an area, in inches; 0: 3.4
 	Height  float64 // likewise; 0: as Width
 	DPI     int     // dots an inch; 0: 144
-
-	size [2]float64 // of the whole, in inches, instead
 }
 
 // Draw draws the figure.
@@ -60,15 +58,11 @@ func (f *Figure) Draw() image.Image {
 		h = w
 	}
 	rows := max(1, (len(f.Areas)+columns-1)/columns)
-	size := f.size
-	if size == [2]float64{} {
-		size = [2]float64{w*float64(columns) + 0.2, h*float64(rows) + 0.35}
-	}
 	dots := f.DPI
 	if dots == 0 {
 		dots = dpi
 	}
-	img, c := canvasOf(size[0], size[1], dots)
+	img, c := canvasOf(w*float64(columns)+0.2, h*float64(rows)+0.35, dots)
 	body := header(c, f.Title, f.Entries)
 	cell := vg.Point{X: body.Size().X / vg.Length(columns), Y: body.Size().Y / vg.Length(rows)}
 	for k := range f.Areas {

@@ -69,7 +69,7 @@ func WriteScatter(path string, samples []float32, opt ScatterOptions) error {
 			samples[i] = float32(math.NaN()) // not drawn beside the box, either
 		}
 	}
-	fig := Figure{Title: opt.Title, Entries: opt.entries(outside), size: [2]float64{5, 5},
+	fig := Figure{Title: opt.Title, Entries: opt.entries(outside), Width: 4.8, Height: 4.65,
 		Areas: []Area{{Box: box.rectangle(), Equal: true, Layers: opt.plotters(samples)}}}
 	return fig.Write(path)
 }
