@@ -5,8 +5,7 @@ import "golang.org/x/sys/cpu"
 var pairKernels = pairKernel{
 	microKernel: microKernel{rows: 12, lanes: 16, cols: 32, masked: true, tile: &tilesBF16, transpose: transpose512,
 		softmaxRows: softmaxRows512, softmaxGradRows: softmaxGradRows512, rowDot: rowDot512, rowScale: rowScale512,
-		winogradInput: winogradInput512, winogradOutput: winogradOutput512, winogradFilter: winogradFilter512,
-		winogradSpread: winogradSpread512, winogradFilterGrad: winogradFilterGrad512, rowAdd: rowAdd512},
+		winograd2: &winograd2x512, rowAdd: rowAdd512},
 	pairRows: pairWords, pairSums: pairWordsSums, neighbours: neighbourWords, roundedDot: roundedDot512, winogradInput: winogradInputPairs512,
 	winogradInputRows: winogradInputRows512, winogradSpreadRows: winogradSpreadRows512,
 }

@@ -353,7 +353,7 @@ func TestWinogradRows(t *testing.T) {
 		t.Skip("this machine has no instructions for bfloat16")
 	}
 	for _, c := range []struct{ channels, cout, lines, tilesW int }{{16, 16, 4, 1}, {48, 80, 1, 2}, {80, 32, 7, 3}, {128, 128, 6, 2}} {
-		task := &winogradWeightTask{u: &pairs.microKernel, pairs: pairs, tilesW: c.tilesW, panels: (c.cout + pairs.cols - 1) / pairs.cols}
+		task := &winogradWeightTask{u: &pairs.microKernel, k: pairs.winograd2, pairs: pairs, tilesW: c.tilesW, panels: (c.cout + pairs.cols - 1) / pairs.cols}
 		task.cout = c.cout
 		w := new(winogradWeightWorker)
 		for i, s := range []*slab{&w.x, &w.dy} {

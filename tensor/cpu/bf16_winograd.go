@@ -15,9 +15,9 @@ import "unsafe"
 // pairWinogradChannels is what input channels must be a multiple of.
 const pairWinogradChannels = 32
 
-// winograd reports whether the plan is computed so.
-func (t *convPairTask) winograd() bool {
-	return t.winogradShape() && t.convPlan.tiles() >= winogradSample && t.cin%pairWinogradChannels == 0
+// winogradPairs reports whether the plan is computed so.
+func (t *convPairTask) winogradPairs() bool {
+	return t.winogradShape() && t.manyTiles() && t.cin%pairWinogradChannels == 0
 }
 
 // packPairs is packSegment in words.

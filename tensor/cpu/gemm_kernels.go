@@ -91,15 +91,24 @@ type microKernel struct {
 	softmaxGradRows func(p, grad *float32, stride, rows, vectors int, lse, mean *float32, scale float32)
 	rowDot          func(a, b *float32, vectors int) float32
 	rowScale        func(a *float32, vectors int, f float32)
-	// The transforms of Winograd's convolution; see there too.
-	winogradInput  func(to, from *float32, toStep, toTile, line, pixel, tiles, vectors int)
-	winogradOutput func(to, from, bias *float32, fromStep, fromTile, line, pixel, tiles, vectors int)
-	winogradFilter func(to, from *float32, toStep, line, pixel, vectors int)
+	// The transforms of Winograd's convolution, for tiles of 2×2 and 4×4 outputs; nil: none.
+	winograd2, winograd4 *winogradKernels
 
-	winogradSpread     func(to, from *float32, toStep, toTile, line, pixel, tiles, vectors int)
-	winogradFilterGrad func(to, from *float32, fromStep, line, pixel, vectors int)
-	rowAdd             func(a, b *float32, vectors int)
+	rowAdd func(a, b *float32, vectors int)
 }
+
+// winogradKernels are the transforms of Winograd's convolution; see internal/asmgen/gemm.
+type winogradKernels struct {
+	side       int // of a tile of outputs; patches are 2 more
+	input      func(to, from *float32, toStep, toTile, line, pixel, tiles, vectors int)
+	output     func(to, from, bias *float32, fromStep, fromTile, line, pixel, tiles, vectors int)
+	filter     func(to, from *float32, toStep, line, pixel, vectors int)
+	spread     func(to, from *float32, toStep, toTile, line, pixel, tiles, vectors int)
+	filterGrad func(to, from *float32, fromStep, line, pixel, vectors int)
+}
+
+// matrices is how many products there are, one for each number of a patch.
+func (k *winogradKernels) matrices() int { return (k.side + 2) * (k.side + 2) }
 
 // noSegment is the table of segments of a plain matrix product.
 var noSegment = new(int)
