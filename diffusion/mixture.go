@@ -70,6 +70,30 @@ func (m *Mixture) std(k, d int) float64 {
 	return m.Stds[k][d]
 }
 
+// Class is the part of the mixture that is of a class, of which there must be some. Its components are of class 0.
+func (m *Mixture) Class(class int) *Mixture {
+	out, total := &Mixture{}, 0.0
+	for k, w := range m.Weights {
+		if m.class(k) == class {
+			out.Weights, out.Means, out.Stds, out.Classes = append(out.Weights, w), append(out.Means, m.Means[k]), append(out.Stds, m.Stds[k]), append(out.Classes, 0)
+			total += w
+		}
+	}
+	for k := range out.Weights {
+		out.Weights[k] /= total
+	}
+	return out
+}
+
+// Axis is the distribution of coordinate d alone.
+func (m *Mixture) Axis(d int) *Mixture {
+	out := &Mixture{Weights: m.Weights, Classes: m.Classes}
+	for k := range m.Weights {
+		out.Means, out.Stds = append(out.Means, m.Means[k][d:d+1]), append(out.Stds, []float64{m.std(k, d)})
+	}
+	return out
+}
+
 // Sample draws n samples (n,D) and their classes, sample i from row i under key.
 func (m *Mixture) Sample(key rng.Key, n int) (x []float64, class []int32) {
 	d := len(m.Means[0])

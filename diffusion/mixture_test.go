@@ -201,3 +201,36 @@ func TestMixtureCheck(t *testing.T) {
 		}
 	}
 }
+
+// A class alone has the density that the mixture has given that class; a coordinate alone has the others' integrated out.
+func TestPartsOfAMixture(t *testing.T) {
+	m, s := testMixture(), scope64(t, tensor.Inference)
+	path, at := CondOT{}, Step{T: []float64{0.3}}
+	x := []float64{0.3, -0.2, -1, 0.9}
+	whole := m.LogDensity(s.Tensor(x, 2, 2), path, at, Cond{Labels: s.Ints([]int32{1, 1}, 2)}).Float64s()
+	for i, v := range m.Class(1).LogDensity(s.Tensor(x, 2, 2), path, at, Cond{}).Float64s() {
+		close(t, fmt.Sprint("class 1 at ", i), v, whole[i], 1e-13)
+	}
+	if err := m.Class(1).Check(); err != nil {
+		t.Error(err)
+	}
+	for axis := range 2 {
+		part := m.Axis(axis)
+		if err := part.Check(); err != nil {
+			t.Error(err)
+		}
+		const v, n, half = 0.4, 4000, 12.0
+		points := make([]float64, 0, 2*n)
+		for i := range n { // the rectangle rule is exact to rounding for what falls off like a Gaussian
+			p := [2]float64{v, v}
+			p[1-axis] = -half + (float64(i)+0.5)*2*half/n
+			points = append(points, p[:]...)
+		}
+		sum := 0.0
+		for _, l := range m.LogDensity(s.Tensor(points, n, 2), path, at, Cond{}).Float64s() {
+			sum += math.Exp(l) * 2 * half / n
+		}
+		got := part.LogDensity(s.Tensor([]float64{v}, 1, 1), path, at, Cond{}).Float64s()[0]
+		close(t, fmt.Sprint("axis ", axis), got, math.Log(sum), 1e-11)
+	}
+}

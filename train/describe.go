@@ -11,15 +11,19 @@ import (
 
 // DescribeSampling says how samples are drawn, in a few words.
 func (t *Trained) DescribeSampling() string {
-	name, steps := t.SchedulerClass, t.How.Steps
-	if name == "" {
-		name = t.SamplerKind()
-	}
-	s := fmt.Sprintf("%s, %d steps", name, steps)
+	s := fmt.Sprintf("%s, %d steps", t.SamplerName(), t.How.Steps)
 	if dev, err := t.compute(); err == nil && dev != t.Device {
 		s += ", in bf16"
 	}
 	return s + t.How.Guidance.describe() + t.How.Steering.describe()
+}
+
+// SamplerName is what the sampler is called by configs, or by the diffusers folder.
+func (t *Trained) SamplerName() string {
+	if t.SchedulerClass != "" {
+		return t.SchedulerClass
+	}
+	return t.SamplerKind()
 }
 
 // describePath says how data turn into noise.

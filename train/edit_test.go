@@ -92,13 +92,13 @@ func TestReadInit(t *testing.T) {
 		if err := (&Drawer{Shape: []int{2}}).WriteSamples(path, x, nil, 0); err != nil {
 			t.Fatal(err)
 		}
-		got, err := ReadInit(path, []int{2})
+		got, err := ReadInit(t.Context(), path, []int{2}, 0, t.Logf)
 		if err != nil || got.N != 3 || !slices.Equal(got.X, x) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
-		_, err = ReadInit(path, []int{3})
+		_, err = ReadInit(t.Context(), path, []int{3}, 0, t.Logf)
 		wantError(t, err, name, "shape")
 	}
-	_, err := ReadInit(filepath.Join(dir, "none.npy"), []int{2})
+	_, err := ReadInit(t.Context(), filepath.Join(dir, "none.npy"), []int{2}, 0, t.Logf)
 	wantError(t, err, "none.npy")
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/langevin-go/langevin/diffusion/sampler"
 	"github.com/langevin-go/langevin/train/data"
 	"github.com/langevin-go/langevin/train/metrics"
 )
@@ -23,6 +24,7 @@ type EvalOptions struct {
 type Evaluation struct {
 	Images *metrics.Report
 	Points *metrics.PointReport
+	Took   sampler.Count // by each batch of samples that were drawn
 }
 
 // Eval draws samples from a run's model, or takes those that it is given, and compares them with the run's data.
@@ -47,15 +49,21 @@ func Eval(ctx context.Context, t *Trained, o EvalOptions) (*Evaluation, error) {
 		return nil, t.Exp.places.Errorf("data", "holds nothing out to compare with: set data.heldout")
 	}
 	s := o.Samples
+	var took sampler.Count
 	if s == nil {
-		if s, err = t.drawForEval(ctx, ds, o); err != nil {
+		if s, err = t.drawForEval(ctx, ds, o, &took); err != nil {
 			return nil, err
 		}
 	}
+	measure := t.evalPoints
 	if isImage(t.Shape) {
-		return t.evalImages(ctx, ds, s, o)
+		measure = t.evalImages
 	}
-	return t.evalPoints(ctx, ds, s, o)
+	e, err := measure(ctx, ds, s, o)
+	if err == nil {
+		e.Took = took
+	}
+	return e, err
 }
 
 // labelsOf are the classes of n samples of a source, of so many as there are in turn.
@@ -76,11 +84,11 @@ func labelsOf(src data.Source, n int) ([]int32, error) {
 }
 
 // drawForEval draws samples of all classes in turn, or of the captions or vectors held out.
-func (t *Trained) drawForEval(ctx context.Context, ds *Dataset, o EvalOptions) (*SampleFile, error) {
+func (t *Trained) drawForEval(ctx context.Context, ds *Dataset, o EvalOptions, took *sampler.Count) (*SampleFile, error) {
 	if err := t.CheckCount(o.N); err != nil {
 		return nil, err
 	}
-	q := Request{N: o.N, Seed: o.Seed}
+	q := Request{N: o.N, Seed: o.Seed, Count: took}
 	classes, err := t.AskedClasses()
 	if err != nil {
 		return nil, err

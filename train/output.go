@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/langevin-go/langevin/internal/safetensors"
@@ -24,6 +25,11 @@ func (d *Drawer) CheckOutput(path string) error {
 	default:
 		return fmt.Errorf("%s: unknown kind of file %q: want .png, .npy or .safetensors", path, ext)
 	}
+	return CheckPlace(path)
+}
+
+// CheckPlace says whether a file can be made at path: in a folder that is there.
+func CheckPlace(path string) error {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return fmt.Errorf("%s is a folder: name a file to write", path)
 	}
@@ -56,6 +62,28 @@ func (d *Drawer) WriteSamples(path string, x []float32, labels []int32, columns 
 	}
 	dims := append([]int{n}, channelsFirstShape(shape)...)
 	return safetensors.WriteFile(path, []safetensors.Entry{safetensors.Float32("samples", dims, x)}, nil)
+}
+
+// WriteRows writes samples that [Drawer.Between] has asked for, rows of so many from one to another, as WriteSamples does; a PNG
+// of points in the plane has a line for each row.
+func (d *Drawer) WriteRows(path string, x []float32, labels []int32, columns int) error {
+	if strings.ToLower(filepath.Ext(path)) != ".png" || d.view() != planeView {
+		return d.WriteSamples(path, x, labels, columns)
+	}
+	var rows [][]float32
+	var ends []float32
+	for len(x) > 0 {
+		row := x[:2*columns]
+		rows, ends, x = append(rows, row), append(append(ends, row[:2]...), row[len(row)-2:]...), x[len(row):]
+	}
+	all := slices.Concat(rows...)
+	fig := plot.Figure{Title: fmt.Sprintf("%d rows between samples", len(rows)), Width: 5, Entries: []plot.Entry{{Name: "samples", Color: plot.Samples}, {Name: "between", Color: plot.Noise}},
+		Areas: []plot.Area{{Box: plot.Around(all), Equal: true, Layers: []plot.Layer{
+			&plot.Lines{Paths: rows, Color: plot.Fade(plot.Ink, 0.4), Width: 0.7},
+			&plot.Points{XY: all, Color: plot.Noise, Radius: 1.6},
+			&plot.Points{XY: ends, Color: plot.Samples, Radius: 2.4},
+		}}}}
+	return fig.Write(path)
 }
 
 // channelsFirst reorders (N,H,W,C) to (N,C,H,W).

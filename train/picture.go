@@ -2,12 +2,12 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/nn"
-	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/train/data"
 	"github.com/langevin-go/langevin/train/plot"
 )
@@ -134,33 +134,22 @@ func velocityPanels(d *Drawer, truth []float32) ([]plot.Panel, error) {
 		return nil, nil
 	}
 	path := d.Model.Path()
-	dev, err := d.compute()
-	if err != nil {
-		return nil, err
-	}
-	s := tensor.NewScope(dev, tensor.Inference)
-	defer s.Close()
 	at := plot.Lattice(truth, 22)
-	n := len(at) / 2
+	plain := *d // without guidance and whatever else steers samples
+	plain.How.Guidance.SetDefaults()
+	plain.How.Scaling.SetDefaults()
+	plain.How.Steering = Steering{}
 	var panels []plot.Panel
 	for _, f := range []float64{0.9, 0.6, 0.3, 0.1} {
-		s.Reset()
 		time := f * path.End()
-		if _, ok := diffusion.TryConvert(d.Model.Kind(), diffusion.DataVelocity, path.At(time)); !ok {
+		v, err := plain.Predict(Request{N: len(at) / 2}, diffusion.DataVelocity, at, time)
+		if errors.As(err, new(*diffusion.UndeterminedError)) {
 			return nil, nil
 		}
-		x := s.Tensor(at, n, 2)
-		var c diffusion.Cond
-		if d.Classes > 0 {
-			labels := make([]int32, n)
-			for i := range labels {
-				labels[i] = int32(d.Null)
-			}
-			c.Labels = s.Ints(labels, n)
+		if err != nil {
+			return nil, err
 		}
-		step := diffusion.Step{T: []float64{time}}
-		v := d.Model.Eval(x, step, c).As(diffusion.DataVelocity, x, path, step)
-		panels = append(panels, plot.Panel{Title: fmt.Sprintf("t = %.2g", time), At: at, Vectors: v.Float32s()})
+		panels = append(panels, plot.Panel{Title: fmt.Sprintf("t = %.2g", time), At: at, Vectors: v})
 	}
 	return panels, nil
 }

@@ -1,19 +1,22 @@
 package train
 
 import (
+	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/langevin-go/langevin/internal/safetensors"
 	"github.com/langevin-go/langevin/tensor/gorgonia"
+	"github.com/langevin-go/langevin/train/data"
 )
 
 // SampleFile holds samples from a file, perhaps another program's.
 type SampleFile struct {
 	N      int
 	X      []float32 // (N,shape…), images channels last
-	Labels []int32   // the class asked for of each; nil: not in the file
+	Labels []int32   // the class asked for of each; nil: not said
 }
 
 // ReadSamples reads a safetensors file with the tensor "samples", (N,C,H,W) for
@@ -71,10 +74,18 @@ func channelsFirstShape(shape []int) []int {
 	return shape
 }
 
-// ReadInit reads samples to edit: a .safetensors file as ReadSamples does, or an .npy array (N,shape…), channels
-// last, of float32.
-func ReadInit(path string, shape []int) (*SampleFile, error) {
-	if strings.ToLower(filepath.Ext(path)) != ".npy" {
+// ReadInit reads samples to edit or to lead back: a .safetensors file as ReadSamples does; an .npy array (N,shape…), channels
+// last, of float32; a PNG or JPEG picture, or a folder of them, brought to the samples' size as training data are, which warn
+// hears of. Subfolders are classes, of which there must be as many.
+func ReadInit(ctx context.Context, path string, shape []int, classes int, warn func(format string, args ...any)) (*SampleFile, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, noRead(path, err, "a .safetensors or .npy file, a picture or a folder of pictures")
+	}
+	switch ext := strings.ToLower(filepath.Ext(path)); {
+	case info.IsDir(), ext == ".png", ext == ".jpg", ext == ".jpeg":
+		return readPictures(ctx, path, info.IsDir(), shape, classes, warn)
+	case ext != ".npy":
 		return ReadSamples(path, shape, 0)
 	}
 	d, err := gorgonia.ReadNPY(path)
@@ -89,4 +100,40 @@ func ReadInit(path string, shape []int) (*SampleFile, error) {
 		return nil, fmt.Errorf("%s: the array has shape %v, want (N, %s)", path, dims, joinInts(shape))
 	}
 	return &SampleFile{N: dims[0], X: x}, nil
+}
+
+// readPictures reads a picture or a folder of them, in the order of their paths.
+func readPictures(ctx context.Context, path string, folder bool, shape []int, classes int, warn func(format string, args ...any)) (*SampleFile, error) {
+	if !isImage(shape) {
+		return nil, fmt.Errorf("%s: the model's samples, of shape %v, are no pictures", path, shape)
+	}
+	other, example := 0, ""
+	f := data.Folder{Dir: path, Height: shape[0], Width: shape[1], Channels: shape[2], Resized: func(path string, h, w int) {
+		if s := fmt.Sprintf("%s was %d×%d", path, w, h); other == 0 || s < example {
+			example = s
+		}
+		other++
+	}}
+	open := data.OpenPicture
+	if folder {
+		open = data.OpenFolder
+	}
+	src, err := open(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	if other > 0 {
+		warn("pictures of another size than the model's were brought to %d×%d: %d, such as %s", shape[1], shape[0], other, example)
+	}
+	s := &SampleFile{N: src.Len()}
+	if s.X, s.Labels, err = takeSamples(src, s.N); err != nil {
+		return nil, err
+	}
+	switch n := src.Classes(); {
+	case n == 0:
+		s.Labels = nil
+	case n != classes:
+		return nil, fmt.Errorf("%s: the folder has %d class folders, the model %d classes: want as many, or pictures without class folders", path, n, classes)
+	}
+	return s, nil
 }

@@ -132,6 +132,17 @@ type Request struct {
 	Strength float64                           // in (0,1]: the part of the steps that data to edit go through
 	Progress func(done, total int)             // in model-step units; nil: nobody asks
 
+	// Peek hears, after step step of steps from 0, what the model takes samples first… to be by then, (n,Shape…) row-major,
+	// valid during the call; nil where its prediction does not say. Samplers that choose their steps themselves may
+	// tell of a step again, or leave it out. nil: nobody asks.
+	Peek func(step, steps, first int, data []float32)
+
+	// Trace hears the states of samples first… at the points of the grid, likewise, from the first on; nil: nobody asks.
+	Trace func(p diffusion.Point, first int, x []float32)
+
+	Still bool           // a sampler that adds noise of its own is an error
+	Count *sampler.Count // is told what the batch took that took most; nil: nobody asks
+
 	// Violated hears how far the estimates of some samples were from the constraints when the
 	// model was asked in a step; in step steps, how far the samples are. nil: nobody asks.
 	Violated func(step, steps int, violation []float64)
@@ -203,6 +214,14 @@ func (d *Drawer) plan() (how sampler.Sampler, grid []float64, err error) {
 	return how, grid, nil
 }
 
+// Grid are the times that samples are drawn at in so many steps.
+func (d *Drawer) Grid(steps int) ([]float64, error) {
+	of := *d
+	of.How.Steps, of.Times = steps, nil
+	_, grid, err := of.plan()
+	return grid, err
+}
+
 // Draw draws samples, row-major (N,Shape…).
 func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 	size := volume(d.Shape)
@@ -245,7 +264,7 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 	plan, err := sampler.NewPlan(s, model, how, grid, sampler.Options{
 		Clip:  d.How.Clip,
 		Key:   rng.Key{Seed: q.Seed, Stream: streamSampler},
-		Noisy: d.noisy(),
+		Noisy: d.addNoise(q),
 
 		Float64:  d.How.Float64,
 		Brownian: d.How.Brownian,
@@ -282,14 +301,17 @@ func (d *Drawer) Draw(ctx context.Context, q Request) ([]float32, error) {
 				return s.Tensor(z[from*size:(from+n)*size], shape...)
 			}
 		}
-		if q.Progress != nil {
-			plan.Progress = func(i, _ int, _ *tensor.Tensor) { q.Progress(b*steps+i+1, batches*steps) }
-		}
+		q.listen(plan, b, batches, steps, from, n*size)
 		start, err := d.start(s, q, grid[0], from, shape)
 		if err != nil {
 			return nil, err
 		}
+		var count sampler.Count
+		plan.Count = &count
 		x, err := plan.Run(ctx, start)
+		if q.Count != nil {
+			q.Count.Evaluations, q.Count.Rejected = max(q.Count.Evaluations, count.Evaluations), max(q.Count.Rejected, count.Rejected)
+		}
 		if noiseErr != nil {
 			return nil, noiseErr
 		}
@@ -420,6 +442,44 @@ func (q *Request) init(s *tensor.Scope, from int, shape []int) *tensor.Tensor {
 		x = append(x, q.Init[k*size:(k+1)*size]...)
 	}
 	return s.Tensor(x, shape...)
+}
+
+// listen has the plan tell of the samples from… of batch b.
+func (q *Request) listen(plan *sampler.Plan, b, batches, steps, from, size int) {
+	if q.Progress != nil || q.Peek != nil {
+		var seen []float32
+		plan.Progress = func(i, _ int, data *tensor.Tensor) {
+			if q.Progress != nil {
+				q.Progress(b*steps+i+1, batches*steps)
+			}
+			switch {
+			case q.Peek == nil:
+			case data == nil:
+				q.Peek(i, steps, from, nil)
+			default:
+				if seen == nil {
+					seen = make([]float32, size)
+				}
+				data.CopyTo(seen)
+				q.Peek(i, steps, from, seen)
+			}
+		}
+	}
+	if q.Trace != nil {
+		state := make([]float32, size)
+		plan.Trace = func(p diffusion.Point, x *tensor.Tensor) {
+			x.CopyTo(state)
+			q.Trace(p, from, state)
+		}
+	}
+}
+
+// addNoise says whether the sampler may add noise of its own to what a request asks for.
+func (d *Drawer) addNoise(q Request) error {
+	if q.Still {
+		return errors.New("the sampler adds noise of its own, and what is asked for follows from the start alone: take heun, euler, dpm_multistep, unipc, or ddim with eta=0")
+	}
+	return d.noisy()
 }
 
 // noisy says whether samplers may add noise, which is right only where it is what the

@@ -20,7 +20,7 @@ type Trained struct {
 	File   string // where the weights are
 	Step   int64  // training steps that made it; 0: not known
 	Params []*tensor.Param
-	Net    Network
+	Net    Network // nil: the model is a mixture's perfect one
 	Exp    *Loaded // nil: not trained here
 	EMA    bool    // the weights are the moving average
 

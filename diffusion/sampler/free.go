@@ -17,6 +17,10 @@ func (r *Run) Attempts() iter.Seq[*Step] {
 
 func (r *Run) attempt(yield func(*Step) bool) {
 	n := len(r.grid) - 1
+	if r.opts.Trace != nil {
+		r.Fail("the sampler chooses its steps itself, for each sample on its own: there is no state at the times of the grid to trace")
+		return
+	}
 	end := r.Path.At(r.grid[n])
 	r.step = Step{Count: n, From: r.Path.At(r.grid[0]), To: end}
 	for first := true; first || r.step.From.T > end.T; first = false {

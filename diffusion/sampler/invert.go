@@ -65,9 +65,15 @@ func (inversion) first(r *Run) bool {
 	}
 	n := len(r.grid) - 1
 	r.step = Step{Count: n, From: r.Path.At(r.grid[0]), To: r.Path.At(r.grid[1])}
+	if r.opts.Trace != nil {
+		r.opts.Trace(r.step.From, r.X)
+	}
 	to := r.step.To
 	x := r.X.Scale(to.Alpha / r.step.From.Alpha)
 	r.X = x.Axpby(1, r.Eps(x, to), to.Sigma)
+	if r.opts.Trace != nil {
+		r.opts.Trace(to, r.X)
+	}
 	if r.opts.Progress != nil {
 		r.opts.Progress(0, n, r.estimate())
 	}

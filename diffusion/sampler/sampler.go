@@ -35,6 +35,7 @@ type Options struct {
 	Noisy    error                                // why samplers must not ask for noise: the run ends with it where one does; nil: they may
 	Brownian bool                                 // the noise of all steps is that of one Brownian motion along the path's time, so that on a finer grid a sample goes nearly the same way
 	Progress Progress                             // called after each step; nil: nobody asks
+	Trace    Trace                                // hears of the states on the way; nil: nobody asks
 	Count    *Count                               // is told what the run took; nil: nobody asks
 	Float64  bool                                 // keep the state, and compute what the sampler does with it, in float64, as EDM's sampler does; the model goes on computing in the scope's type
 }
@@ -56,6 +57,11 @@ type Noise func(s *tensor.Scope, i int) *tensor.Tensor
 // hears after each of them in which step of the grid that was, so that i may come
 // again or be left out; the last is n−1.
 type Progress func(i, n int, data *tensor.Tensor)
+
+// Trace hears the state x at the point p: that at the grid's first time, and after each
+// step the one that it led to. The tensor is valid during the call. A sampler that chooses its
+// steps itself, for each sample on its own, has no such states: the run ends with an error.
+type Trace func(p diffusion.Point, x *tensor.Tensor)
 
 // Run is a sampling run in progress: what samplers are written in.
 type Run struct {
@@ -191,8 +197,14 @@ func (r *Run) each(yield func(*Step) bool) {
 			return
 		}
 		r.step = Step{Index: r.done + i, Count: r.done + n, From: r.Path.At(r.grid[i]), To: r.Path.At(r.grid[i+1])}
+		if r.opts.Trace != nil && r.step.Index == 0 {
+			r.opts.Trace(r.step.From, r.X)
+		}
 		if !yield(&r.step) {
 			return
+		}
+		if r.opts.Trace != nil {
+			r.opts.Trace(r.step.To, r.X)
 		}
 		if r.opts.Progress != nil {
 			r.opts.Progress(r.done+i, r.done+n, r.estimate())

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/langevin-go/langevin/train"
+	"github.com/langevin-go/langevin/train/metrics"
 )
 
 func (a *app) eval() *cobra.Command {
@@ -117,8 +118,33 @@ func (a *app) runEval(ctx context.Context, path string, choice train.Choice, o t
 		report = e.Points
 	}
 	if asJSON {
-		return json.NewEncoder(a.Stdout).Encode(report)
+		var how *drawn
+		if samples == "" {
+			how = &drawn{Run: t.Path, Step: t.Step, Sampler: t.SamplerName(), Steps: t.How.Steps, Guidance: t.How.EffectiveScale(), Evaluations: e.Took.Evaluations, Settings: choice.Overrides}
+		}
+		line := any(struct {
+			*drawn
+			*metrics.Report
+		}{how, e.Images})
+		if e.Points != nil {
+			line = struct {
+				*drawn
+				*metrics.PointReport
+			}{how, e.Points}
+		}
+		return json.NewEncoder(a.Stdout).Encode(line)
 	}
 	_, err = fmt.Fprintf(a.Stdout, "%s, step %d, %s\n\n%v\n", t.Path, t.Step, what, report)
 	return err
+}
+
+// drawn says, in a line of eval --json, what samples were measured; plot quality reads it.
+type drawn struct {
+	Run         string   `json:"run"`
+	Step        int64    `json:"step"` // of training
+	Sampler     string   `json:"sampler"`
+	Steps       int      `json:"steps"`
+	Guidance    float64  `json:"guidance"`    // the scale
+	Evaluations int      `json:"evaluations"` // of the model, guidance included, a sample
+	Settings    []string `json:"settings,omitempty"`
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/langevin-go/langevin/train/cli"
 )
 
-var commands = []string{"train", "sample", "eval", "inspect", "average", "reflow", "classifier", "bench", "doctor", "version"}
+var commands = []string{"train", "sample", "eval", "inspect", "average", "reflow", "classifier", "plot", "bench", "doctor", "version"}
 
 // examplesOf are the command lines under Examples in a command's help.
 func examplesOf(t *testing.T, args ...string) []string {
@@ -55,7 +55,7 @@ func documented(t *testing.T, file string) []string {
 // small stand-ins have the names of their files.
 func TestExamplesRun(t *testing.T) {
 	if testing.Short() {
-		t.Skip("some forty processes, each of which does what other tests do")
+		t.Skip("some sixty processes, each of which does what other tests do")
 	}
 	sh, err := exec.LookPath("sh")
 	if err != nil {
@@ -93,12 +93,19 @@ func TestExamplesRun(t *testing.T) {
 	}
 	write(t, filepath.Join(dir, "examples/digits-prompts.yaml"), strings.Replace(tinyPromptsYAML, "name: prompts", "name: digits-prompts", 1))
 	write(t, filepath.Join(dir, "list.txt"), "three\na handwritten seven\n")
+	putPicture(t, filepath.Join(dir, "pictures/seven.png"), 8, 8)
+	write(t, filepath.Join(dir, "moons.yaml"), strings.Replace(tinyYAML, "name: tiny", "name: moons", 1))
+	succeeds(t, dir, "train", "moons.yaml")
+	if err := os.CopyFS(filepath.Join(dir, "scripts/quality"), os.DirFS("../../scripts/quality")); err != nil {
+		t.Fatal(err)
+	}
 	lines := documented(t, "../../docs/prompts.md") // first: it trains what an example of sample draws from
 	for _, c := range commands {
 		lines = append(lines, examplesOf(t, c)...)
 	}
 	lines = append(lines, documented(t, "../../README.md")...)
 	lines = append(lines, documented(t, "../../docs/getting-started.md")...)
+	lines = append(lines, documented(t, "../../docs/pictures.md")...)
 	seen := make(map[string]bool)
 	for _, line := range lines {
 		if seen[line] || strings.Contains(line, "bench") || strings.Contains(line, "mnist") {

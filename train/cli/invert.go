@@ -30,12 +30,12 @@ func (a *app) runInvert(ctx context.Context, path string, choice train.Choice, f
 	if err := t.CheckOutput(out); err != nil {
 		return err
 	}
-	samples, err := train.ReadInit(f.invert, t.Shape)
+	samples, err := train.ReadInit(ctx, f.invert, t.Shape, t.Classes, a.warn)
 	if err != nil {
 		return err
 	}
 	q := train.Request{N: samples.N, Init: samples.X, Seed: f.seed}
-	if q.Labels, err = labelsFor(t, f.class, q.N); err != nil {
+	if q.Labels, err = labelsOf(t, f.class, q.N, samples.Labels); err != nil {
 		return err
 	}
 	if _, err := f.text.use(a, t, &q); err != nil {

@@ -26,6 +26,8 @@ type sampleFlags struct {
 	init     string
 	strength float64
 	invert   string
+	between  int
+	peek     string
 	out      string
 	text     promptFlags
 	vectors  conditionFlags
@@ -48,6 +50,9 @@ the noise of the time at which the last steps, a part of --strength, begin.
 With --invert, samples go the other way, to the noise that the sampler makes them of. It takes
 a sampler that adds no noise and keeps to the grid, such as heun, dpm_multistep, or ddim with eta=0.
 
+With --interpolate, there are rows between pairs of samples that are drawn as without it.
+It takes a sampler that adds no noise.
+
 The noise of sample i depends on the seed and on i alone.`,
 		Example: fmt.Sprintf(`  %[1]s sample runs/digits --class 7 --n 16 --out sevens.png
   %[1]s sample runs/digits --steps 50 --guidance 2 --out digits.npy
@@ -55,7 +60,11 @@ The noise of sample i depends on the seed and on i alone.`,
   %[1]s sample runs/digits --guidance 3 guidance_rule=apg guidance_sigma_to=5
   %[1]s sample runs/digits --init digits.npy --strength 0.4 --class 1
   %[1]s sample runs/digits --invert digits.npy --steps 50 --out n2.safetensors
+  %[1]s sample runs/digits --invert pictures/ --out n3.safetensors
   %[1]s sample runs/digits --noise n2.safetensors --steps 50 --out again.png
+  %[1]s sample runs/digits --n 8 --class 3 --interpolate 9 --out threes.png
+  %[1]s sample runs/digits --n 8 --peek strip.png
+  %[1]s sample runs/digits --n 16 --steps 50 --peek digits.gif
   %[1]s sample runs/digits-prompts --prompt "a handwritten seven" --negative one --guidance 2
   %[1]s sample pipeline/ --sampler ddim --steps 10 --class 3 --noise n.safetensors --out x.safetensors`, a.Name),
 		Args: first("a run, a checkpoint or a diffusers folder"),
@@ -83,7 +92,22 @@ The noise of sample i depends on the seed and on i alone.`,
 						return usagef("--invert and --%s exclude each other: the file to invert says what the samples are", other)
 					}
 				}
+				for _, other := range []string{"peek", "interpolate"} {
+					if c.Flags().Changed(other) {
+						return usagef("--invert and --%s exclude each other: no samples are drawn", other)
+					}
+				}
 				return a.runInvert(c.Context(), args[0], choice, f)
+			}
+			if c.Flags().Changed("interpolate") {
+				switch {
+				case f.between < 3:
+					return usagef("--interpolate must be at least 3, the two samples included, is %d", f.between)
+				case f.init != "":
+					return usagef("--interpolate and --init exclude each other: it goes between starts of noise alone")
+				case f.noise == "" && f.n%2 != 0:
+					return usagef("--interpolate takes samples two by two: --n must be even, is %d", f.n)
+				}
 			}
 			if f.init != "" && f.noise == "" && !c.Flags().Changed("n") {
 				f.n = 0 // as many as the file has
@@ -99,9 +123,11 @@ The noise of sample i depends on the seed and on i alone.`,
 	fl.Float64Var(&f.guidance, "guidance", 1, "scale s of classifier-free guidance, u+s·(c−u); 1: none")
 	fl.Uint64Var(&f.seed, "seed", 0, "seed of all random numbers")
 	fl.StringVar(&f.noise, "noise", "", "safetensors file with the tensor noise (N,C,H,W) to start from, and perhaps noises, step first")
-	fl.StringVar(&f.init, "init", "", "file of samples to start from, .safetensors (tensor samples) or .npy: noise is added to them and taken off again")
+	fl.StringVar(&f.init, "init", "", "samples to start from, .safetensors (tensor samples), .npy, a picture or a folder of pictures: noise is added to them and taken off again")
 	fl.Float64Var(&f.strength, "strength", 0.5, "with --init: the part of the sampling steps that is gone through, above 0 (hardly a change) to 1")
-	fl.StringVar(&f.invert, "invert", "", "file of samples, .safetensors (tensor samples) or .npy, to lead back to the noise that they come of, which --noise reads (default file: noise.safetensors)")
+	fl.StringVar(&f.invert, "invert", "", "samples, .safetensors (tensor samples), .npy, a picture or a folder of pictures, to lead back to the noise that they come of, which --noise reads (default file: noise.safetensors)")
+	fl.IntVar(&f.between, "interpolate", 0, "go from the first sample to the second, from the third to the fourth, …, in so many pictures each, the two included, by spherical interpolation of their noise: a row for each pair, of one class")
+	fl.StringVar(&f.peek, "peek", "", "picture to write of how the samples come about, the model's estimates of them step by step: .png for a strip, .gif for an animation")
 	fl.StringVar(&f.out, "out", "", "file to write: .png, .npy or .safetensors (default samples.png, or samples.npy)")
 	f.text.add(c)
 	f.vectors.add(c)
@@ -138,6 +164,7 @@ func (a *app) runSample(ctx context.Context, path string, choice train.Choice, f
 		return err
 	}
 	q := train.Request{N: f.n, Seed: f.seed}
+	var own []int32
 	if f.noise != "" {
 		noise, err := train.ReadNoise(f.noise, t.Shape)
 		if err != nil {
@@ -146,10 +173,11 @@ func (a *app) runSample(ctx context.Context, path string, choice train.Choice, f
 		noise.Use(&q)
 	}
 	if f.init != "" {
-		init, err := train.ReadInit(f.init, t.Shape)
+		init, err := train.ReadInit(ctx, f.init, t.Shape, t.Classes, a.warn)
 		if err != nil {
 			return err
 		}
+		own = init.Labels
 		q.Init, q.Strength = init.X, f.strength
 		if q.N == 0 {
 			q.N = init.N
@@ -161,7 +189,7 @@ func (a *app) runSample(ctx context.Context, path string, choice train.Choice, f
 	if err := t.CheckCount(q.N); err != nil {
 		return err
 	}
-	if q.Labels, err = labelsFor(t, f.class, q.N); err != nil {
+	if q.Labels, err = labelsOf(t, f.class, q.N, own); err != nil {
 		return err
 	}
 	columns, err := f.text.use(a, t, &q)
@@ -170,6 +198,12 @@ func (a *app) runSample(ctx context.Context, path string, choice train.Choice, f
 	}
 	if err := f.vectors.use(t, &q); err != nil {
 		return err
+	}
+	if f.between > 0 {
+		if q, err = t.Between(q, f.between); err != nil {
+			return err
+		}
+		columns = f.between
 	}
 	out := f.out
 	if out == "" {
@@ -183,6 +217,15 @@ func (a *app) runSample(ctx context.Context, path string, choice train.Choice, f
 	}
 	for _, note := range t.Notes {
 		fmt.Fprintln(a.Stderr, note)
+	}
+	var peek *train.Peek
+	if f.peek != "" {
+		if f.peek == out {
+			return usagef("--peek and --out are both %s", out)
+		}
+		if peek, err = t.NewPeek(f.peek, &q); err != nil {
+			return fmt.Errorf("--peek: %w", err)
+		}
 	}
 	progress := newStages(a)
 	q.Progress = func(done, total int) { progress.at("sampling", done, total) }
@@ -198,11 +241,26 @@ func (a *app) runSample(ctx context.Context, path string, choice train.Choice, f
 		}
 		return err
 	}
-	if err := t.WriteSamples(out, x, q.Labels, columns); err != nil {
+	write := t.WriteSamples
+	if f.between > 0 {
+		write = t.WriteRows
+	}
+	if err := write(out, x, q.Labels, columns); err != nil {
 		return err
 	}
 	fmt.Fprintf(a.Stdout, "%s: %d samples, %s, in %s\n", out, q.N, t.DescribeSampling(), time.Since(started).Round(time.Millisecond))
 	fmt.Fprint(a.Stdout, kept)
+	if peek == nil {
+		return nil
+	}
+	if err := peek.Write(x); err != nil {
+		return err
+	}
+	what := "the samples"
+	if peek.Kept() < q.N {
+		what = fmt.Sprintf("the first %d of them", peek.Kept())
+	}
+	fmt.Fprintf(a.Stdout, "%s: how %s came about\n", f.peek, what)
 	return nil
 }
 
@@ -225,10 +283,24 @@ func (v violations) String() string {
 	return fmt.Sprintf("constraints: the model was off by up to %.3g in the first step and %.3g in the last; the samples are by %.3g\n", v[0], v[len(v)-2], v[len(v)-1])
 }
 
+// labelsOf reads --class; without it, samples to begin with may have classes of their own.
+func labelsOf(t *train.Trained, class string, n int, own []int32) ([]int32, error) {
+	if class != "" || own == nil {
+		return labelsFor(t, class, n)
+	}
+	labels := make([]int32, n)
+	for i := range labels {
+		labels[i] = own[i%len(own)]
+	}
+	return labels, nil
+}
+
 // labelsFor reads --class.
 func labelsFor(t *train.Trained, class string, n int) ([]int32, error) {
-	if c := t.Net.Conditions(); t.Vector == 0 && c.Vector > 0 && !c.Null && !t.Number {
-		return nil, fmt.Errorf("%s: the network wants a vector of %d numbers with every sample (class_embed_type identity), which sample cannot give: use the package nn from a program of your own", t.Path, c.Vector)
+	if t.Net != nil { // a mixture's perfect model knows classes alone
+		if c := t.Net.Conditions(); t.Vector == 0 && c.Vector > 0 && !c.Null && !t.Number {
+			return nil, fmt.Errorf("%s: the network wants a vector of %d numbers with every sample (class_embed_type identity), which sample cannot give: use the package nn from a program of your own", t.Path, c.Vector)
+		}
 	}
 	if t.Number {
 		k, err := strconv.ParseInt(class, 10, 32)

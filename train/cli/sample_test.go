@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"fmt"
+	"image/gif"
 	"image/png"
 	"math"
 	"os"
@@ -181,4 +182,49 @@ func TestClassifierCommand(t *testing.T) {
 	fails(t, 2, dir, []string{"classifier", "runs/tiny", "--out", "k.png"}, ".safetensors")
 	fails(t, 1, dir, []string{"classifier", "nowhere"}, "nowhere")
 	fails(t, 1, dir, []string{"sample", "runs/tiny", "classifier_guidance={file: none.safetensors}"}, "classifier_guidance.file", "none.safetensors")
+}
+
+// A peek leaves the samples as they are, and says what it has written.
+func TestPeekCommand(t *testing.T) {
+	dir := workplace(t)
+	succeeds(t, dir, "sample", "runs/digits", "--n", "18", "--out", "x.npy")
+	o := succeeds(t, dir, "sample", "runs/digits", "--n", "18", "--out", "y.npy", "--peek", "p.png")
+	if !bytes.Equal(read(t, filepath.Join(dir, "x.npy")), read(t, filepath.Join(dir, "y.npy"))) {
+		t.Error("the samples are others")
+	}
+	if !strings.Contains(o.stdout, "p.png: how the first 16 of them came about") {
+		t.Errorf("said %q", o.stdout)
+	}
+	m, err := png.Decode(bytes.NewReader(read(t, filepath.Join(dir, "p.png"))))
+	if err != nil || m.Bounds().Dx() != 2*50+2+16 { // 2 steps: an estimate and the sample
+		t.Errorf("%v, the strip is %v", err, m.Bounds())
+	}
+	succeeds(t, dir, "sample", "runs/tiny", "--n", "30", "--sampler", "euler_maruyama", "--peek", "p.gif")
+	if g, err := gif.DecodeAll(bytes.NewReader(read(t, filepath.Join(dir, "p.gif")))); err != nil || len(g.Image) != 3 {
+		t.Errorf("%v, an animation of other than 3 frames", err)
+	}
+	fails(t, 1, dir, []string{"sample", "runs/tiny", "--peek", "p.jpg"}, "--peek", "p.jpg", ".png", ".gif")
+	fails(t, 2, dir, []string{"sample", "runs/tiny", "--peek", "a.png", "--out", "a.png"}, "--peek", "--out", "a.png")
+	fails(t, 2, dir, []string{"sample", "runs/tiny", "--peek", "a.png", "--invert", "x.npy"}, "--peek", "--invert")
+}
+
+// Rows between samples begin and end with what --n alone draws.
+func TestInterpolateCommand(t *testing.T) {
+	dir := workplace(t)
+	way := []string{"sample", "runs/tiny", "--n", "4", "--class", "1", "--seed", "3"}
+	succeeds(t, dir, append(way, "--out", "x.npy")...)
+	succeeds(t, dir, append(way, "--out", "y.npy", "--interpolate", "5")...)
+	x, y := numbers(t, filepath.Join(dir, "x.npy")), numbers(t, filepath.Join(dir, "y.npy"))
+	if len(y) != 2*5*2 || !slices.Equal(x, append(append(append(slices.Clone(y[:2]), y[8:10]...), y[10:12]...), y[18:]...)) {
+		t.Errorf("samples %v, rows %v", x, y)
+	}
+	succeeds(t, dir, "sample", "runs/digits", "--n", "6", "--interpolate", "5", "--out", "x.png")
+	if m, err := png.Decode(bytes.NewReader(read(t, filepath.Join(dir, "x.png")))); err != nil || m.Bounds().Dx() != 5*50+2 || m.Bounds().Dy() != 3*50+2 {
+		t.Errorf("%v, the grid is %v", err, m.Bounds())
+	}
+	fails(t, 2, dir, []string{"sample", "runs/tiny", "--interpolate", "2"}, "--interpolate", "at least 3")
+	fails(t, 2, dir, []string{"sample", "runs/tiny", "--interpolate", "4", "--n", "5"}, "--n", "even")
+	fails(t, 2, dir, []string{"sample", "runs/tiny", "--interpolate", "4", "--init", "x.npy"}, "--interpolate", "--init")
+	fails(t, 2, dir, []string{"sample", "runs/tiny", "--interpolate", "4", "--invert", "x.npy"}, "--interpolate", "--invert")
+	fails(t, 1, dir, []string{"sample", "runs/tiny", "--interpolate", "4", "--sampler", "ddpm"}, "adds noise", "heun")
 }

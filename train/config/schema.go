@@ -37,6 +37,9 @@ func (s *schema) names() []string {
 	return out
 }
 
+// Keys are the keys of a section, a pointer to its config struct, in order.
+func Keys(section any) []string { return schemaOf(reflect.TypeOf(section).Elem()).names() }
+
 var schemas sync.Map // reflect.Type → *schema
 
 // schemaOf reads the tags of a struct type. What is wrong with them is a bug of

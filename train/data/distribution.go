@@ -98,3 +98,12 @@ func DensityOf(s Source) func(x []float64) float64 {
 	}
 	return nil
 }
+
+// MixtureOf gives the mixture of Gaussians that a source made by [Draw] draws from, if it is one.
+func MixtureOf(s Source) (*Mixture, bool) {
+	if p, ok := s.(*points); ok {
+		m, ok := p.Distribution.(*Mixture)
+		return m, ok
+	}
+	return nil, false
+}

@@ -41,11 +41,33 @@ type Folder struct {
 	MaxBytes int64
 	// Progress, if set, is called after each picture by one goroutine at a time.
 	Progress func(done, total int)
+	// Resized, if set, is called in the same way, before, for each picture that was of another size.
+	Resized func(path string, height, width int)
 }
 
 // OpenFolder decodes all pictures into memory, one goroutine a CPU. It stops
 // with the context's error when ctx ends.
 func OpenFolder(ctx context.Context, f Folder) (Source, error) {
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	files, names, err := listFolder(f.Dir)
+	if err != nil {
+		return nil, err
+	}
+	return f.open(ctx, files, names)
+}
+
+// OpenPicture is OpenFolder with the one PNG or JPEG picture that Dir is.
+func OpenPicture(ctx context.Context, f Folder) (Source, error) {
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	return f.open(ctx, []picture{{path: f.Dir}}, nil)
+}
+
+// check sets the bounds that are not given, and checks the options.
+func (f *Folder) check() error {
 	if f.MaxPixels == 0 {
 		f.MaxPixels = 1 << 26
 	}
@@ -55,18 +77,19 @@ func OpenFolder(ctx context.Context, f Folder) (Source, error) {
 	const most = 1 << 15
 	switch {
 	case f.Dir == "":
-		return nil, option("the path of the folder is empty")
+		return option("the path of the folder is empty")
 	case f.Height < 1 || f.Width < 1 || f.Height > most || f.Width > most:
-		return nil, option("pictures of %d×%d: want 1 to %d", f.Height, f.Width, most)
+		return option("pictures of %d×%d: want 1 to %d", f.Height, f.Width, most)
 	case f.Channels != 1 && f.Channels != 3:
-		return nil, option("%d channels: want 1 or 3", f.Channels)
+		return option("%d channels: want 1 or 3", f.Channels)
 	case f.MaxPixels < 0 || f.MaxBytes < 0:
-		return nil, option("a bound is negative: want at least 1, or 0 for the default")
+		return option("a bound is negative: want at least 1, or 0 for the default")
 	}
-	files, names, err := listFolder(f.Dir)
-	if err != nil {
-		return nil, err
-	}
+	return nil
+}
+
+// open decodes the files, of the classes names.
+func (f *Folder) open(ctx context.Context, files []picture, names []string) (Source, error) {
 	m := &memory{shape: []int{f.Height, f.Width, f.Channels}, scale: pixelScale(255), names: names, classes: len(names)}
 	m.size = volume(m.shape)
 	if need := int64(len(files)) * int64(m.size); len(files) > math.MaxInt/m.size || need > f.MaxBytes {
@@ -80,13 +103,13 @@ func OpenFolder(ctx context.Context, f Folder) (Source, error) {
 		}
 	}
 	if f.Captions == "" {
-		return m, decodeAll(ctx, files, m, f)
+		return m, decodeAll(ctx, files, m, *f)
 	}
 	captions, err := captionsFor(f.Dir, f.Captions, files)
 	if err != nil {
 		return nil, err
 	}
-	return withCaptions{m, func(i uint64) []string { return captions[i] }}, decodeAll(ctx, files, m, f)
+	return withCaptions{m, func(i uint64) []string { return captions[i] }}, decodeAll(ctx, files, m, *f)
 }
 
 // picture is a file and its class.
@@ -197,11 +220,12 @@ func kindOf(path string) (int, error) {
 // decodeAll fills m.pixels. Of several bad files the first in order is reported.
 func decodeAll(ctx context.Context, files []picture, m *memory, f Folder) error {
 	var (
-		next, done atomic.Int64
-		stop       atomic.Bool
-		wg         sync.WaitGroup
-		report     sync.Mutex
-		errs       = make([]error, len(files))
+		next   atomic.Int64
+		done   int
+		stop   atomic.Bool
+		wg     sync.WaitGroup
+		report sync.Mutex
+		errs   = make([]error, len(files))
 	)
 	for range min(runtime.GOMAXPROCS(0), len(files)) {
 		wg.Go(func() {
@@ -210,15 +234,19 @@ func decodeAll(ctx context.Context, files []picture, m *memory, f Folder) error 
 				if i >= len(files) {
 					return
 				}
-				if errs[i] = readPicture(files[i].path, m.pixels[i*m.size:(i+1)*m.size], f); errs[i] != nil {
+				var h, w int
+				if h, w, errs[i] = readPicture(files[i].path, m.pixels[i*m.size:(i+1)*m.size], f); errs[i] != nil {
 					stop.Store(true) // files before i are being decoded or are done
 					return
 				}
-				if f.Progress != nil {
-					report.Lock()
-					f.Progress(int(done.Add(1)), len(files))
-					report.Unlock()
+				report.Lock()
+				if f.Resized != nil && (h != f.Height || w != f.Width) {
+					f.Resized(files[i].path, h, w)
 				}
+				if done++; f.Progress != nil {
+					f.Progress(done, len(files))
+				}
+				report.Unlock()
 			}
 		})
 	}

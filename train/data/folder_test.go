@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"image"
 	"image/color"
@@ -119,6 +120,39 @@ func TestFolderWithoutClasses(t *testing.T) {
 	}
 }
 
+// One picture, a folder of two sizes: those of another size are told of, with the size as it is seen.
+func TestOnePictureAndSizes(t *testing.T) {
+	dir := t.TempDir()
+	a := write(t, dir, "p/a.png", encodePNG(t, uniform(4, 4, color.Gray{51})))
+	write(t, dir, "p/b.png", encodePNG(t, uniform(9, 5, color.Gray{255})))
+	var told []string
+	f := Folder{Height: 4, Width: 4, Channels: 1, Resized: func(path string, h, w int) { told = append(told, fmt.Sprint(filepath.Base(path), h, w)) }}
+	f.Dir = a
+	one, err := OpenPicture(context.Background(), f)
+	if err != nil || one.Len() != 1 || one.Classes() != 0 || told != nil {
+		t.Fatalf("%v, %v, told of %v", one, err, told)
+	}
+	if x, _ := sample(t, one, 0); math.Abs(float64(x[7])+0.6) > 1e-6 { // 2·51/255 − 1
+		t.Errorf("a grey of 51 is %g, want −0.6", x[7])
+	}
+	f.Dir = filepath.Join(dir, "p")
+	if _, err := OpenFolder(context.Background(), f); err != nil || !slices.Equal(told, []string{"b.png5 9"}) {
+		t.Errorf("%v, told of %v", err, told)
+	}
+	told, f.Height, f.Width = nil, 5, 9
+	if _, err := OpenFolder(context.Background(), f); err != nil || !slices.Equal(told, []string{"a.png4 4"}) {
+		t.Errorf("%v, told of %v", err, told)
+	}
+	f.Dir = filepath.Join(dir, "none.png")
+	if _, err := OpenPicture(context.Background(), f); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a picture that is not there: %v", err)
+	}
+	f.Dir = ""
+	if _, err := OpenPicture(context.Background(), f); !errors.Is(err, ErrOption) {
+		t.Errorf("no path: %v", err)
+	}
+}
+
 func TestCentreCropAndScale(t *testing.T) {
 	for _, c := range []struct {
 		w, h, toH, toW int
@@ -191,7 +225,7 @@ func TestOrientation(t *testing.T) {
 	colors := map[string][]byte{"red": {255, 0, 0}, "green": {0, 255, 0}, "blue": {0, 0, 255}, "white": {255, 255, 255}}
 	for name, w := range want {
 		dst := make([]byte, w.Height*w.Width*3)
-		if err := readPicture("testdata/"+name, dst, Folder{Height: w.Height, Width: w.Width, Channels: 3, MaxPixels: 1 << 20}); err != nil {
+		if _, _, err := readPicture("testdata/"+name, dst, Folder{Height: w.Height, Width: w.Width, Channels: 3, MaxPixels: 1 << 20}); err != nil {
 			t.Fatal(err)
 		}
 		for q, color := range w.Quarters {

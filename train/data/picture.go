@@ -15,23 +15,25 @@ import (
 	xdraw "golang.org/x/image/draw"
 )
 
-// readPicture decodes a file into dst, which has Height·Width·Channels bytes.
-func readPicture(path string, dst []uint8, f Folder) error {
+// readPicture decodes a file into dst, which has Height·Width·Channels bytes, and says how large the picture was.
+func readPicture(path string, dst []uint8, f Folder) (height, width int, err error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return badfile.Read(path, err)
+		return 0, 0, badfile.Read(path, err)
 	}
 	defer file.Close()
 	src, turn, err := decodePicture(file, path, f.MaxPixels)
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
 	h, w := f.Height, f.Width
+	height, width = src.Bounds().Dy(), src.Bounds().Dx()
 	if turned(turn) {
 		h, w = w, h
+		height, width = width, height
 	}
 	flatten(dst, orient(fit(src, h, w), turn), f.Channels)
-	return nil
+	return height, width, nil
 }
 
 // decodePicture decodes a PNG or JPEG, told apart by its first bytes, of at

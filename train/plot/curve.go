@@ -1,6 +1,7 @@
 package plot
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -11,7 +12,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Series is a curve: Y over X, which must not decrease.
+// Series is a curve: Y over X, which must not decrease but for CurveOptions.Points.
 type Series struct {
 	Name string
 	X, Y []float64
@@ -20,8 +21,13 @@ type Series struct {
 // CurveOptions say how curves are shown.
 type CurveOptions struct {
 	Title, XLabel, YLabel string
-	// Log makes the vertical axis logarithmic; values not above 0 are left out.
-	Log bool
+	// Log makes the vertical axis logarithmic, LogX the horizontal one; values not above 0 are left out.
+	Log, LogX bool
+	// Points shows each value, and draws curves through the means of those at one place; X may then be in any order.
+	Points bool
+	// Reference is a value that curves are compared with, drawn as a broken line; nil: none.
+	Reference     *float64
+	ReferenceName string
 }
 
 // WriteCurve writes curves to path. A long one is drawn as the average of
@@ -30,15 +36,19 @@ type CurveOptions struct {
 func WriteCurve(path string, series []Series, opt CurveOptions) error {
 	p := newPlot()
 	p.X.Label.Text, p.Y.Label.Text = opt.XLabel, opt.YLabel
-	var entries []entry
+	var entries []Entry
 	drawn := 0
 	for k, s := range series {
 		if len(s.X) != len(s.Y) {
 			panic(fmt.Sprintf("plot.WriteCurve: %q has %d places and %d values", s.Name, len(s.X), len(s.Y)))
 		}
-		c := palette[k%len(palette)]
-		entries = append(entries, entry{s.Name, c})
-		mean, low, high := summary(finite(s, opt.Log))
+		c, dash := Tint(k), dashes[k/len(palette)%len(dashes)]
+		entries = append(entries, Entry{Name: s.Name, Color: c, dashes: dash})
+		points := finite(s, opt.Log, opt.LogX)
+		mean, low, high := summary(points)
+		if opt.Points {
+			mean, low, high = means(points), nil, nil
+		}
 		if len(mean) == 0 {
 			continue
 		}
@@ -49,7 +59,7 @@ func WriteCurve(path string, series []Series, opt CurveOptions) error {
 			if err != nil {
 				return err
 			}
-			band.Color = fade(c, 0.16)
+			band.Color = Fade(c, 0.16)
 			band.LineStyle.Width = 0
 			p.Add(band)
 		}
@@ -57,12 +67,32 @@ func WriteCurve(path string, series []Series, opt CurveOptions) error {
 		if err != nil {
 			return err
 		}
-		line.LineStyle = draw.LineStyle{Color: c, Width: vg.Points(1.3)}
+		line.LineStyle = draw.LineStyle{Color: c, Width: vg.Points(1.3), Dashes: dash}
 		p.Add(line)
+		if opt.Points {
+			dots, err := plotter.NewScatter(points)
+			if err != nil {
+				return err
+			}
+			dots.GlyphStyle = draw.GlyphStyle{Color: Fade(c, 0.75), Radius: vg.Points(2), Shape: draw.CircleGlyph{}}
+			p.Add(dots)
+		}
+	}
+	if r := opt.Reference; r != nil && drawn > 0 && (*r > 0 || !opt.Log) {
+		line, err := plotter.NewLine(plotter.XYs{{X: p.X.Min, Y: *r}, {X: p.X.Max, Y: *r}})
+		if err != nil {
+			return err
+		}
+		line.LineStyle = draw.LineStyle{Color: grey, Width: vg.Points(1), Dashes: broken}
+		p.Add(line)
+		entries = append(entries, Entry{Name: opt.ReferenceName, Color: grey, dashes: broken})
 	}
 	if drawn == 0 {
 		p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, 1
-		opt.Log = false
+		opt.Log, opt.LogX = false, false
+	}
+	if opt.LogX {
+		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, logTicks{}
 	}
 	if opt.Log {
 		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, logTicks{}
@@ -72,21 +102,50 @@ func WriteCurve(path string, series []Series, opt CurveOptions) error {
 		margin := max((p.Y.Max-p.Y.Min)*0.04, math.Abs(p.Y.Max)*1e-6, 1e-300)
 		p.Y.Min, p.Y.Max = p.Y.Min-margin, p.Y.Max+margin
 	}
-	if p.X.Min == p.X.Max {
+	switch {
+	case p.X.Min == p.X.Max && opt.LogX:
+		p.X.Min, p.X.Max = p.X.Min/1.5, p.X.Max*1.5
+	case p.X.Min == p.X.Max:
 		p.X.Min, p.X.Max = p.X.Min-0.5, p.X.Max+0.5
+	}
+	if headerWidth(opt.Title, entries) > 6 {
+		img, c := canvas(6.4+listWidth, 3.6)
+		p.Draw(listed(c, opt.Title, entries))
+		return WritePNG(path, pixels(img))
 	}
 	img, c := canvas(6.4, 3.6)
 	p.Draw(header(c, opt.Title, entries))
-	return writePNG(path, pixels(img))
+	return WritePNG(path, pixels(img))
 }
 
+// dashes tell curves apart that have one colour.
+var dashes = [][]vg.Length{nil, {5, 2}, {1.5, 1.5}, {6, 2, 1.5, 2}}
+
+// broken is the line of a reference.
+var broken = []vg.Length{4, 3}
+
 // finite gives the points that can be drawn.
-func finite(s Series, log bool) plotter.XYs {
+func finite(s Series, log, logX bool) plotter.XYs {
 	var out plotter.XYs
 	for i, y := range s.Y {
-		if x := s.X[i]; x-x == 0 && y-y == 0 && (!log || y > 0) {
+		if x := s.X[i]; x-x == 0 && y-y == 0 && (!log || y > 0) && (!logX || x > 0) {
 			out = append(out, plotter.XY{X: x, Y: y})
 		}
+	}
+	return out
+}
+
+// means are the means of the points at each place, in order.
+func means(points plotter.XYs) (out plotter.XYs) {
+	points = slices.Clone(points)
+	slices.SortStableFunc(points, func(a, b plotter.XY) int { return cmp.Compare(a.X, b.X) })
+	for i := 0; i < len(points); {
+		k, sum := i, 0.0
+		for ; k < len(points) && points[k].X == points[i].X; k++ {
+			sum += points[k].Y
+		}
+		out = append(out, plotter.XY{X: points[i].X, Y: sum / float64(k-i)})
+		i = k
 	}
 	return out
 }

@@ -14,6 +14,7 @@ import (
 // Panel is a vector field at one time.
 type Panel struct {
 	Title string
+	Name  string // of the vectors, in the title; "": v
 	// At are the places, x and y in turn, as [Lattice] makes them.
 	At []float32
 	// Vectors are the field there, in the same order.
@@ -30,15 +31,7 @@ type FieldOptions struct {
 // Lattice gives n×n places, evenly spaced over the square that a plot of the
 // data would cover, at which to evaluate a field.
 func Lattice(data []float32, n int) []float32 {
-	b := limits(data)
-	at := make([]float32, 0, 2*n*n)
-	for j := range n {
-		for i := range n {
-			step := 2 * b.half / float64(n)
-			at = append(at, float32(b.x-b.half+(float64(i)+0.5)*step), float32(b.y-b.half+(float64(j)+0.5)*step))
-		}
-	}
-	return at
+	return Mesh{Around(data), n, n}.At()
 }
 
 // WriteField writes a row of vector fields to path. The length of the arrows is
@@ -48,36 +41,32 @@ func WriteField(path string, panels []Panel, opt FieldOptions) error {
 	if len(panels) == 0 {
 		panic("plot.WriteField: no panels")
 	}
-	const side = 3.4
-	img, c := canvas(side*float64(len(panels))+0.2, side+0.35)
-	var entries []entry
+	fig := Figure{Title: opt.Title}
 	if len(opt.Data) > 0 {
-		entries = []entry{{"data", grey}}
+		fig.Entries = []Entry{{Name: "data", Color: grey}}
 	}
-	body := header(c, opt.Title, entries)
-	width := body.Size().X / vg.Length(len(panels))
-	for k, panel := range panels {
-		if len(panel.At) != len(panel.Vectors) || len(panel.At)%2 != 0 || len(panel.At) == 0 {
-			panic(fmt.Sprintf("plot.WriteField: %d coordinates and %d components", len(panel.At), len(panel.Vectors)))
-		}
-		box := around(panel.At)
-		field := newArrows(panel)
-		p := newPlot()
-		p.Title.Text = panel.Title
-		if p.Title.Text != "" {
-			p.Title.Text += "   "
-		}
-		p.Title.Text += "max |v| = " + number(math.Round(field.longest*100)/100)
-		p.Title.TextStyle = textStyle(9, muted)
-		p.Title.TextStyle.XAlign, p.Title.TextStyle.YAlign = draw.XCenter, draw.YTop
-		p.Title.Padding = 4
-		p.Add(&dots{xy: head(opt.Data), color: fade(grey, 0.35), radius: 1, box: box}, field)
-		left := vg.Length(k) * width
-		cell := draw.Crop(body, left+4, left+width-4-body.Size().X, 0, 0)
-		box.show(p, cell)
-		p.Draw(cell)
+	for _, p := range panels {
+		fig.Areas = append(fig.Areas, p.Area(&Points{XY: head(opt.Data), Color: Fade(grey, 0.35), Radius: 1}))
 	}
-	return writePNG(path, pixels(img))
+	return fig.Write(path)
+}
+
+// Area is the field over what else is to be seen there; its title names the longest vector.
+func (p Panel) Area(below ...Layer) Area {
+	if len(p.At) != len(p.Vectors) || len(p.At)%2 != 0 || len(p.At) == 0 {
+		panic(fmt.Sprintf("plot.Panel: %d coordinates and %d components", len(p.At), len(p.Vectors)))
+	}
+	field := newArrows(p)
+	title := p.Title
+	if title != "" {
+		title += "   "
+	}
+	name := p.Name
+	if name == "" {
+		name = "v"
+	}
+	title += "max |" + name + "| = " + number(math.Round(field.longest*100)/100)
+	return Area{Title: title, Box: around(p.At).rectangle(), Equal: true, Layers: append(below, field)}
 }
 
 // around is the square about the places, half a step wider.
@@ -94,8 +83,8 @@ func around(at []float32) box {
 	return box{(x0 + x1) / 2, (y0 + y1) / 2, half * (1 + 1/math.Sqrt(float64(len(at)/2)))}
 }
 
-// arrows draws a vector field.
-type arrows struct {
+// Arrows draws a vector field.
+type Arrows struct {
 	Panel
 	longest float64 // the longest finite vector
 	scale   float64 // length in the plane of a vector of length 1
@@ -103,8 +92,8 @@ type arrows struct {
 }
 
 // newArrows scales the field so that nine in ten arrows are at most as long as a step.
-func newArrows(p Panel) *arrows {
-	a := &arrows{Panel: p}
+func newArrows(p Panel) *Arrows {
+	a := &Arrows{Panel: p}
 	var lengths []float64
 	for i := 0; i < len(p.Vectors); i += 2 {
 		if l := math.Hypot(float64(p.Vectors[i]), float64(p.Vectors[i+1])); l-l == 0 {
@@ -126,7 +115,7 @@ func newArrows(p Panel) *arrows {
 }
 
 // Plot leaves out vectors that are not finite and draws very short ones as dots.
-func (a *arrows) Plot(c draw.Canvas, p *plot.Plot) {
+func (a *Arrows) Plot(c draw.Canvas, p *plot.Plot) {
 	trX, trY := p.Transforms(&c)
 	for i := 0; i < len(a.At); i += 2 {
 		vx, vy := float64(a.Vectors[i]), float64(a.Vectors[i+1])

@@ -1,5 +1,5 @@
-// Package plot makes the pictures of a run, as PNG files: grids of images,
-// points in the plane, vector fields and curves. A file is written whole or not at all.
+// Package plot makes pictures, as PNG and GIF files: grids and strips of images, curves, and Figures, which are areas of
+// the plane with layers: points, lines, vector fields, maps. A file is written whole or not at all.
 package plot
 
 import (
@@ -73,7 +73,7 @@ func Grid(x []float32, shape []int, opt GridOptions) *image.RGBA {
 
 // WriteGrid writes [Grid] to path.
 func WriteGrid(path string, x []float32, shape []int, opt GridOptions) error {
-	return writePNG(path, Grid(x, shape, opt))
+	return WritePNG(path, Grid(x, shape, opt))
 }
 
 // pixel is the colour of 1 (grey) or 3 values in [−1,1].
@@ -97,7 +97,8 @@ func fill(m *image.RGBA, r image.Rectangle, c color.RGBA) {
 	}
 }
 
-func writePNG(path string, m image.Image) error {
+// WritePNG writes a picture to path.
+func WritePNG(path string, m image.Image) error {
 	return atomicfile.Write(path, func(w io.Writer) error {
 		return (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(w, m)
 	})

@@ -5,10 +5,6 @@ import (
 	"image/color"
 	"math"
 	"slices"
-
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
 )
 
 // ScatterOptions say what a scatter plot shows beside the samples.
@@ -23,29 +19,29 @@ type ScatterOptions struct {
 }
 
 // entries name what is shown, and how many samples are outside.
-func (o *ScatterOptions) entries(outside int) []entry {
-	var entries []entry
+func (o *ScatterOptions) entries(outside int) []Entry {
+	var entries []Entry
 	if len(o.Data) > 0 {
-		entries = append(entries, entry{"data", grey})
+		entries = append(entries, Entry{Name: "data", Color: grey})
 	}
 	switch {
 	case o.Labels == nil && outside > 0:
-		return append(entries, entry{fmt.Sprintf("samples (%d outside)", outside), blue})
+		return append(entries, Entry{Name: fmt.Sprintf("samples (%d outside)", outside), Color: blue})
 	case o.Labels == nil:
-		return append(entries, entry{"samples", blue})
+		return append(entries, Entry{Name: "samples", Color: blue})
 	case outside > 0:
-		return append(entries, entry{fmt.Sprintf("%d samples outside", outside), color.Transparent})
+		return append(entries, Entry{Name: fmt.Sprintf("%d samples outside", outside), Color: color.Transparent})
 	}
 	return entries
 }
 
 // plotters draw data and samples, in the plane.
-func (o *ScatterOptions) plotters(samples []float32, box box) []plot.Plotter {
-	parts := []plot.Plotter{&dots{xy: head(o.Data), color: fade(grey, 0.45), radius: 1.2, box: box}}
+func (o *ScatterOptions) plotters(samples []float32) []Layer {
+	parts := []Layer{&Points{XY: head(o.Data), Color: Fade(grey, 0.45), Radius: 1.2}}
 	if o.Labels == nil {
-		return append(parts, &dots{xy: head(samples), color: fade(blue, 0.6), radius: 1.2, box: box})
+		return append(parts, &Points{XY: head(samples), Color: Fade(blue, 0.6), Radius: 1.2})
 	}
-	return append(parts, byClass(head(samples), o.Labels, box)...)
+	return append(parts, ByClass(head(samples), o.Labels)...)
 }
 
 // maxPoints bounds what is drawn of each set: more only darken the picture. The first ones are taken.
@@ -66,63 +62,38 @@ func WriteScatter(path string, samples []float32, opt ScatterOptions) error {
 		box = limits(opt.Data)
 	}
 	outside := 0
+	samples = slices.Clone(samples)
 	for i := 0; i < len(samples); i += 2 {
 		if !box.holds(samples[i], samples[i+1]) {
 			outside++
+			samples[i] = float32(math.NaN()) // not drawn beside the box, either
 		}
 	}
-	img, c := canvas(5, 5)
-	body := header(c, opt.Title, opt.entries(outside))
-	p := newPlot()
-	p.Add(opt.plotters(samples, box)...)
-	box.show(p, body)
-	p.Draw(body)
-	return writePNG(path, pixels(img))
+	fig := Figure{Title: opt.Title, Entries: opt.entries(outside), Width: 4.8, Height: 4.65,
+		Areas: []Area{{Box: box.rectangle(), Equal: true, Layers: opt.plotters(samples)}}}
+	return fig.Write(path)
 }
 
-// byClass makes one plotter a class.
-func byClass(samples []float32, labels []int32, box box) []plot.Plotter {
+// ByClass are the points of each class, in the order of the classes, in a colour of its own.
+func ByClass(xy []float32, labels []int32) []Layer {
 	parts := map[int32][]float32{}
-	for i := 0; i < len(samples); i += 2 {
+	for i := 0; i < len(xy); i += 2 {
 		l := labels[i/2]
-		parts[l] = append(parts[l], samples[i], samples[i+1])
+		parts[l] = append(parts[l], xy[i], xy[i+1])
 	}
 	order := make([]int32, 0, len(parts))
 	for l := range parts {
 		order = append(order, l)
 	}
 	slices.Sort(order)
-	out := make([]plot.Plotter, len(order))
+	out := make([]Layer, len(order))
 	for k, l := range order {
-		out[k] = &dots{xy: parts[l], color: fade(palette[(int(l)%len(palette)+len(palette))%len(palette)], 0.65), radius: 1.2, box: box}
+		out[k] = &Points{XY: parts[l], Color: Fade(Tint(int(l)), 0.65), Radius: 1.2}
 	}
 	return out
 }
 
 func head(xy []float32) []float32 { return xy[:min(len(xy), 2*maxPoints)] }
-
-func fade(c color.NRGBA, alpha float64) color.NRGBA {
-	c.A = uint8(alpha * 255)
-	return c
-}
-
-// dots draws points; gonum's own scatter refuses values that are not finite.
-type dots struct {
-	xy     []float32
-	color  color.NRGBA
-	radius vg.Length
-	box    box
-}
-
-func (d *dots) Plot(c draw.Canvas, p *plot.Plot) {
-	trX, trY := p.Transforms(&c)
-	style := draw.GlyphStyle{Color: d.color, Radius: d.radius, Shape: draw.CircleGlyph{}}
-	for i := 0; i < len(d.xy); i += 2 {
-		if d.box.holds(d.xy[i], d.xy[i+1]) {
-			c.DrawGlyphNoClip(style, vg.Point{X: trX(float64(d.xy[i])), Y: trY(float64(d.xy[i+1]))})
-		}
-	}
-}
 
 // box is a square part of the plane.
 type box struct{ x, y, half float64 }
@@ -157,13 +128,4 @@ func (b box) holds(x, y float32) bool {
 	return math.Abs(float64(x)-b.x) <= b.half && math.Abs(float64(y)-b.y) <= b.half
 }
 
-// show sets the axes so that the box is seen in full, both in the same scale.
-func (b box) show(p *plot.Plot, c draw.Canvas) {
-	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = b.x-b.half, b.x+b.half, b.y-b.half, b.y+b.half
-	size := p.DataCanvas(c).Rectangle.Size()
-	if ratio := float64(size.X / size.Y); ratio > 1 {
-		p.X.Min, p.X.Max = b.x-b.half*ratio, b.x+b.half*ratio
-	} else {
-		p.Y.Min, p.Y.Max = b.y-b.half/ratio, b.y+b.half/ratio
-	}
-}
+func (b box) rectangle() Box { return Box{b.x - b.half, b.x + b.half, b.y - b.half, b.y + b.half} }

@@ -23,10 +23,10 @@ func WriteSphere(path string, samples []float32, opt ScatterOptions) error {
 	p.HideAxes()
 	p.Add(graticule{})
 	whole := box{half: 2 * math.Sqrt2}
-	p.Add(opt.plotters(Mollweide(samples), whole)...)
+	p.Add(opt.plotters(Mollweide(samples))...)
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = -whole.half*1.01, whole.half*1.01, -math.Sqrt2*1.01, math.Sqrt2*1.01
 	p.Draw(body)
-	return writePNG(path, pixels(img))
+	return WritePNG(path, pixels(img))
 }
 
 // Mollweide projects points of the sphere, three numbers each, to an ellipse of half axes 2√2 and √2: with longitude

@@ -1,6 +1,7 @@
 package plot
 
 import (
+	"fmt"
 	"image"
 	"image/color"
 	"math"
@@ -61,14 +62,20 @@ func newPlot() *plot.Plot {
 	return p
 }
 
-// entry is a name in a header, in its colour.
-type entry struct {
-	name  string
-	color color.Color
+// Entry is a name in a picture's header, beside a dot of its colour, or in a list beside a line.
+type Entry struct {
+	Name  string
+	Color color.Color
+
+	dashes []vg.Length // of a line in a list
 }
 
 // canvas is a white figure of a width and height in inches.
 func canvas(w, h float64) (*vgimg.Canvas, draw.Canvas) {
+	return canvasOf(w, h, dpi)
+}
+
+func canvasOf(w, h float64, dpi int) (*vgimg.Canvas, draw.Canvas) {
 	c := vgimg.NewWith(vgimg.UseWH(vg.Length(w)*vg.Inch, vg.Length(h)*vg.Inch), vgimg.UseDPI(dpi))
 	return c, draw.New(c)
 }
@@ -77,7 +84,7 @@ func pixels(c *vgimg.Canvas) image.Image { return c.Image() }
 
 // header writes the title at the left and the entries at the right of the top
 // line, and gives the canvas below it, with margins.
-func header(c draw.Canvas, title string, entries []entry) draw.Canvas {
+func header(c draw.Canvas, title string, entries []Entry) draw.Canvas {
 	const margin, line = 10, 12
 	c = draw.Crop(c, margin, -margin, margin, -margin)
 	if title == "" && len(entries) == 0 {
@@ -90,14 +97,60 @@ func header(c draw.Canvas, title string, entries []entry) draw.Canvas {
 	right := c.Max.X
 	for i := len(entries) - 1; i >= 0; i-- {
 		e := entries[i]
-		right -= style.Width(e.name)
+		right -= style.Width(e.Name)
 		style.Color = ink
-		c.FillText(style, vg.Point{X: right, Y: base}, e.name)
+		c.FillText(style, vg.Point{X: right, Y: base}, e.Name)
 		right -= 7
-		c.DrawGlyph(draw.GlyphStyle{Color: e.color, Radius: 2.8, Shape: draw.CircleGlyph{}}, vg.Point{X: right, Y: base + 3})
+		c.DrawGlyph(draw.GlyphStyle{Color: e.Color, Radius: 2.8, Shape: draw.CircleGlyph{}}, vg.Point{X: right, Y: base + 3})
 		right -= 12
 	}
 	return draw.Crop(c, 0, 0, 0, -(line + 8))
+}
+
+// headerWidth is how wide a header's words are, in inches.
+func headerWidth(title string, entries []Entry) float64 {
+	style := textStyle(11, ink)
+	width := style.Width(title)
+	style.Font.Size = 9
+	for _, e := range entries {
+		width += style.Width(e.Name) + 19
+	}
+	return float64(width / vg.Inch)
+}
+
+// listWidth is the width of a list of entries, in inches.
+const listWidth = 2.4
+
+// listed writes the title as header does and the entries, as many as there is space for, in a list at the right,
+// and gives the canvas that is left.
+func listed(c draw.Canvas, title string, entries []Entry) draw.Canvas {
+	c = header(c, title, nil)
+	body := draw.Crop(c, 0, -listWidth*vg.Inch, 0, 0)
+	const sample = 22 // length of a line
+	style := textStyle(8, ink)
+	x, y := body.Max.X+8, c.Max.Y-8
+	for i, e := range entries {
+		if y-12 < c.Min.Y && i < len(entries)-1 {
+			c.FillText(style, vg.Point{X: x + sample + 4, Y: y - 3}, fmt.Sprintf("and %d more", len(entries)-i))
+			break
+		}
+		c.StrokeLine2(draw.LineStyle{Color: e.Color, Width: 1.3, Dashes: e.dashes}, x, y, x+sample, y)
+		c.FillText(style, vg.Point{X: x + sample + 4, Y: y - 3}, shortened(e.Name, style, listWidth*vg.Inch-sample-12))
+		y -= 12
+	}
+	return body
+}
+
+// shortened is as much of s as fits a width, with dots where something is missing.
+func shortened(s string, style text.Style, width vg.Length) string {
+	if style.Width(s) <= width {
+		return s
+	}
+	letters := []rune(s)
+	for len(letters) > 0 && style.Width(string(letters)+"…") > width {
+		letters = letters[:len(letters)-1]
+	}
+	return string(letters) + "…"
 }
 
 // ticks puts labels at round numbers, about five of them.
