@@ -104,7 +104,7 @@ func (p *Prompt) check(b *Batch) {
 // Draw chooses times, noise and dropped conditions.
 func (r *Regression) Draw(k rng.Key, b *Batch, d *Draw) {
 	b.check()
-	d.N, d.Shape, d.X, d.Noise, d.Extra, d.Err = b.N, b.Shape, b.X, b.Source, nil, nil
+	d.N, d.Shape, d.X, d.Noise, d.Scale, d.Extra, d.Err = b.N, b.Shape, b.X, b.Source, nil, nil, nil
 	d.NoiseKey, d.First = k.WithStream(StreamNoise), 0
 	d.T = resize(d.T, b.N)
 	r.DrawTimes(d.T, k.WithStream(StreamTime))
