@@ -30,6 +30,15 @@ type GridArg struct{}
 // Grids is the registry of time grids.
 var Grids = config.NewRegistry[GridArg, sampler.Grid]("time grid", "The times that a sampler goes through.")
 
+// thinnedConfig is a grid of which some times are left.
+type thinnedConfig struct {
+	Of   config.Variant[GridArg, sampler.Grid] `yaml:"of" doc:"the grid of more steps"`
+	From int                                   `yaml:"from" doc:"its steps, which the sampling steps divide" range:"[1,100000]"`
+}
+
+// SetDefaults is a teacher of 64 steps.
+func (c *thinnedConfig) SetDefaults() { c.Of, c.From = Grids.Default("auto"), 64 }
+
 // autoGrid is what fits the path.
 type autoGrid struct{}
 
@@ -56,6 +65,11 @@ func init() {
 	for _, e := range sampler.Grids {
 		config.RegisterOptions(Grids, e.Name, e.Doc, e.New())
 	}
+	config.Register(Grids, "thinned", "some of the times of a grid of more steps, at equal distances: what progressive distillation leaves of its teacher's",
+		func(c *thinnedConfig, _ GridArg) (sampler.Grid, error) {
+			of, err := c.Of.Build(GridArg{})
+			return sampler.Thinned{Of: of, From: c.From}, err
+		})
 }
 
 // Sampling says how samples are drawn.

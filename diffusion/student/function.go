@@ -1,0 +1,50 @@
+package student
+
+import (
+	"math"
+
+	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/tensor"
+)
+
+// Function is a model as a consistency function (Song et al. 2023, sec. 3): f(x,t) is where the
+// probability-flow ODE leads from x at t to the noise level SigmaMin, so that f(x,t) = x there. With
+// n = σ/α and x̃ = x/α,
+//
+//	f = c_skip·x̃ + c_out·F,  c_skip = s²/((n−n_min)²+s²),  c_out = (n−n_min)·s/√(n²+s²),
+//
+// F being EDM's output (diffusion.Preconditioned), into which the model's prediction is converted: a student
+// of any prediction begins, but for n_min, as its teacher's estimate of the data. As a Model it
+// predicts the data.
+type Function struct {
+	Of        diffusion.Model
+	SigmaData float64 // s, the standard deviation of the data
+	SigmaMin  float64 // n_min; at and below it f is x/α
+}
+
+// Path is the model's.
+func (f *Function) Path() diffusion.GaussianPath { return f.Of.Path() }
+
+// Kind is the data.
+func (f *Function) Kind() diffusion.Kind { return diffusion.X0 }
+
+// Eval is f.
+func (f *Function) Eval(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond) diffusion.Pred {
+	p := f.Of.Eval(x, at, c)
+	return diffusion.Pred{Value: diffusion.Combine(x, p.Value, f.Path(), diffusion.Step{T: at.T},
+		func(now, _ diffusion.Point) float64 { return f.mix(p.Kind, now).OnX },
+		func(now, _ diffusion.Point) float64 { return f.mix(p.Kind, now).OnValue }), Kind: diffusion.X0}
+}
+
+// mix are f's coefficients on x and on a prediction of a kind.
+func (f *Function) mix(kind diffusion.Kind, p diffusion.Point) diffusion.Mix {
+	s := f.SigmaData
+	over := p.Sigma - f.SigmaMin*p.Alpha // (n − n_min)·α
+	if over <= 0 {
+		return diffusion.Mix{OnX: 1 / p.Alpha}
+	}
+	skip := p.Alpha * s * s / (over*over + p.Alpha*p.Alpha*s*s) // c_skip/α, finite where α=0
+	out := over * s / math.Hypot(p.Sigma, p.Alpha*s)
+	m := diffusion.Convert(kind, diffusion.Preconditioned{SigmaData: s}, p)
+	return diffusion.Mix{OnX: skip + out*m.OnX, OnValue: out * m.OnValue}
+}
