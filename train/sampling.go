@@ -148,6 +148,7 @@ type Drawer struct {
 	classifierFile string
 	prompts        *prompter    // nil: the model takes no prompts
 	encoder        *nn.Prompted // that they go through
+	told           *[2]float64  // scales of guidance that the network is told one of; nil: it knows none
 }
 
 // maxSamples bounds the numbers in all samples of a request: 8 GiB.

@@ -1,0 +1,278 @@
+package train
+
+import (
+	"fmt"
+
+	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/diffusion/student"
+	"github.com/langevin-go/langevin/flow"
+	"github.com/langevin-go/langevin/internal/invalid"
+	"github.com/langevin-go/langevin/tensor/backend"
+	"github.com/langevin-go/langevin/train/config"
+)
+
+// Student is what a job of distillation says of the model that it makes.
+type Student struct {
+	Method  string
+	Teacher string     // "": none is asked in training
+	Steps   int        // of sampling that it is made for
+	Scales  [2]float64 // of guidance that it has in it, from 1 to 1 where it has none
+	Told    bool       // the network is told which of the scales; else they are the same
+	Maps    bool       // it leads to samples at once and knows no velocities: it cannot be a teacher
+}
+
+// told are the scales of guidance that the network is told one of; nil: none.
+func (j *Job) told() *[2]float64 {
+	if j.Student == nil || !j.Student.Told {
+		return nil
+	}
+	return &j.Student.Scales
+}
+
+// Method is the config of an objective that makes students. The distill command has the teacher filled in.
+type Method interface {
+	// Of is the config for a teacher, how students are sampled from, and an error where the
+	// method has no use for such a teacher.
+	Of(t TeacherInfo) (cfg any, how func(*Sampling), err error)
+}
+
+// TeacherInfo is what a method learns of its teacher before the student is made.
+type TeacherInfo struct {
+	Path      string                             // what was opened
+	Like      config.Variant[ObjectiveArg, *Job] // the objective whose path and prediction its network has
+	Model     config.Variant[ModelArg, Network]  // the network
+	SigmaData float64                            // the standard deviation of data that it is preconditioned for; 0: it is not
+	Built     float64                            // scale of guidance that it has in it; 1: none
+	Sample    Sampling                           // how it is sampled from
+}
+
+type objective = config.Variant[ObjectiveArg, *Job]
+
+// StudentConfig are the settings that objectives of students share.
+type StudentConfig struct {
+	Like             *objective `yaml:"like" doc:"an objective of diffusion or flow matching with the path and the prediction of the student, the only settings of it that count here; null: the teacher's, which the distill command fills in"`
+	ConditionDropout float64    `yaml:"condition_dropout" doc:"probability with which a sample's condition is replaced by the null condition, for classifier-free guidance" range:"[0,1]"`
+}
+
+// SetDefaults is the usual dropout.
+func (c *StudentConfig) SetDefaults() { c.ConditionDropout = 0.1 }
+
+// TeacherConfig are the settings of objectives that learn from a teacher.
+type TeacherConfig struct {
+	Teacher    string  `yaml:"teacher" doc:"what is learned from: a run, a checkpoint, or a diffusers folder; filled in by the distill command"`
+	Guidance   float64 `yaml:"guidance" doc:"scale of classifier-free guidance under which the teacher teaches, and which the student then has in it; 1: none" range:"[0,inf)"`
+	GuidanceTo float64 `yaml:"guidance_to" doc:"have the network told the scale, which is drawn from guidance to this for each sample: sampling then chooses one of them; 0: the scale is guidance" range:"[0,inf)"`
+}
+
+// SetDefaults is no guidance.
+func (c *TeacherConfig) SetDefaults() { c.Guidance = 1 }
+
+// Validate checks the range of scales.
+func (c *TeacherConfig) Validate() error {
+	if c.GuidanceTo != 0 && c.GuidanceTo <= c.Guidance {
+		return invalid.Field("guidance_to", "must be above guidance=%g, or 0, is %g", c.Guidance, c.GuidanceTo)
+	}
+	return nil
+}
+
+func (c *TeacherConfig) told() bool { return c.GuidanceTo != 0 }
+
+// learn takes what a teacher says.
+func (c *TeacherConfig) learn(t TeacherInfo) {
+	c.Teacher = t.Path
+	if !c.guided() {
+		c.Guidance = t.Built
+	}
+}
+
+// sampling starts with the lowest scale that the network is told of.
+func (c *TeacherConfig) sampling(s *Sampling) {
+	if c.told() {
+		s.Scale = c.Guidance
+	}
+}
+
+// scales are the ends of those that are taught.
+func (c *TeacherConfig) scales() [2]float64 {
+	if c.told() {
+		return [2]float64{c.Guidance, c.GuidanceTo}
+	}
+	return [2]float64{c.Guidance, c.Guidance}
+}
+
+// job is the student as a model that predicts what a teacher of that kind does, and the path.
+func (c *StudentConfig) job(a ObjectiveArg) (*Job, diffusion.GaussianPath, diffusion.Kind, error) {
+	if c.Like == nil {
+		return nil, nil, nil, invalid.Field("like", "is required where nothing fills it in: an objective with the path and the prediction of the student, as {kind: flow}")
+	}
+	base, err := c.Like.Build(a)
+	if err != nil {
+		return nil, nil, nil, invalid.Field("like", "cannot be used: %v", err)
+	}
+	if base.Student != nil {
+		return nil, nil, nil, invalid.Field("like", "must be an objective of diffusion or flow matching, is %s", c.Like.Kind)
+	}
+	if base.Source != nil {
+		return nil, nil, nil, invalid.Field("like", "starts from other data, not from noise")
+	}
+	m := base.Model(nil)
+	path := m.Path()
+	switch path.(type) {
+	case flow.Interpolant, *flow.Interpolant, *flow.GeodesicPath:
+		return nil, nil, nil, invalid.Field("like", "has a path on which the data do not follow from what is predicted: want one between data and noise alone, in flat space")
+	}
+	return &Job{Model: base.Model, OutChannels: base.OutChannels, InChannels: base.InChannels, Jump: base.Jump}, path, m.Kind(), nil
+}
+
+// base is the part that objectives of students share.
+func (c *StudentConfig) base(a ObjectiveArg, path diffusion.GaussianPath, w diffusion.Weighting) student.Base {
+	b := student.Base{Regression: diffusion.Regression{Path: path, Weighting: w}}
+	if a.Null >= 0 || a.Prompt != nil {
+		b.Dropout = diffusion.Dropout{P: c.ConditionDropout, Classes: a.Null, Prompt: a.Prompt}
+	}
+	return b
+}
+
+// fill has a teacher's objective stand for one that was not given.
+func (c *StudentConfig) fill(t TeacherInfo) {
+	if c.Like == nil {
+		like := t.Like
+		c.Like = &like
+	}
+}
+
+// taught completes a job with its teacher, and what it says of the student.
+func (c *TeacherConfig) taught(job *Job, path diffusion.GaussianPath, s Student) error {
+	if c.Teacher == "" {
+		return invalid.Field("teacher", "is required: a run, a checkpoint, or a diffusers folder")
+	}
+	s.Teacher, s.Scales, s.Told = c.Teacher, c.scales(), c.told()
+	job.Student, job.Scale = &s, c.told()
+	job.Teacher = func(a TeacherArg) (diffusion.Model, error) { return c.open(a, path) }
+	return nil
+}
+
+// TeacherArg is what a teacher is opened for.
+type TeacherArg struct {
+	Device  backend.Device
+	Shape   []int // of a sample
+	Classes int   // that the student is conditioned on
+	Null    int   // its label for no class; −1: it has none
+	Prompts bool  // it takes prompts
+	Warn    func(format string, args ...any)
+}
+
+// open opens the teacher as a model along the student's path, under guidance, and refuses what cannot teach.
+func (c *TeacherConfig) open(a TeacherArg, path diffusion.GaussianPath) (diffusion.Model, error) {
+	t, err := openOn(a.Device, c.Teacher, a.Warn)
+	if err != nil {
+		return nil, invalid.Field("teacher", "cannot be opened: %v", err)
+	}
+	m, err := t.teaching()
+	if err != nil {
+		return nil, invalid.Field("teacher", "%v", err)
+	}
+	switch {
+	case !equalShape(t.Shape, a.Shape):
+		return nil, invalid.Field("teacher", "makes samples of shape %v, the data have %v", t.Shape, a.Shape)
+	case a.Prompts || t.TakesPrompts():
+		return nil, invalid.Field("teacher", "is to teach a student about prompts, which is not supported: they are encoded for one model at a time")
+	case t.Number:
+		return nil, invalid.Field("teacher", "is conditioned on a number (class_embed_type timestep), which data do not give")
+	case t.Classes > 0 && a.Classes == 0 && t.Null < 0:
+		return nil, invalid.Field("teacher", "wants a class of every sample, and the student is conditioned on none")
+	case t.Classes > 0 && a.Classes > 0 && (t.Classes != a.Classes || t.Null < 0 && a.Null >= 0 && c.guided()):
+		return nil, invalid.Field("teacher", "has %d classes and the label %d for none, the student %d and %d (−1: no null class)", t.Classes, t.Null, a.Classes, a.Null)
+	case c.guided() && (t.Classes == 0 || a.Classes == 0):
+		return nil, invalid.Field("guidance", "is %g, and there are no classes to be guided by", c.Guidance)
+	}
+	if t.Classes == 0 || a.Classes == 0 {
+		m = unconditioned{m}
+	}
+	return c.guide(diffusion.Along(m, path), t)
+}
+
+func (c *TeacherConfig) guided() bool { return c.Guidance != 1 || c.told() }
+
+// guide puts a teacher under guidance: classifier-free guidance, or its own if it knows some.
+func (c *TeacherConfig) guide(m diffusion.Model, t *Trained) (diffusion.Model, error) {
+	s := c.scales()
+	if own := t.told; own != nil {
+		if s[0] < own[0] || s[1] > own[1] {
+			return nil, invalid.Field("guidance", "is from %g to %g; the teacher knows scales from %g to %g", s[0], s[1], own[0], own[1])
+		}
+		width := own[1] - own[0]
+		return &student.Retold{Model: m, Offset: (s[0] - own[0]) / width, Factor: (s[1] - s[0]) / width}, nil
+	}
+	switch built := t.built(); {
+	case built == s[0] && built == s[1]:
+		return m, nil
+	case built != 1:
+		return nil, invalid.Field("guidance", "is %g; the teacher has guidance %g in it already", c.Guidance, built)
+	case t.Null < 0:
+		return nil, invalid.Field("guidance", "is %g, and the teacher has no null class to be guided away from", c.Guidance)
+	}
+	return &student.Guided{Of: m, Null: t.Null, From: s[0], To: s[1]}, nil
+}
+
+// teaching is what a trained model teaches by: of a diffusers folder, what its scheduler trains.
+func (t *Trained) teaching() (diffusion.Model, error) {
+	switch {
+	case t.scheduler != nil:
+		plan, err := t.training()
+		if err != nil {
+			return nil, err
+		}
+		return plan.Model(t.network(), t.Shape[2], t.outChannels)
+	case t.job.Student != nil && t.job.Student.Maps:
+		return nil, fmt.Errorf("is a student itself, by %s, which leads to samples at once: there is no way of several steps to learn from", t.job.Student.Method)
+	case t.Source != nil:
+		return nil, fmt.Errorf("starts from other data, not from noise")
+	}
+	return t.Model, nil
+}
+
+// openTeacher opens the model that the objective learns from; nil where there is none.
+func (t *Trainer) openTeacher() (diffusion.Model, error) {
+	if t.job.Teacher == nil {
+		return nil, nil
+	}
+	return t.job.Teacher(TeacherArg{Device: t.dev, Shape: t.data.Train.Shape(), Classes: t.classes(), Null: nullLabel(t.net), Prompts: t.prompts != nil, Warn: t.warn})
+}
+
+// checkTimes is an error if at one of some times a prediction does not determine the data or the noise.
+func checkTimes(path diffusion.GaussianPath, kind diffusion.Kind, times ...float64) error {
+	for _, t := range times {
+		for _, k := range []diffusion.Kind{diffusion.X0, diffusion.Eps} {
+			if _, ok := diffusion.TryConvert(kind, k, path.At(t)); !ok {
+				return invalid.Field("like", "predicts %v, which at time %g, where the student's steps begin, says nothing of %v", kind, t, k)
+			}
+		}
+	}
+	return nil
+}
+
+// describe says what made the student, and for what.
+func (s *Student) describe() string {
+	text := "by " + s.Method
+	if s.Teacher != "" {
+		text += " from " + s.Teacher
+	}
+	switch {
+	case s.Told:
+		text += fmt.Sprintf(", told guidance from %g to %g", s.Scales[0], s.Scales[1])
+	case s.Scales[0] != 1:
+		text += fmt.Sprintf(", guidance %g built in", s.Scales[0])
+	}
+	switch {
+	case s.Maps:
+		text += ", made for 1 step or few, with noise in between"
+	case s.Steps == 1:
+		text += ", made for 1 step"
+	case s.Steps > 1:
+		text += fmt.Sprintf(", made for %d steps", s.Steps)
+	default:
+		text += ", made for the teacher's steps, of one evaluation each"
+	}
+	return text
+}
