@@ -111,11 +111,14 @@ func (r *Regression) Draw(k rng.Key, b *Batch, d *Draw) {
 	r.Dropout.draw(k.WithStream(StreamCondition), b, d)
 }
 
+// wholePath is what times are drawn from unless told otherwise.
+var wholePath = &Uniform{To: 1}
+
 // DrawTimes fills t with times.
 func (r *Regression) DrawTimes(t []float64, k rng.Key) {
 	times := r.Times
 	if times == nil {
-		times = &Uniform{To: 1}
+		times = wholePath
 	}
 	drawTimes(t, times, r.Path, k, r.Stratified)
 }

@@ -39,18 +39,19 @@ func LoadDistillation(file string, overrides []string, warn func(format string, 
 		return nil, err
 	}
 	path := seen.Text("teacher")
-	d := config.Defaults[Distillation]()
-	var t *Trained
-	var info TeacherInfo
-	if path != "" { // else the decoder says that it is missing
-		if t, err = openOn(nil, path, warn); err == nil {
-			info, err = t.asTeacher()
-		}
-		if err != nil {
-			return nil, seen.Errorf("teacher", "cannot be used: %v", err)
-		}
-		d.inherit(t, info)
+	if path == "" {
+		return nil, seen.Errorf("teacher", "is required: a run, a checkpoint, or a diffusers folder")
 	}
+	t, err := openOn(nil, path, warn)
+	if err != nil {
+		return nil, seen.Errorf("teacher", "cannot be used: %v", err)
+	}
+	info, err := t.asTeacher()
+	if err != nil {
+		return nil, seen.Errorf("teacher", "cannot be used: %v", err)
+	}
+	d := config.Defaults[Distillation]()
+	d.inherit(t, info)
 	places, err := config.LoadOver(file, src, overrides, &d)
 	if err != nil {
 		return nil, err
@@ -76,6 +77,9 @@ func LoadDistillation(file string, overrides []string, warn func(format string, 
 		return nil, err
 	}
 	places.Rename("objective", "method")
+	if !places.Has("init") {
+		places.Rename("init", "teacher")
+	}
 	d.Objective = method
 	l := &Loaded{Experiment: d.Experiment, File: file}
 	return l, l.named(places)
@@ -93,7 +97,7 @@ func methods() (names []string) {
 
 // inherit takes from the teacher what the student has in common with it.
 func (d *Distillation) inherit(t *Trained, info TeacherInfo) {
-	d.Init, d.Model = info.Path, info.Model
+	d.Init, d.Model, d.Conditional = info.Path, info.Model, t.Classes > 0
 	if e := t.Exp; e != nil {
 		d.Data, d.Flip, d.Conditional, d.Text = e.Data, e.Flip, e.Conditional, e.Text
 		d.Seed, d.Batch, d.Accumulate, d.Precision, d.Device, d.Optim = e.Seed, e.Batch, e.Accumulate, e.Precision, e.Device, e.Optim

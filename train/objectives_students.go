@@ -48,9 +48,11 @@ func (c *ConsistencyPart) bounded(path diffusion.GaussianPath) (student.Bounds, 
 	if end := path.At(path.End()).NoiseLevel(); end < b.Max {
 		b.Max = end
 	}
+	lowest := path.At(0).NoiseLevel()
 	if table, ok := path.(*diffusion.Table); ok {
-		b.Min = max(b.Min, table.At(1).NoiseLevel())
+		lowest = table.At(1).NoiseLevel()
 	}
+	b.Min = max(b.Min, lowest)
 	if b.Min >= b.Max {
 		return b, invalid.Field("sigma_min", "is %g; the path's noise levels end at %g", b.Min, b.Max)
 	}
@@ -79,7 +81,7 @@ func (c *ConsistencyPart) consistency(a ObjectiveArg) (*Job, *student.Consistenc
 		SigmaData: c.sigmaData(), Huber: c.Huber, Weigh: student.Weigh(c.Weighting)}
 	of := job.Model
 	job.Model = func(net Network) diffusion.Model {
-		return &student.Function{Of: of(net), SigmaData: o.SigmaData, SigmaMin: bounds.Min}
+		return student.NewFunction(of(net), o.SigmaData, bounds.Min)
 	}
 	job.Objective = o
 	return job, o, nil

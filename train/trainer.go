@@ -42,6 +42,7 @@ type Trainer struct {
 	own     []*tensor.Param // what the objective learns itself
 	updated []*tensor.Param // trained, own
 	model   diffusion.Model // of net
+	teacher diffusion.Model // that the objective learns from; nil: none
 	avg     Network         // the moving average of net; net itself without one
 	avgMod  diffusion.Model // of avg
 	average []*tensor.Param // of avg, in the order of params; nil without one
@@ -172,11 +173,7 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	if b, ok := t.job.Objective.(diffusion.Bound); ok {
-		teacher, err := t.openTeacher()
-		if err == nil {
-			err = b.Bind(diffusion.Bindings{Average: t.avgMod, Teacher: teacher, Target: t.target})
-		}
-		if err != nil {
+		if err = b.Bind(diffusion.Bindings{Average: t.avgMod, Teacher: t.teacher, Target: t.target}); err != nil {
 			return exp.at("objective", err)
 		}
 	}
@@ -250,6 +247,9 @@ func (t *Trainer) buildModels() error {
 	}
 	t.job, t.net, t.params = job, net, params
 	t.model = job.Model(t.net)
+	if t.teacher, err = t.openTeacher(); err != nil {
+		return t.exp.at("objective", err)
+	}
 	t.avg, t.avgMod = t.net, t.model
 	if t.exp.Init != "" && !t.dir.hasCheckpoint() {
 		if err := loadInitial(t.exp.Init, t.net, t.params, t.warn); err != nil {

@@ -20,6 +20,13 @@ type Function struct {
 	Of        diffusion.Model
 	SigmaData float64 // s, the standard deviation of the data
 	SigmaMin  float64 // n_min; at and below it f is x/α
+
+	raw diffusion.Kind // F
+}
+
+// NewFunction is a model as a consistency function for data of a standard deviation.
+func NewFunction(of diffusion.Model, sigmaData, sigmaMin float64) *Function {
+	return &Function{of, sigmaData, sigmaMin, diffusion.Preconditioned{SigmaData: sigmaData}}
 }
 
 // Path is the model's.
@@ -45,6 +52,6 @@ func (f *Function) mix(kind diffusion.Kind, p diffusion.Point) diffusion.Mix {
 	}
 	skip := p.Alpha * s * s / (over*over + p.Alpha*p.Alpha*s*s) // c_skip/α, finite where α=0
 	out := over * s / math.Hypot(p.Sigma, p.Alpha*s)
-	m := diffusion.Convert(kind, diffusion.Preconditioned{SigmaData: s}, p)
+	m := diffusion.Convert(kind, f.raw, p)
 	return diffusion.Mix{OnX: skip + out*m.OnX, OnValue: out * m.OnValue}
 }

@@ -174,7 +174,7 @@ func TestConsistencyAgainstPyTorch(t *testing.T) {
 		on := paths[c[0].(string)]
 		student, bounds := g.network("student"), Bounds{Min: 0.002, Max: 80}
 		f := func(w perceptron) diffusion.Model {
-			return &Function{Of: w.on(on.path, on.kind), SigmaData: 0.5, SigmaMin: bounds.Min}
+			return NewFunction(w.on(on.path, on.kind), 0.5, bounds.Min)
 		}
 		o := &Consistency{Base: Base{Regression: diffusion.Regression{Path: on.path}}, Bounds: bounds, Steps: 1, SigmaData: 0.5,
 			Distill: strings.HasPrefix(name, "cd"), Heun: c[1] == "heun", Huber: c[2].(float64), Weigh: Weigh(c[3].(string))}

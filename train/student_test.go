@@ -1,0 +1,295 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/diffusion/student"
+	"github.com/langevin-go/langevin/internal/testenv"
+	"github.com/langevin-go/langevin/tensor"
+	"github.com/langevin-go/langevin/tensor/backend"
+	"github.com/langevin-go/langevin/tensor/rng"
+	"github.com/langevin-go/langevin/train/config"
+)
+
+// teacherYAML is a teacher with classes and dropped units, hardly trained.
+const teacherYAML = `
+name: teacher
+seed: 3
+steps: 12
+batch: 12
+data: moons
+model: {kind: mlp, width: 16, depth: 1, dropout: 0.2}
+objective: flow
+optim: {lr: 3e-3}
+ema: {decay: 0.9}
+sample: {steps: 3, every: 0}
+`
+
+// distilled reads a file for the distill command.
+func distilled(t *testing.T, teacher string, overrides ...string) (*Loaded, error) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "student.yaml")
+	text := fmt.Sprintf("teacher: %q\nsteps: 20\naccumulate: 2\ncheckpoint: {every: 6, keep: 2}\nlog_every: 7\nsample: {every: 0}\n", teacher)
+	if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return LoadDistillation(file, overrides, t.Logf)
+}
+
+// studentText is the experiment that a file for the distill command comes to.
+func studentText(t *testing.T, teacher string, overrides ...string) string {
+	t.Helper()
+	exp, err := distilled(t, teacher, overrides...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := config.Resolved(&exp.Experiment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// students are settings of distillation, each of which trains.
+var students = []string{
+	"method=consistency-distillation",
+	"method={kind: consistency-distillation, guidance: 2, solver: euler, target_decay: 0, huber: 0.01, curriculum: {kind: ict, first: 2, last: 8}}",
+	"method={kind: consistency-distillation, guidance_to: 4, curriculum: {kind: fixed, levels: 10}}",
+	"method=consistency-training",
+	"method={kind: consistency-training, curriculum: {kind: ect, stages: 3}, weighting: edm}",
+	"method={kind: progressive, teacher_steps: 8, steps: 4}",
+	"method={kind: progressive, teacher_steps: 12, steps: 2, guidance: 1.5, weighting: snr_plus_one, grid: {kind: uniform, shift: 2}}",
+	"method={kind: progressive, teacher_steps: 8, steps: 4, guidance_to: 3}",
+	"method=guidance",
+	"method={kind: guidance, guidance: 2, guidance_to: 0, times: logit_normal, weighting: min_snr}",
+}
+
+// Every method trains, resumes bit for bit in its middle, and is sampled from without its teacher.
+func TestStudents(t *testing.T) {
+	teacher := string(trained(t, teacherYAML))
+	for _, set := range students {
+		t.Run(set, func(t *testing.T) {
+			text := studentText(t, teacher, set)
+			dir := trained(t, text)
+			resumesExactly(t, dir, text)
+			away := teacher + "-away"
+			if err := os.Rename(teacher, away); err != nil {
+				t.Fatal(err)
+			}
+			defer os.Rename(away, teacher)
+			m := opened(t, dir)
+			for i, v := range draw(t, m, Request{N: 4, Labels: []int32{0, 1, 0, 1}}) {
+				if !finite(float64(v)) || math.Abs(float64(v)) > 1e3 {
+					t.Fatalf("number %d is %g", i, v)
+				}
+			}
+			if got := checkup(t, m); got != nil {
+				t.Errorf("inspect warns of %q", got)
+			}
+			said := ""
+			for _, f := range m.Facts() {
+				if f[0] == "student" {
+					said = f[1]
+				}
+			}
+			kind, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(set, "method="), "{kind: "), ",")
+			if !strings.Contains(said, kind) || kind != "consistency-training" && !strings.Contains(said, teacher) {
+				t.Errorf("inspect says of the student: %q", said)
+			}
+		})
+	}
+}
+
+func TestStudentsAllocateNothing(t *testing.T) {
+	testenv.NeedsExactAllocs(t)
+	teacher := string(trained(t, teacherYAML))
+	for _, set := range students {
+		// In curricula whose levels double, those of the new number are made once.
+		stepsAllocateNothing(t, set, bare(t, studentText(t, teacher, set, "steps=100000")))
+	}
+}
+
+// The student begins as its teacher, whatever the teacher's path and prediction: as an estimate of
+// the data, with n_min next to nothing, or as the prediction itself.
+func TestStudentsBeginAsTheirTeachers(t *testing.T) {
+	teachers := map[string]string{}
+	for _, set := range []string{
+		"objective=flow",
+		"objective={kind: flow, interpolant: trig, predict: x0}",
+		"objective={kind: flow, interpolant: {kind: condot, sigma_min: 0.01}, predict: data_velocity}",
+		"objective=ddpm",
+		"objective={kind: ddpm, predict: v, zero_terminal_snr: true}",
+		"objective={kind: ddpm, loss: hybrid, variance: learned_range, steps: 64, beta_end: 0.2}",
+		"objective={kind: edm, sigma_data: 0.7}",
+		"objective={kind: dsm, sde: vp}",
+		"objective={kind: dsm, sde: ve, predict: score}",
+		"objective={kind: dsm, sde: subvp}",
+		"objective=mean_flow",
+	} {
+		teachers[set] = string(trained(t, teacherYAML, set))
+	}
+	teachers["unet-ddim"], teachers["dit-ddim"] = filepath.Join(pipelines, "unet-ddim"), filepath.Join(pipelines, "dit-ddim")
+	for name, teacher := range teachers {
+		for _, method := range []string{"{kind: consistency-distillation, sigma_min: 1e-7}", "progressive", "guidance"} {
+			t.Run(name+" "+method, func(t *testing.T) {
+				set := []string{"method=" + method, "batch=2", "accumulate=1"}
+				if !strings.HasPrefix(name, "objective") {
+					set = append(set, "data=digits")
+				}
+				if method == "guidance" && name == "unet-ddim" {
+					t.Skip("it knows no classes")
+				}
+				exp, err := distilled(t, teacher, set...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				tr, err := New(context.Background(), exp, Options{Bare: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer tr.Close()
+				beginsAs(t, tr, teacher)
+			})
+		}
+	}
+}
+
+// beginsAs compares the model in training with the teacher.
+func beginsAs(t *testing.T, tr *Trainer, teacher string) {
+	t.Helper()
+	of := opened(t, RunDir(teacher))
+	m, err := of.teaching()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := tr.model.Path()
+	if !diffusion.SamePath(path, m.Path()) {
+		t.Fatalf("the student's path is %v, the teacher's %v", path, m.Path())
+	}
+	at := diffusion.Step{}
+	for _, level := range []float64{0.1, 0.6, 3, 15} {
+		at.T = append(at.T, path.Time(-math.Log(level)))
+	}
+	data := func(dev backend.Device, m diffusion.Model) []float32 {
+		s := tensor.NewScope(dev, tensor.Inference)
+		defer s.Close()
+		x := s.Normal(rng.Key{Seed: 3}, 0, append([]int{4}, of.Shape...)...)
+		var c diffusion.Cond
+		if of.Classes > 0 {
+			c.Labels = s.Ints([]int32{0, 1, 0, 1}, 4)
+		}
+		return m.Eval(x, at, c).As(diffusion.X0, x, path, at).Float32s()
+	}
+	got, want := data(tr.dev, tr.model), data(of.Device, m)
+	tol := 1e-4 // float32: some tens of roundings; σ/α multiplies those of ε and velocities by up to 15
+	if f, ok := tr.model.(*student.Function); ok && f.SigmaMin > 1e-6 {
+		tol = 0.2 // levels of a table, and of a path with noise on the data, begin at n_min = 0.01: f differs by some n_min/n
+	}
+	for i := range got {
+		if math.Abs(float64(got[i]-want[i])) > tol*(1+math.Abs(float64(want[i]))) {
+			t.Errorf("number %d of the data is %g, the teacher's %g", i, got[i], want[i])
+		}
+	}
+}
+
+// What cannot teach is refused by name before any work.
+func TestTeachersThatAreRefused(t *testing.T) {
+	run := func(set ...string) string { return string(trained(t, teacherYAML, append(set, "steps=1")...)) }
+	good := run()
+	map1 := filepath.Join(t.TempDir(), "student")
+	text := studentText(t, good, "steps=1", "method=consistency-training")
+	if err := trainIn(context.Background(), experiment(t, text), Options{Dir: map1}); err != nil {
+		t.Fatal(err)
+	}
+	guided := filepath.Join(t.TempDir(), "guided")
+	if err := trainIn(context.Background(), experiment(t, studentText(t, good, "steps=1", "method={kind: guidance, guidance: 2, guidance_to: 0}")), Options{Dir: guided}); err != nil {
+		t.Fatal(err)
+	}
+	damaged := filepath.Join(t.TempDir(), "damaged.safetensors")
+	if err := os.WriteFile(damaged, []byte("nothing"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		teacher string
+		set     []string
+		want    []string
+	}{
+		"no file":            {"nowhere/at/all", nil, []string{"student.yaml:1: teacher", "nowhere/at/all"}},
+		"no run":             {t.TempDir(), nil, []string{"student.yaml:1: teacher", "neither a run"}},
+		"no checkpoint":      {damaged, nil, []string{"student.yaml:1: teacher", damaged}},
+		"none":               {"", nil, []string{"teacher", "required"}},
+		"other shape":        {good, []string{"data=digits"}, []string{"method.teacher", "[2]", "[8 8 1]"}},
+		"other network":      {good, []string{"method=consistency-training", "model.width=20"}, []string{"student.yaml:1: teacher", "in.weight"}},
+		"other classes":      {good, []string{"data=checkerboard", "method={kind: consistency-distillation, guidance: 2}"}, []string{"method.guidance", "no classes"}},
+		"a map":              {map1, nil, []string{"student.yaml:1: teacher", "consistency-training"}},
+		"latent noise":       {run("objective={kind: flow, interpolant: {kind: condot, latent: bridge}}"), nil, []string{"student.yaml:1: teacher", "noise of its own"}},
+		"a source":           {run("objective={kind: flow, source: moons}"), nil, []string{"student.yaml:1: teacher", "other data"}},
+		"no null class":      {run("model.null_condition=false"), []string{"method={kind: progressive, guidance: 2}"}, []string{"method.guidance", "no null class"}},
+		"no data at α=0":     {run("objective={kind: flow, predict: eps, times: {kind: uniform, from: 0.01, to: 0.99}}"), []string{"method=progressive"}, []string{"method.", "eps"}},
+		"guided already":     {guided, []string{"method={kind: progressive, guidance: 3}"}, []string{"method.guidance", "guidance 2"}},
+		"nothing to learn":   {good, []string{"method={kind: guidance, guidance_to: 0}"}, []string{"method.guidance", "1"}},
+		"no method":          {good, []string{"method=ddpm"}, []string{"method", "consistency-distillation", "progressive"}},
+		"an objective":       {good, []string{"objective=flow"}, []string{"objective", "method"}},
+		"steps":              {good, []string{"method={kind: progressive, teacher_steps: 8, steps: 3}"}, []string{"method.steps", "3"}},
+		"grid":               {good, []string{"method={kind: progressive, teacher_steps: 2, steps: 1, grid: {kind: times, times: [1, 1, 0]}}"}, []string{"method.grid", "twice"}},
+		"strengths":          {good, []string{"method={kind: guidance, guidance: 3, guidance_to: 2}"}, []string{"method.guidance_to", "3"}},
+		"levels":             {good, []string{"method={kind: consistency-training, sigma_min: 90}"}, []string{"method.sigma_max"}},
+		"an unknown setting": {good, []string{"method={kind: guidance, teacher_steps: 3}"}, []string{"method.teacher_steps", "unknown key"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "run")
+			exp, err := distilled(t, c.teacher, c.set...)
+			if err == nil {
+				_, err = New(context.Background(), exp, Options{Dir: dir})
+			}
+			wantError(t, err, c.want...)
+			if _, err := os.Stat(dir); err == nil {
+				t.Error("a folder was made")
+			}
+		})
+	}
+}
+
+// A student that is told of guidance is told at sampling what is asked for: as if a guided teacher of that
+// scale was asked where it has learned that.
+func TestToldGuidance(t *testing.T) {
+	good := string(trained(t, teacherYAML))
+	dir := trained(t, studentText(t, good, "method={kind: guidance, guidance: 1, guidance_to: 5}"))
+	m := opened(t, dir)
+	if got := m.How.EffectiveScale(); got != 1 {
+		t.Errorf("the default scale is %g", got)
+	}
+	q := Request{N: 4, Labels: []int32{0, 1, 0, 1}}
+	for scale, want := range map[float64]float64{1: 0, 2: 0.25, 5: 1} {
+		if err := m.Choose(Choice{Guidance: &scale}); err != nil {
+			t.Fatal(err)
+		}
+		model, err := m.guided(q, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if told, ok := model.(*student.Told); !ok || math.Abs(told.Scale-want) > 1e-12 {
+			t.Errorf("scale %g: the network is told %+v, want %g", scale, model, want)
+		}
+		draw(t, m, q)
+	}
+	six := 6.0
+	if err := m.Choose(Choice{Guidance: &six}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := m.Draw(context.Background(), q)
+	wantError(t, err, "guidance", "6", "from 1 to 5")
+	one := 1.0
+	if err := m.Choose(Choice{Guidance: &one, Overrides: []string{"guidance_rule=apg"}}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = m.Draw(context.Background(), q)
+	wantError(t, err, "guidance", "by the rule that it was taught")
+}
