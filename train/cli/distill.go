@@ -52,6 +52,11 @@ func (a *app) runDistill(ctx context.Context, j *distill.Job) error {
 		fmt.Fprintf(a.Stderr, "\nStopped; the same command goes on in %s.\n", j.Dir)
 		return errInterrupted
 	}
+	var over *distill.OutOfTimeError
+	if errors.As(err, &over) {
+		fmt.Fprintf(a.Stdout, "\n%v; the same command goes on in %s.\n", over, j.Dir)
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/langevin-go/langevin/train"
 	"github.com/langevin-go/langevin/train/record"
@@ -26,6 +27,17 @@ type Job struct {
 type Stage struct {
 	Run   string
 	Steps int // of sampling that it was made for
+}
+
+// OutOfTimeError says that a run has had its max_time: the same job goes on from there.
+type OutOfTimeError struct {
+	Run  string
+	Step int64 // steps done
+	Time time.Duration
+}
+
+func (e *OutOfTimeError) Error() string {
+	return fmt.Sprintf("%s: the time is over (max_time %v) after step %d", e.Run, e.Time, e.Step)
 }
 
 // Run trains. When ctx is cancelled it leaves everything in good order.
@@ -92,7 +104,7 @@ func (j *Job) train(ctx context.Context, exp *train.Loaded, dir string) (Stage, 
 		err = closed
 	}
 	if err == nil && t.OutOfTime() {
-		err = fmt.Errorf("%s: the time is over (max_time %v) after step %d; the same command goes on", dir, exp.MaxTime, t.Step())
+		err = &OutOfTimeError{dir, t.Step(), exp.MaxTime}
 	}
 	return stage, err
 }
