@@ -92,6 +92,7 @@ func TestExamplesRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, "examples/digits-prompts.yaml"), strings.Replace(tinyPromptsYAML, "name: prompts", "name: digits-prompts", 1))
+	write(t, filepath.Join(dir, "student.yaml"), "teacher: runs/digits\nsample: {every: 0}\n")
 	write(t, filepath.Join(dir, "list.txt"), "three\na handwritten seven\n")
 	lines := documented(t, "../../docs/prompts.md") // first: it trains what an example of sample draws from
 	for _, c := range commands {
