@@ -129,11 +129,11 @@ func (r *Regression) Loss(s *tensor.Scope, m Model, d *Draw) *tensor.Tensor {
 	if r.Uncertainty == nil && r.adaptive() == nil {
 		return r.loss(e)
 	}
-	return r.reduce(s, d, r.losses(e))
+	return r.Reduce(s, d, r.losses(e))
 }
 
-// reduce is the mean of samples' losses (N), with what is learned of them.
-func (r *Regression) reduce(s *tensor.Scope, d *Draw, losses *tensor.Tensor) *tensor.Tensor {
+// Reduce is the mean of samples' losses (N), with what is learned of them.
+func (r *Regression) Reduce(s *tensor.Scope, d *Draw, losses *tensor.Tensor) *tensor.Tensor {
 	if r.Uncertainty != nil {
 		losses = attenuated.Apply(nil, losses, r.Uncertainty.Log(s, r.Path, Step{T: d.T}))
 	}

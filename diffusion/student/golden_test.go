@@ -139,8 +139,13 @@ func narrowed(v []float64) []float32 {
 // exact is a bound for float64: both sides are some fifty operations of numbers whose condition is up to 10⁴, at noise level 80 and 0.002.
 const exact = 1e-10
 
-// compare holds a loss and gradients to PyTorch's.
+// compare holds a loss and gradients to PyTorch's, to exact.
 func (g golden) compare(name string, o diffusion.Objective, m diffusion.Model, w perceptron, d *diffusion.Draw) {
+	g.t.Helper()
+	g.compareTo(name, exact, o, m, w, d)
+}
+
+func (g golden) compareTo(name string, tol float64, o diffusion.Objective, m diffusion.Model, w perceptron, d *diffusion.Draw) {
 	g.t.Helper()
 	s := tensor.NewScopeOf(cpu.Default(), tensor.Recording, tensor.Float64)
 	defer s.Close()
@@ -152,7 +157,7 @@ func (g golden) compare(name string, o diffusion.Objective, m diffusion.Model, w
 			size = max(size, math.Abs(v))
 		}
 		for i := range want {
-			if !(math.Abs(got[i]-want[i]) <= exact*size) || size == 0 {
+			if !(math.Abs(got[i]-want[i]) <= tol*size) || size == 0 {
 				g.t.Errorf("%s: %s %d is %.15g, PyTorch's %.15g", name, what, i, got[i], want[i])
 				return
 			}
@@ -287,3 +292,26 @@ func TestCurriculaAgainstPyTorch(t *testing.T) {
 
 // near allows for the roundings of powers.
 func near(a, b float64) bool { return math.Abs(a-b) <= 1e-12*math.Abs(b) }
+
+func TestContinuousAgainstPyTorch(t *testing.T) {
+	g := openGolden(t)
+	for name, c := range g.cases("continuous") {
+		on := paths[c[0].(string)]
+		student := g.network("student")
+		o := NewContinuous(Base{Regression: diffusion.Regression{Path: on.path}}, 0.5)
+		o.Distill, o.Offset, o.MeanSquare, o.Max = c[1] == "teacher", c[3].(float64), c[4].(bool), 80
+		var teacher diffusion.Model = g.network("teacher").on(on.path, on.kind)
+		if scale := c[5].(float64); scale != 1 {
+			teacher = &Guided{Of: teacher, Null: 2, From: scale, To: scale}
+		}
+		if err := o.Bind(diffusion.Bindings{Teacher: teacher}); err != nil {
+			t.Fatal(err)
+		}
+		at, _ := g.floats(name + "/t")
+		d := g.draw(at, nil, false)
+		for range d.N {
+			d.Extra = append(d.Extra, float32(c[2].(float64)))
+		}
+		g.compareTo(name, 1e-6, o, student.on(on.path, on.kind), student, d)
+	}
+}

@@ -2,7 +2,8 @@
 
 Consistency models (Song et al. 2023, algorithms 2 and 3; Song and Dhariwal 2024, table 1; Geng et al. 2024 and the loss
 of its code) are written in their own variable: x~ = data + sigma·noise, whatever path the network is on. Progressive
-distillation is algorithm 2 of Salimans and Ho 2022, guided distillation eq. 5 of Meng et al. 2023. Written on its own, not from the Go code.
+distillation is algorithm 2 of Salimans and Ho 2022, guided distillation eq. 5 of Meng et al. 2023, continuous-time consistency
+algorithm 1 of Lu and Song 2025 in TrigFlow's variable, its Jacobian-vector product torch's. Written on its own, not from the Go code.
 """
 
 import numpy
@@ -260,6 +261,52 @@ def guidance_case(name):
     return {"t": t, "loss": loss.detach(), **{f"grad/{k}": w[k].grad for k in ("w1", "w2", "emb")}}
 
 
+# name → path, the way's direction, part of the tangent's warm-up, constant of its normalisation, by mean squares, guidance that the teacher has
+CONTINUOUS_CASES = {
+    "scm-edm": ("edm", "teacher", 1.0, 0.1, False, 1.0),
+    "scm-condot": ("condot", "teacher", 0.3, 0.1, False, 2.0),
+    "scm-vp": ("vp", "data", 1.0, 0.1, False, 1.0),
+    "sct-edm": ("edm", "data", 0.75, 0.1, True, 1.0),
+}
+
+
+def trigonometric(path, w, x, t, **more):
+    """F of TrigFlow (Lu and Song 2025): f = cos(t)·x − sin(t)·sd·F is the estimate of the data, x = cos(t)·data + sin(t)·sd·noise."""
+    level = SD * torch.tan(t)
+    at = path.time(level)
+    plain = x / torch.cos(t)[:, None]  # data + level·noise
+    data = path.denoise(w, path.coefficients(at)[0][:, None] * plain, at, **more)
+    return (torch.cos(t)[:, None] * x - data) / (torch.sin(t)[:, None] * SD)
+
+
+def continuous_case(name):
+    """Algorithm 1 of Lu and Song 2025, without the network of weights."""
+    path_name, velocity, r, c, rms, scale = CONTINUOUS_CASES[name]
+    path, w = CONSISTENCY_PATHS[path_name], {k: v.clone().requires_grad_() for k, v in STUDENT.items()}
+    level = tensor([0.01, 0.1, 0.4, 1.1, 5.0, 60.0])
+    t = torch.atan(level / SD)
+    cos, sin = torch.cos(t)[:, None], torch.sin(t)[:, None]
+    z = SD * NOISE
+    x = cos * DATA + sin * z
+    with torch.no_grad():
+        if velocity == "teacher":
+            f = trigonometric(path, TEACHER, x, t)
+            if scale != 1:
+                none = trigonometric(path, TEACHER, x, t, labels=torch.full_like(LABELS, CLASSES))
+                f = none + scale * (f - none)
+            v = SD * f
+        else:
+            v = cos * z - sin * DATA
+        fixed = {k: p.detach() for k, p in w.items()}
+        own, rate = torch.func.jvp(lambda x, t: trigonometric(path, fixed, x, t), (x, t), (cos * sin * v, (cos * sin)[:, 0]))
+        g = -(cos**2) * (SD * own - v) - r * (cos * sin * x + SD * rate)
+        norm = g.pow(2).mean(1, keepdim=True).sqrt() if rms else g.norm(dim=1, keepdim=True)
+        g = g / (norm + c)
+    loss = (trigonometric(path, w, x, t) - own - g).pow(2).mean()
+    loss.backward()
+    return {"t": path.time(level), "loss": loss.detach(), **{f"grad/{k}": w[k].grad for k in ("w1", "w2", "emb")}}
+
+
 def curricula():
     """iCT's numbers of levels by training step, and the probabilities of its pairs; EDM's levels."""
     import math
@@ -284,9 +331,9 @@ def make():
     out = {"data": DATA, "noise": NOISE, "labels": LABELS, "scale": SCALE}
     for who, w in (("student", STUDENT), ("teacher", TEACHER), ("target", TARGET)):
         out.update({f"{who}/{k}": v for k, v in w.items()})
-    for cases, f in ((CONSISTENCY_CASES, consistency_case), (PROGRESSIVE_CASES, progressive_case), (GUIDANCE_CASES, guidance_case)):
+    for cases, f in ((CONSISTENCY_CASES, consistency_case), (PROGRESSIVE_CASES, progressive_case), (GUIDANCE_CASES, guidance_case), (CONTINUOUS_CASES, continuous_case)):
         for name in cases:
             out.update({f"{name}/{k}": v for k, v in f(name).items()})
     out.update(curricula())
-    metadata = {"consistency": CONSISTENCY_CASES, "progressive": PROGRESSIVE_CASES, "guidance": GUIDANCE_CASES}
+    metadata = {"consistency": CONSISTENCY_CASES, "progressive": PROGRESSIVE_CASES, "guidance": GUIDANCE_CASES, "continuous": CONTINUOUS_CASES}
     return {k: v.numpy() for k, v in out.items()}, metadata
