@@ -24,6 +24,7 @@ type Consistency struct {
 	Steps      int64   // of training, on which curricula depend
 	SigmaData  float64 // of the Function
 	Huber      float64 // c/√D of pseudo-Huber losses √(‖e‖²+c²)−c of whole samples; 0: mean squares
+	Each       bool    // pseudo-Huber losses are of numbers, and c is Huber
 	Weigh      Weigh
 	Distill    bool    // by the teacher
 	Heun       bool    // in steps of Heun's method; else Euler's
@@ -76,8 +77,8 @@ func (b *Base) timeOf(level float64) float64 {
 
 // Loss is a scalar.
 func (o *Consistency) Loss(s *tensor.Scope, m diffusion.Model, d *diffusion.Draw) *tensor.Tensor {
-	if _, ok := m.(*Function); !ok {
-		panic(fmt.Sprintf("student: a consistency objective trains a %T, want a *Function", m))
+	if _, ok := m.(interface{ answers() }); !ok {
+		panic(fmt.Sprintf("student: a consistency objective trains a %T, want a *Function or *LatentFunction", m))
 	}
 	at := diffusion.Step{T: d.T}
 	data, eps, c := d.Data(s), d.Eps(s), d.Cond(s)
@@ -137,8 +138,11 @@ var pseudoHuber = tensor.NewPointwise("consistency pseudo-huber", 1, 1, func(in,
 func (o *Consistency) compare(f, target *tensor.Tensor, d *diffusion.Draw) *tensor.Tensor {
 	n := f.Dim(0)
 	size := f.Elems() / max(n, 1)
-	e := f.Sub(target).Square().Reshape(n, size).Sum(1)
-	if o.Huber > 0 {
+	e := f.Sub(target).Square().Reshape(n, size)
+	if o.Each {
+		return pseudoHuber.Apply([]float64{o.Huber}, e).Mean()
+	}
+	if e = e.Sum(1); o.Huber > 0 {
 		e = pseudoHuber.Apply([]float64{o.Huber * math.Sqrt(float64(size))}, e)
 	} else {
 		e = e.Scale(1 / float64(size))

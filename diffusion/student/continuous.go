@@ -30,6 +30,7 @@ type Continuous struct {
 	Offset     float64 // c
 	MeanSquare bool    // ‖g‖ is the root of the mean of squares in place of the sum
 	raw        diffusion.Kind
+	at, along  [2]*tensor.Tensor // of the JVP; here, so that a step allocates nothing
 }
 
 // NewContinuous has the paper's F for data of a standard deviation.
@@ -136,13 +137,14 @@ func (o *Continuous) tangent(net *diffusion.NetModel, x, answer, f, goes *tensor
 	in := x.Mul(per(scale))
 	inRate := x.Mul(slope(scale)).Add(rate.Mul(per(scale)))
 	t, tRate := per(time).Reshape(d.N), slope(time).Reshape(d.N)
+	o.at, o.along = [2]*tensor.Tensor{in, t}, [2]*tensor.Tensor{inRate, tRate}
 	_, turn := s.JVP(func(v []*tensor.Tensor) *tensor.Tensor {
 		out := net.Net(v[0], v[1], c)
 		if net.Variance != diffusion.VarianceFixed {
 			out = out.Slice(-1, 0, out.Dim(-1)/2)
 		}
 		return out
-	}, []*tensor.Tensor{in, t}, []*tensor.Tensor{inRate, tRate})
+	}, o.at[:], o.along[:])
 	// F = a·x + b·answer.
 	onX := func(p diffusion.Point) float64 { return diffusion.Convert(net.Predicts, o.raw, p).OnX }
 	onAnswer := func(p diffusion.Point) float64 { return diffusion.Convert(net.Predicts, o.raw, p).OnValue }

@@ -312,6 +312,48 @@ func TestContinuousAgainstPyTorch(t *testing.T) {
 		for range d.N {
 			d.Extra = append(d.Extra, float32(c[2].(float64)))
 		}
-		g.compareTo(name, 1e-6, o, student.on(on.path, on.kind), student, d)
+		// Derivatives of coefficients have errors of 1e-9 of them (see logStep), which numbers up to 60 multiply.
+		g.compareTo(name, 1e-7, o, student.on(on.path, on.kind), student, d)
+	}
+}
+
+func TestLatentConsistencyAgainstPyTorch(t *testing.T) {
+	g := openGolden(t)
+	for name, c := range g.cases("latent") {
+		on := paths[c[0].(string)]
+		student := g.network("student")
+		f := func(w perceptron) diffusion.Model {
+			return &LatentFunction{Of: w.on(on.path, on.kind), SigmaData: 0.5, Scale: 1e4}
+		}
+		o := &Consistency{Base: Base{Regression: diffusion.Regression{Path: on.path}}, Bounds: Bounds{Min: on.path.At(1e-3).NoiseLevel()}, Steps: 1,
+			Curriculum: &Skips{on.path, int(c[1].(float64))}, Distill: true, Huber: 0.001, Each: true, Weigh: WeighEven}
+		var teacher diffusion.Model = g.network("teacher").on(on.path, on.kind)
+		if scales, ok := c[3].([]any); ok {
+			o.Told = true
+			teacher = &Guided{Of: teacher, Null: 2, From: scales[0].(float64), To: scales[1].(float64)}
+		}
+		if c[2].(bool) {
+			o.Decay = 0.5
+		}
+		if err := o.Bind(diffusion.Bindings{Teacher: teacher, Target: func(float64) (diffusion.Model, error) { return f(g.network("target")), nil }}); err != nil {
+			t.Fatal(err)
+		}
+		from, _ := g.floats(name + "/t")
+		to, _ := g.floats(name + "/s")
+		g.compare(name, o, f(student), student, g.draw(from, to, o.Told))
+		// Draws are pairs such as these.
+		var d diffusion.Draw
+		o.Draw(rng.Key{Seed: 4}, &diffusion.Batch{N: 300, Shape: []int{1}, X: make([]float32, 300)}, &d)
+		seen := map[int]bool{}
+		for i := range d.T {
+			j := math.Round(d.Next[i] * c[1].(float64))
+			if math.Abs(d.T[i]*c[1].(float64)-j-1) > 1e-9 || math.Abs(d.Next[i]*c[1].(float64)-j) > 1e-9 {
+				t.Fatalf("%s: from %g to %g", name, d.T[i], d.Next[i])
+			}
+			seen[int(j)] = true
+		}
+		if len(seen) != int(c[1].(float64)) {
+			t.Errorf("%s: %d of %g pairs are drawn", name, len(seen), c[1])
+		}
 	}
 }

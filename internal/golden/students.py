@@ -198,6 +198,43 @@ def consistency_case(name):
     return {"t": path.time(high), "r": torch.where(low > 0, path.time(low), low), "loss": loss.detach(), **{f"grad/{k}": w[k].grad for k in ("w1", "w2", "emb")}}
 
 
+# name → path, skips, the student's own average, guidance that it is told one of
+LATENT_CASES = {"lcm-vp": ("vp", 20, True, (1.0, 4.0)), "lcm-condot": ("condot", 10, False, None)}
+HUBER = 0.001
+
+
+def latent_case(name):
+    """Algorithm 1 of Luo et al. 2023 with the parametrisation of its code (timestep_scaling 10 of 1000 timesteps)."""
+    path_name, skips, average, scales = LATENT_CASES[name]
+    path, w = CONSISTENCY_PATHS[path_name], {k: v.clone().requires_grad_() for k, v in STUDENT.items()}
+    j = torch.tensor([0, 1, 4, 6, 8, 9], dtype=torch.float64)
+    t, s = (j + 1) / skips, j / skips
+    told = {"scale": SCALE} if scales else {}
+
+    def f(w, x, t):
+        tau = (10 * 1000 * t)[:, None]
+        asked = torch.where(t > 0, t, torch.ones_like(t))  # at t=0 nothing is asked
+        return 0.5**2 / (tau**2 + 0.5**2) * x + tau / (tau**2 + 0.5**2).sqrt() * path.denoise(w, x, asked, **told)
+
+    def ddim(x, t, s, labels):
+        (a, b), (c, d) = path.coefficients(t), path.coefficients(s)
+        data = path.denoise(TEACHER, x, t, labels=labels)
+        noise = (x - a[:, None] * data) / b[:, None]
+        return c[:, None] * data + d[:, None] * noise - x  # the paper's Psi
+
+    a, b = path.coefficients(t)
+    x = a[:, None] * DATA + b[:, None] * NOISE
+    with torch.no_grad():
+        below = x + ddim(x, t, s, LABELS)
+        if scales:
+            omega = (scales[0] + (scales[1] - scales[0]) * SCALE - 1)[:, None]
+            below = x + (1 + omega) * ddim(x, t, s, LABELS) - omega * ddim(x, t, s, torch.full_like(LABELS, CLASSES))
+        answer = f(TARGET if average else w, below, s)
+    loss = (((f(w, x, t) - answer) ** 2 + HUBER**2).sqrt() - HUBER).mean()
+    loss.backward()
+    return {"t": t, "s": s, "loss": loss.detach(), **{f"grad/{k}": w[k].grad for k in ("w1", "w2", "emb")}}
+
+
 # name → prediction, weighting, the teacher's steps in all, those of the student, guidance that the teacher has
 PROGRESSIVE_CASES = {
     "pd-v": ("v", "snr_plus_one", 8, 4, 1.0),
@@ -331,9 +368,9 @@ def make():
     out = {"data": DATA, "noise": NOISE, "labels": LABELS, "scale": SCALE}
     for who, w in (("student", STUDENT), ("teacher", TEACHER), ("target", TARGET)):
         out.update({f"{who}/{k}": v for k, v in w.items()})
-    for cases, f in ((CONSISTENCY_CASES, consistency_case), (PROGRESSIVE_CASES, progressive_case), (GUIDANCE_CASES, guidance_case), (CONTINUOUS_CASES, continuous_case)):
+    for cases, f in ((CONSISTENCY_CASES, consistency_case), (PROGRESSIVE_CASES, progressive_case), (GUIDANCE_CASES, guidance_case), (CONTINUOUS_CASES, continuous_case), (LATENT_CASES, latent_case)):
         for name in cases:
             out.update({f"{name}/{k}": v for k, v in f(name).items()})
     out.update(curricula())
-    metadata = {"consistency": CONSISTENCY_CASES, "progressive": PROGRESSIVE_CASES, "guidance": GUIDANCE_CASES, "continuous": CONTINUOUS_CASES}
+    metadata = {"consistency": CONSISTENCY_CASES, "progressive": PROGRESSIVE_CASES, "guidance": GUIDANCE_CASES, "continuous": CONTINUOUS_CASES, "latent": LATENT_CASES}
     return {k: v.numpy() for k, v in out.items()}, metadata
