@@ -91,7 +91,7 @@ func (t *Trained) Facts() [][2]string {
 		add("data", "%s", t.Exp.Data.Kind)
 		add("objective", "%s", t.Exp.Objective.Kind)
 		add("model", "%s", t.Exp.Model.Kind)
-		if s := t.job.Student; s != nil {
+		if s := t.student; s != nil {
 			add("student", "%s", s.describe())
 		}
 	} else {

@@ -112,10 +112,10 @@ func (d *Distillation) inherit(t *Trained, info TeacherInfo) {
 
 // built is the scale of guidance that the model has in it; 1: none, or one that it is told.
 func (t *Trained) built() float64 {
-	if t.job == nil || t.job.Student == nil || t.job.Student.Told {
+	if t.student == nil || t.student.Told {
 		return 1
 	}
-	return t.job.Student.Scales[0]
+	return t.student.Scales[0]
 }
 
 // asTeacher is what methods learn of a teacher.
@@ -125,6 +125,7 @@ func (t *Trained) asTeacher() (TeacherInfo, error) {
 	if err != nil {
 		return info, err
 	}
+	info.Along = m.Path()
 	switch m.Path().(type) {
 	case flow.Interpolant, *flow.Interpolant, *flow.GeodesicPath:
 		return info, errors.New("its path has noise of its own, or is curved: the data do not follow from what it predicts")

@@ -122,8 +122,8 @@ func (d *Drawer) guided(q Request, e *encoded) (diffusion.Model, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case d.told != nil:
-		return g.tell(m, *d.told)
+	case d.student != nil && d.student.Told:
+		return g.tell(m, d.student.Scales)
 	case !g.on() || !asked && (d.Classes > 0 || e != nil) && len(g.With) == 0:
 		return m, nil
 	case e != nil && len(g.With) > 0:

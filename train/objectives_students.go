@@ -102,6 +102,9 @@ func (c *ConsistencyPart) fill(t TeacherInfo) {
 		c.SigmaData = t.SigmaData
 	}
 	c.SigmaData = c.sigmaData()
+	if b, err := c.bounded(t.Along); err == nil { // else the objective says so
+		c.Bounds = b
+	}
 }
 
 type consistencyDistillationConfig struct {

@@ -148,7 +148,7 @@ type Drawer struct {
 	classifierFile string
 	prompts        *prompter    // nil: the model takes no prompts
 	encoder        *nn.Prompted // that they go through
-	told           *[2]float64  // scales of guidance that the network is told one of; nil: it knows none
+	student        *Student     // what the model is as one; nil: none
 }
 
 // maxSamples bounds the numbers in all samples of a request: 8 GiB.
@@ -165,6 +165,9 @@ func (d *Drawer) CheckCount(n int) error {
 // plan is the sampler and the times of its grid.
 func (d *Drawer) plan() (how sampler.Sampler, grid []float64, err error) {
 	if err := d.checkSampling(); err != nil {
+		return nil, nil, err
+	}
+	if err := d.student.checkSampler(d.How.Sampler.Kind); err != nil {
 		return nil, nil, err
 	}
 	if how = d.Sampler; how == nil {

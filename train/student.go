@@ -2,8 +2,10 @@ package train
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/diffusion/sampler"
 	"github.com/langevin-go/langevin/diffusion/student"
 	"github.com/langevin-go/langevin/flow"
 	"github.com/langevin-go/langevin/internal/invalid"
@@ -21,12 +23,12 @@ type Student struct {
 	Maps    bool       // it leads to samples at once and knows no velocities: it cannot be a teacher
 }
 
-// told are the scales of guidance that the network is told one of; nil: none.
-func (j *Job) told() *[2]float64 {
-	if j.Student == nil || !j.Student.Told {
+// checkSampler refuses samplers that follow trajectories where there are none. Those of programs of one's own may know better.
+func (s *Student) checkSampler(kind string) error {
+	if s == nil || !s.Maps || kind == "renoise" || !slices.ContainsFunc(sampler.Samplers, func(e sampler.Entry[sampler.Sampler]) bool { return e.Name == kind }) {
 		return nil
 	}
-	return &j.Student.Scales
+	return invalid.Field("sampler", "must be renoise, is %s: the student leads to samples at once (%s), there is no trajectory to go along", kind, s.Method)
 }
 
 // Method is the config of an objective that makes students. The distill command has the teacher filled in.
@@ -39,6 +41,7 @@ type Method interface {
 // TeacherInfo is what a method learns of its teacher before the student is made.
 type TeacherInfo struct {
 	Path      string                             // what was opened
+	Along     diffusion.GaussianPath             // from data to noise
 	Like      config.Variant[ObjectiveArg, *Job] // the objective whose path and prediction its network has
 	Model     config.Variant[ModelArg, Network]  // the network
 	SigmaData float64                            // the standard deviation of data that it is preconditioned for; 0: it is not
@@ -197,7 +200,8 @@ func (c *TeacherConfig) guided() bool { return c.Guidance != 1 || c.told() }
 // guide puts a teacher under guidance: classifier-free guidance, or its own if it knows some.
 func (c *TeacherConfig) guide(m diffusion.Model, t *Trained) (diffusion.Model, error) {
 	s := c.scales()
-	if own := t.told; own != nil {
+	if st := t.student; st != nil && st.Told {
+		own := st.Scales
 		if s[0] < own[0] || s[1] > own[1] {
 			return nil, invalid.Field("guidance", "is from %g to %g; the teacher knows scales from %g to %g", s[0], s[1], own[0], own[1])
 		}
@@ -224,8 +228,8 @@ func (t *Trained) teaching() (diffusion.Model, error) {
 			return nil, err
 		}
 		return plan.Model(t.network(), t.Shape[2], t.outChannels)
-	case t.job.Student != nil && t.job.Student.Maps:
-		return nil, fmt.Errorf("is a student itself, by %s, which leads to samples at once: there is no way of several steps to learn from", t.job.Student.Method)
+	case t.student != nil && t.student.Maps:
+		return nil, fmt.Errorf("is a student itself, by %s, which leads to samples at once: there is no way of several steps to learn from", t.student.Method)
 	case t.Source != nil:
 		return nil, fmt.Errorf("starts from other data, not from noise")
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/diffusion/sampler"
 	"github.com/langevin-go/langevin/diffusion/student"
 	"github.com/langevin-go/langevin/internal/testenv"
 	"github.com/langevin-go/langevin/tensor"
@@ -145,11 +146,14 @@ func TestStudentsBeginAsTheirTeachers(t *testing.T) {
 	}
 	teachers["unet-ddim"], teachers["dit-ddim"] = filepath.Join(pipelines, "unet-ddim"), filepath.Join(pipelines, "dit-ddim")
 	for name, teacher := range teachers {
-		for _, method := range []string{"{kind: consistency-distillation, sigma_min: 1e-7}", "progressive", "guidance"} {
+		for _, method := range []string{"{kind: consistency-distillation, sigma_min: 1e-7}", "progressive", "guidance", "lcm", "scm"} {
 			t.Run(name+" "+method, func(t *testing.T) {
 				set := []string{"method=" + method, "batch=2", "accumulate=1"}
 				if !strings.HasPrefix(name, "objective") {
 					set = append(set, "data=digits")
+				}
+				if method == "lcm" && (strings.Contains(name, "edm") || strings.Contains(name, "sde: ve")) {
+					t.Skip("of equally distant times hardly any is near the data")
 				}
 				if method == "guidance" && name == "unet-ddim" {
 					t.Skip("it knows no classes")
@@ -248,6 +252,7 @@ func TestTeachersThatAreRefused(t *testing.T) {
 		"steps":              {good, []string{"method={kind: progressive, teacher_steps: 8, steps: 3}"}, []string{"method.steps", "3"}},
 		"grid":               {good, []string{"method={kind: progressive, teacher_steps: 2, steps: 1, grid: {kind: times, times: [1, 1, 0]}}"}, []string{"method.grid", "twice"}},
 		"strengths":          {good, []string{"method={kind: guidance, guidance: 3, guidance_to: 2}"}, []string{"method.guidance_to", "3"}},
+		"lcm on edm":         {run("objective=edm"), []string{"method=lcm"}, []string{"method.like", "consistency-distillation"}},
 		"levels":             {good, []string{"method={kind: consistency-training, sigma_min: 90}"}, []string{"method.sigma_max"}},
 		"an unknown setting": {good, []string{"method={kind: guidance, teacher_steps: 3}"}, []string{"method.teacher_steps", "unknown key"}},
 	} {
@@ -300,4 +305,53 @@ func TestToldGuidance(t *testing.T) {
 	}
 	_, err = m.Draw(context.Background(), q)
 	wantError(t, err, "guidance", "by the rule that it was taught")
+}
+
+// What follows trajectories is refused of students that have none.
+func TestMapsHaveNoTrajectories(t *testing.T) {
+	good := string(trained(t, teacherYAML))
+	m := opened(t, trained(t, studentText(t, good, "steps=1")))
+	q := Request{N: 2, Labels: []int32{0, 1}}
+	for _, c := range []struct {
+		how string
+		f   func() error
+	}{
+		{"heun", func() error { _, err := m.Draw(context.Background(), q); return err }},
+		{"euler", func() error {
+			_, err := m.Invert(context.Background(), Request{N: 2, Init: make([]float32, 4), Labels: q.Labels})
+			return err
+		}},
+		{"", func() error {
+			_, err := MeasureLikelihood(context.Background(), m, LikelihoodOptions{N: 2})
+			return err
+		}},
+	} {
+		if err := m.Choose(Choice{Sampler: c.how}); err != nil {
+			t.Fatal(err)
+		}
+		wantError(t, c.f(), "leads to samples at once", "consistency-distillation")
+	}
+	// A student that steps along trajectories may be sampled by any sampler.
+	steps := opened(t, trained(t, studentText(t, good, "steps=1", "method={kind: progressive, teacher_steps: 4, steps: 2}")))
+	if err := steps.Choose(Choice{Sampler: "heun"}); err != nil {
+		t.Fatal(err)
+	}
+	draw(t, steps, q)
+	// Training by hand, with a sampler that does not go: named before the first step.
+	_, err := New(context.Background(), experiment(t, studentText(t, good, "sample.every=5", "sample.sampler=ddim")), Options{Dir: filepath.Join(t.TempDir(), "run")})
+	wantError(t, err, "sample.sampler", "must be renoise")
+}
+
+// On a table the least noise level is that of its first entry, for the student and for what samples still have.
+func TestLeastNoiseOfATable(t *testing.T) {
+	exp, err := distilled(t, string(trained(t, teacherYAML, "objective=ddpm", "steps=1")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exp.Objective.Config.(consistencyDistillationConfig)
+	how := exp.Sample.Sampler.Config.(sampler.Renoise)
+	// β₁ = 1e-4: σ/α = √(1e-4/(1−1e-4))
+	if want := math.Sqrt(1e-4 / (1 - 1e-4)); math.Abs(c.Min-want) > 1e-12 || how.Left != c.Min {
+		t.Errorf("sigma_min is %g, noise_left %g, want %g", c.Min, how.Left, want)
+	}
 }

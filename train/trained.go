@@ -124,7 +124,7 @@ func openTrained(dev backend.Device, path string, c *checkpoint) (*Trained, erro
 		return nil, err
 	}
 	freeze(t.Params)
-	t.job, t.Model, t.told = job, job.Model(t.Net), job.told()
+	t.job, t.Model, t.student = job, job.Model(t.Net), job.Student
 	return t, nil
 }
 
