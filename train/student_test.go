@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -144,6 +145,20 @@ func TestStudentsBeginAsTheirTeachers(t *testing.T) {
 	} {
 		teachers[set] = string(trained(t, teacherYAML, set))
 	}
+	// One whose noise schedule has another number of entries, which the network counts.
+	short := filepath.Join(t.TempDir(), "short")
+	if err := os.CopyFS(short, os.DirFS(filepath.Join(pipelines, "dit-ddim"))); err != nil {
+		t.Fatal(err)
+	}
+	scheduler := filepath.Join(short, "scheduler", "scheduler_config.json")
+	b, err := os.ReadFile(scheduler)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(scheduler, []byte(strings.Replace(string(b), `"num_train_timesteps": 1000`, `"num_train_timesteps": 400`, 1)), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	teachers["short"] = short
 	teachers["unet-ddim"], teachers["dit-ddim"] = filepath.Join(pipelines, "unet-ddim"), filepath.Join(pipelines, "dit-ddim")
 	for name, teacher := range teachers {
 		for _, method := range []string{"{kind: consistency-distillation, sigma_min: 1e-7}", "progressive", "guidance", "lcm", "scm"} {
@@ -353,5 +368,89 @@ func TestLeastNoiseOfATable(t *testing.T) {
 	// β₁ = 1e-4: σ/α = √(1e-4/(1−1e-4))
 	if want := math.Sqrt(1e-4 / (1 - 1e-4)); math.Abs(c.Min-want) > 1e-12 || how.Left != c.Min {
 		t.Errorf("sigma_min is %g, noise_left %g, want %g", c.Min, how.Left, want)
+	}
+}
+
+// The average that a student is compared with moves as it is told to, is saved, and has parameters that are not
+// trained as they are, also where they are frozen later.
+func TestTargetAverage(t *testing.T) {
+	good := string(trained(t, teacherYAML))
+	text := studentText(t, good, "steps=1", "optim.schedule=constant", "accumulate=1", "model.dropout=0", "method={kind: consistency-distillation, target_decay: 0.75}")
+	dir := trained(t, text)
+	teacher, student := weightsOf(t, RunDir(good)), weightsOf(t, dir)
+	moved := false
+	for name, now := range student {
+		bare, ok := strings.CutPrefix(name, "model.")
+		if !ok {
+			continue
+		}
+		before, average := teacher["ema."+bare], student["target.0."+bare]
+		for i := range now {
+			moved = moved || now[i] != before[i]
+			// Two roundings of numbers of that size.
+			if want := 0.75*float64(before[i]) + 0.25*float64(now[i]); math.Abs(float64(average[i])-want) > 3e-7*(math.Abs(want)+math.Abs(float64(now[i]))) {
+				t.Fatalf("%s: the average is %g, want %g", name, average[i], want)
+			}
+		}
+	}
+	if !moved {
+		t.Fatal("nothing was learned in a step")
+	}
+	exp := experiment(t, strings.Replace(text, "steps: 1\n", "steps: 3\n", 1), `optim.groups=[{match: "in.*", frozen: true}]`)
+	if err := trainIn(context.Background(), exp, Options{Dir: string(dir), Resume: true}); err != nil {
+		t.Fatal(err)
+	}
+	later := weightsOf(t, dir)
+	if !slices.Equal(later["target.0.in.weight"], later["model.in.weight"]) {
+		t.Error("the average of what is frozen is not that itself")
+	}
+	if slices.Equal(later["target.0.out.weight"], later["model.out.weight"]) {
+		t.Error("the average of what is trained is that itself")
+	}
+}
+
+// Rounds after the first keep to the first one's grid, and a student takes over the guidance that its teacher has in it.
+func TestWhatStudentsTakeOver(t *testing.T) {
+	good := string(trained(t, teacherYAML))
+	exp, err := distilled(t, good, "method={kind: progressive, teacher_steps: 16, steps: 2, grid: {kind: uniform, shift: 3}}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if steps, err := exp.Rounds(); err != nil || !slices.Equal(steps, []int{8, 4, 2}) {
+		t.Errorf("rounds of %v, %v", steps, err)
+	}
+	for from, thinned := range map[int]int{16: 0, 8: 16, 4: 16} {
+		r, err := exp.WithRound("somewhere", from, from/2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := r.Objective.Config.(ProgressiveConfig)
+		if c.Thinned != thinned || c.TeacherSteps != from || c.Steps != from/2 || c.Teacher != "somewhere" || r.Init != "somewhere" || r.Sample.Steps != from/2 {
+			t.Errorf("the round from %d steps is %+v, begins as %s, is sampled in %d steps", from, c, r.Init, r.Sample.Steps)
+		}
+		if g := r.Sample.Grid.Config.(thinnedConfig); g.From != 16 {
+			t.Errorf("the round from %d steps is sampled on a grid of %d", from, g.From)
+		}
+	}
+	if exp.Objective.Config.(ProgressiveConfig).Teacher == "somewhere" {
+		t.Error("a round changes the job")
+	}
+	guided := string(trained(t, studentText(t, good, "steps=1", "method={kind: guidance, guidance: 2, guidance_to: 0}")))
+	for _, method := range []string{"consistency-distillation", "progressive", "scm", "lcm"} {
+		exp, err := distilled(t, guided, "method="+method)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr, err := New(context.Background(), exp, Options{Bare: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := tr.job.Student.Scales; got != [2]float64{2, 2} {
+			t.Errorf("%s of a teacher with guidance 2 in it has %v", method, got)
+		}
+		if _, ok := tr.teacher.(*student.Guided); ok {
+			t.Errorf("%s: the teacher is guided twice", method)
+		}
+		tr.Close()
 	}
 }

@@ -87,7 +87,6 @@ func (o *Consistency) Loss(s *tensor.Scope, m diffusion.Model, d *diffusion.Draw
 	if o.Distill {
 		o.teacher.Ask(s, func() { below = o.led(x, diffusion.Step{T: d.T, Next: d.Next}, c) })
 	}
-	c = told(c, o.Told)
 	masks := s.Dropout()
 	var target *tensor.Tensor
 	s.NoGrad(func() { target = o.answer(m, below, d.Next, c) })

@@ -64,14 +64,13 @@ func (o *Continuous) Loss(s *tensor.Scope, m diffusion.Model, d *diffusion.Draw)
 	at := diffusion.Step{T: d.T}
 	data, eps, c := d.Data(s), d.Eps(s), d.Cond(s)
 	x := diffusion.Noised(data, eps, o.Path, at)
-	own := told(c, o.Told)
 	masks := s.Dropout()
-	pred := net.Eval(x, at, own)
+	pred := net.Eval(x, at, c)
 	f := pred.As(o.raw, x, o.Path, at)
 	goes := o.goes(s, x, data, eps, d.T, c)
 	s.SetDropoutState(masks)
 	var g *tensor.Tensor
-	s.NoGrad(func() { g = o.tangent(net, x, pred.Value, f, goes, d, own) })
+	s.NoGrad(func() { g = o.tangent(net, x, pred.Value, f, goes, d, c) })
 	e := f.Sub(f.Detach()).Sub(g).Square()
 	return o.Reduce(s, d, e.Reshape(d.N, -1).Mean(1))
 }

@@ -144,7 +144,7 @@ func (c *Easy) SetDefaults() { *c = Easy{Q: 2, K: 8, B: 1, Stages: 8, Mean: -1.1
 
 // Levels draws pairs.
 func (c *Easy) Levels(k rng.Key, b Bounds, step, steps int64, from, to []float64) {
-	stage := min(step*int64(c.Stages)/steps, int64(c.Stages)-1)
+	stage := step * int64(c.Stages) / steps
 	shrink := math.Pow(c.Q, -float64(stage+1))
 	for i := range from {
 		n := math.Exp(c.Mean + c.Std*math.Sqrt2*math.Erfinv(2*uniform(k, i)-1))

@@ -16,5 +16,5 @@ func (o *Imitation) Loss(s *tensor.Scope, m diffusion.Model, d *diffusion.Draw) 
 	x := diffusion.Noised(d.Data(s), d.Eps(s), o.Path, at)
 	var target *tensor.Tensor
 	o.teacher.Ask(s, func() { target = o.teacher.Eval(x, at, c).As(m.Kind(), x, o.Path, at) })
-	return o.weighted(m.Eval(x, at, told(c, o.Told)), target, at)
+	return o.weighted(m.Eval(x, at, c), target, at)
 }

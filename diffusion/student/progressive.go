@@ -45,7 +45,7 @@ func (o *Progressive) Loss(s *tensor.Scope, m diffusion.Model, d *diffusion.Draw
 	z := diffusion.Noised(d.Data(s), d.Eps(s), o.Path, diffusion.Step{T: d.T})
 	var target *tensor.Tensor
 	o.teacher.Ask(s, func() { target = o.target(m.Kind(), z, o.led(z, d.T, c), at) })
-	return o.weighted(m.Eval(z, diffusion.Step{T: d.T}, told(c, o.Told)), target, at)
+	return o.weighted(m.Eval(z, diffusion.Step{T: d.T}, c), target, at)
 }
 
 // led is where the teacher leads from each sample's time.

@@ -73,11 +73,7 @@ func (t Teacher) Ask(s *tensor.Scope, f func()) {
 func (t Teacher) Step(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond) *tensor.Tensor {
 	pred := t.Eval(x, diffusion.Step{T: at.T}, c)
 	mix := func(now, next diffusion.Point) diffusion.Mix {
-		m := diffusion.Convert(pred.Kind, diffusion.X0, now)
-		if next.Sigma == 0 {
-			return diffusion.Mix{OnX: next.Alpha * m.OnX, OnValue: next.Alpha * m.OnValue}
-		}
-		e := diffusion.Convert(pred.Kind, diffusion.Eps, now)
+		m, e := diffusion.Convert(pred.Kind, diffusion.X0, now), diffusion.Convert(pred.Kind, diffusion.Eps, now)
 		return diffusion.Mix{OnX: next.Alpha*m.OnX + next.Sigma*e.OnX, OnValue: next.Alpha*m.OnValue + next.Sigma*e.OnValue}
 	}
 	return diffusion.Combine(x, pred.Value, t.Path(), at,
@@ -99,14 +95,6 @@ func slide(x, d *tensor.Tensor, path diffusion.GaussianPath, at diffusion.Step) 
 	return diffusion.Combine(x, d, path, at,
 		func(now, next diffusion.Point) float64 { return next.Alpha / now.Alpha },
 		func(now, next diffusion.Point) float64 { return next.Sigma - next.Alpha*now.NoiseLevel() })
-}
-
-// told is a condition without the strength of guidance where the student is not told of it.
-func told(c diffusion.Cond, told bool) diffusion.Cond {
-	if !told {
-		c.Scale = nil
-	}
-	return c
 }
 
 // weighted is the weighted mean squared error of a prediction.

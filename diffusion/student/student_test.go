@@ -11,15 +11,33 @@ import (
 	"github.com/langevin-go/langevin/tensor/rng"
 )
 
-// listener is a network that drops units of ones, and remembers which.
-type listener struct{ masks [][]float32 }
+// listener is a network that drops units of ones, and remembers which, and what else it was asked.
+type listener struct {
+	masks    [][]float32
+	times    []float64
+	scales   []float64
+	recorded int // times that it was asked while operations were recorded
+}
 
 func (l *listener) on(path diffusion.GaussianPath) diffusion.Model {
-	return &diffusion.NetModel{Along: path, Predicts: diffusion.Velocity, Net: func(x, _ *tensor.Tensor, _ diffusion.Cond) *tensor.Tensor {
+	return &diffusion.NetModel{Along: path, Predicts: diffusion.Velocity, Net: func(x, t *tensor.Tensor, c diffusion.Cond) *tensor.Tensor {
+		if x.Scope().Recording() {
+			l.recorded++
+		}
+		l.times = append(l.times, t.Float64s()...)
+		if c.Scale != nil {
+			l.scales = append(l.scales, c.Scale.Float64s()...)
+		}
 		y := x.Scope().Ones(x.Shape()...).Dropout(0.5)
 		l.masks = append(l.masks, y.Float32s())
 		return y.Mul(x)
 	}}
+}
+
+func continuousOf(b Base) *Continuous {
+	o := NewContinuous(b, 0.5)
+	o.Distill, o.Max, o.Steps, o.Offset = true, 80, 1, 0.1
+	return o
 }
 
 // Teachers drop nothing; what the student is compared with drops what the student drops.
@@ -40,6 +58,7 @@ func TestSameUnitsAreDropped(t *testing.T) {
 		"distillation": {&Consistency{Base: Base{Regression: r}, Bounds: bounds, Curriculum: fixed, Steps: 1, SigmaData: 0.5, Distill: true, Heun: true, Weigh: WeighEven}, function, 2, 2},
 		"training":     {&Consistency{Base: Base{Regression: r}, Bounds: bounds, Curriculum: fixed, Steps: 1, SigmaData: 0.5, Weigh: WeighEven}, function, 0, 2},
 		"progressive":  {&Progressive{Base: Base{Regression: r}, Grid: []float64{1, 0.75, 0.5, 0.25, 0}, Per: 2}, plain, 2, 1},
+		"continuous":   {continuousOf(Base{Regression: r}), plain, 1, 2},
 		"imitation":    {&Imitation{Base{Regression: r}}, plain, 1, 1},
 	} {
 		var taught, asked listener
@@ -56,6 +75,9 @@ func TestSameUnitsAreDropped(t *testing.T) {
 		c.o.Loss(s, c.as(asked.on(path)), &d)
 		if len(taught.masks) != c.taught || len(asked.masks) != c.asked {
 			t.Errorf("%s: %d questions to the teacher and %d to the student, want %d and %d", name, len(taught.masks), len(asked.masks), c.taught, c.asked)
+		}
+		if taught.recorded != 0 || asked.recorded != 1 {
+			t.Errorf("%s: %d answers of the teacher and %d of the student are recorded, want 0 and 1", name, taught.recorded, asked.recorded)
 		}
 		for _, m := range taught.masks {
 			if !slices.Equal(m, ones) {
@@ -187,10 +209,116 @@ func TestConsistencyDrawFollowsTheStep(t *testing.T) {
 		}
 		return sum
 	}
-	first, last, held := apart(0), apart(999), apart(math.MaxUint64)
-	if !(first < 0.3 && last > 0.97 && held > 0.97) {
-		t.Errorf("r/t is %.3g in the first step, %.3g in the last, %.3g on held-out data", first, last, held)
+	first, middle, last, held := apart(0), apart(400), apart(999), apart(math.MaxUint64)
+	if !(first < 0.3 && middle > 0.7 && middle < 0.9 && last > 0.97 && held > 0.97) {
+		t.Errorf("r/t is %.3g in the first step, %.3g in the middle, %.3g in the last, %.3g on held-out data", first, middle, last, held)
 	}
+}
+
+// Where nothing is to be asked, below the least noise level, networks are asked at that level: lower times may be none of theirs.
+func TestNetworksAreAskedAboveLeastNoise(t *testing.T) {
+	path := diffusion.EDM{SigmaMax: 80}
+	o := &Consistency{Base: Base{Regression: diffusion.Regression{Path: path}}, Bounds: Bounds{0.002, 80}, Steps: 1000, SigmaData: 0.5, Weigh: WeighEven,
+		Curriculum: &Easy{Q: 2, K: 8, B: 1, Stages: 8, Mean: -1.1, Std: 2}}
+	b := &diffusion.Batch{N: 50, Shape: []int{1}, X: make([]float32, 50)}
+	var d diffusion.Draw
+	o.Draw(rng.Key{Seed: 1}, b, &d)
+	if slices.Min(d.Next) != 0 {
+		t.Fatal("no pair leads to the data")
+	}
+	s := tensor.NewScopeOf(cpu.Default(), tensor.Inference, tensor.Float64)
+	defer s.Close()
+	var l listener
+	if loss := o.Loss(s, NewFunction(l.on(path), 0.5, 0.002), &d).Item(); math.IsNaN(loss) {
+		t.Error("the loss is not finite")
+	}
+	if low := slices.Min(l.times); low < 0.002*(1-1e-9) {
+		t.Errorf("the network is asked at %g", low)
+	}
+}
+
+// Strengths of guidance are drawn where the network is told, uniformly: the mean and the mean square of 2000
+// within five standard deviations. A teacher of another range is told its own numbers for them.
+func TestStrengthsOfGuidance(t *testing.T) {
+	const n = 2000
+	b := &diffusion.Batch{N: n, Shape: []int{1}, X: make([]float32, n)}
+	var d diffusion.Draw
+	base := Base{Regression: diffusion.Regression{Path: diffusion.CondOT{}}, Told: true}
+	base.Draw(rng.Key{Seed: 5}, b, &d)
+	mean, square := 0.0, 0.0
+	for _, v := range d.Scale {
+		mean, square = mean+float64(v)/n, square+float64(v)*float64(v)/n
+	}
+	if math.Abs(mean-0.5) > 5*math.Sqrt(1.0/12/n) || math.Abs(square-1.0/3) > 5*math.Sqrt(4.0/45/n) || slices.Min(d.Scale) < 0 || slices.Max(d.Scale) > 1 {
+		t.Errorf("mean %g, mean square %g, want 1/2 and 1/3", mean, square)
+	}
+	base.Told = false
+	if base.Draw(rng.Key{Seed: 5}, b, &d); d.Scale != nil {
+		t.Error("a network that is not told has strengths drawn")
+	}
+	s := tensor.NewScope(cpu.Default(), tensor.Inference)
+	defer s.Close()
+	for _, c := range []struct {
+		told           []float64
+		offset, factor float64
+		want           []float64
+	}{
+		{[]float64{0, 0.5, 1}, 0.25, 0.5, []float64{0.25, 0.5, 0.75}},
+		{[]float64{0, 0.5, 1}, 0.25, 0, []float64{0.25}},
+		{nil, 0.25, 0.5, []float64{0.25}},
+	} {
+		var l listener
+		cond := diffusion.Cond{}
+		if c.told != nil {
+			cond.Scale = s.Tensor(c.told, 3)
+		}
+		(&Retold{Model: l.on(diffusion.CondOT{}), Offset: c.offset, Factor: c.factor}).Eval(s.Ones(3, 1), diffusion.Step{T: []float64{0.5}}, cond)
+		if !slices.Equal(l.scales, c.want) {
+			t.Errorf("told %v, the teacher hears %v, want %v", c.told, l.scales, c.want)
+		}
+	}
+}
+
+// The derivative's term comes in over the part of training that is said, and is whole on held-out data; no time is above the highest.
+func TestContinuousDraw(t *testing.T) {
+	path := diffusion.EDM{SigmaMax: 80}
+	o := NewContinuous(Base{Regression: diffusion.Regression{Path: path, Times: &diffusion.LogNormal{Mean: 0, Std: 3}}}, 0.5)
+	o.Max, o.Steps, o.WarmUp = 10, 1000, 0.2
+	b := &diffusion.Batch{N: 100, Shape: []int{1}, X: make([]float32, 100)}
+	var d diffusion.Draw
+	for step, want := range map[uint64]float32{0: 0, 50: 0.25, 100: 0.5, 200: 1, 999: 1, math.MaxUint64: 1} {
+		o.Draw(rng.Key{Seed: 1, Step: step}, b, &d)
+		for i, r := range d.Extra {
+			if r != want || d.T[i] > 10*(1+1e-12) {
+				t.Fatalf("step %d: r is %g, want %g; the time %g", step, r, want, d.T[i])
+			}
+		}
+		if top := slices.Max(d.T); math.Abs(top-10) > 1e-9 {
+			t.Errorf("the highest of a hundred times is %g, want 10", top)
+		}
+	}
+	o.WarmUp = 0
+	if o.Draw(rng.Key{Seed: 1}, b, &d); d.Extra[0] != 1 {
+		t.Errorf("r is %g without a warm-up", d.Extra[0])
+	}
+}
+
+// Teachers of other paths, and none, are the caller's bugs and mistakes.
+func TestBind(t *testing.T) {
+	var l listener
+	b := Base{Regression: diffusion.Regression{Path: diffusion.Trig{}}}
+	if err := b.Bind(diffusion.Bindings{Teacher: l.on(diffusion.CondOT{})}); err == nil {
+		t.Error("a teacher on another path is taken")
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("an objective without its teacher answers")
+		}
+	}()
+	s := tensor.NewScope(cpu.Default(), tensor.Inference)
+	defer s.Close()
+	var none Base
+	none.teacher.Ask(s, func() {})
 }
 
 // The exact consistency function has a loss that vanishes with the distance of the levels, as the error of the teacher's
