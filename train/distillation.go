@@ -195,7 +195,6 @@ func (t *Trained) diffusersTeacher(info *TeacherInfo, m diffusion.Model) error {
 		if s.End != nil {
 			c.BetaEnd = *s.End
 		}
-		clock = float64(p.Len())
 		info.Like = objective{Kind: "ddpm", Config: c}
 	case diffusion.CondOT:
 		c := config.Defaults[flowConfig]()

@@ -254,6 +254,7 @@ func TestTeachersThatAreRefused(t *testing.T) {
 		"none":               {"", nil, []string{"teacher", "required"}},
 		"other shape":        {good, []string{"data=digits"}, []string{"method.teacher", "[2]", "[8 8 1]"}},
 		"other network":      {good, []string{"method=consistency-training", "model.width=20"}, []string{"student.yaml:1: teacher", "in.weight"}},
+		"deeper network":     {good, []string{"method=consistency-training", "model.depth=2"}, []string{"student.yaml:1: teacher", "hidden.1.weight"}},
 		"other classes":      {good, []string{"data=checkerboard", "method={kind: consistency-distillation, guidance: 2}"}, []string{"method.guidance", "no classes"}},
 		"a map":              {map1, nil, []string{"student.yaml:1: teacher", "consistency-training"}},
 		"latent noise":       {run("objective={kind: flow, interpolant: {kind: condot, latent: bridge}}"), nil, []string{"student.yaml:1: teacher", "noise of its own"}},

@@ -347,3 +347,17 @@ func TestTheExactFunctionIsConsistent(t *testing.T) {
 		t.Errorf("the loss of the exact function is %g", got)
 	}
 }
+
+// Every step of the student is drawn, and no time but its steps' beginnings.
+func TestProgressiveDraw(t *testing.T) {
+	o := &Progressive{Base: Base{Regression: diffusion.Regression{Path: diffusion.CondOT{}}}, Grid: []float64{1, 0.9, 0.7, 0.6, 0.4, 0.1, 0}, Per: 2}
+	var d diffusion.Draw
+	o.Draw(rng.Key{Seed: 3}, &diffusion.Batch{N: 100, Shape: []int{1}, X: make([]float32, 100)}, &d)
+	seen := map[[2]float64]bool{}
+	for i := range d.T {
+		seen[[2]float64{d.T[i], d.Next[i]}] = true
+	}
+	if len(seen) != 3 || !seen[[2]float64{1, 0.7}] || !seen[[2]float64{0.7, 0.4}] || !seen[[2]float64{0.4, 0}] {
+		t.Errorf("steps %v", seen)
+	}
+}
