@@ -2,8 +2,10 @@ package cpu
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/langevin-go/langevin/tensor/backend"
@@ -261,14 +263,12 @@ func TestAttentionExtremes(t *testing.T) {
 }
 
 func BenchmarkAttention(b *testing.B) {
-	for _, l := range Levels() {
-		if l == Go {
-			continue
-		}
+	devices := benchDevices(b)
+	for _, l := range slices.Sorted(maps.Keys(devices)) {
+		d := devices[l]
 		for _, s := range [][4]int{{32, 196, 6, 64}, {1, 196, 6, 64}, {64, 49, 1, 128}, {2, 1024, 6, 64}} {
 			for _, way := range []string{"forward", "backward"} {
 				b.Run(fmt.Sprintf("%v/%v/%s", l, s, way), func(b *testing.B) {
-					d := testDevice(b, l, 0)
 					r := rand.New(rand.NewPCG(1, 1))
 					view := func() *backend.View { return benchView(r, s[0], s[1], s[2], s[3]) }
 					q, k, v, o, do, dq, dk, dv := view(), view(), view(), view(), view(), view(), view(), view()

@@ -5,9 +5,9 @@ import "golang.org/x/sys/cpu"
 var pairKernels = pairKernel{
 	microKernel: microKernel{rows: 12, lanes: 16, cols: 32, masked: true, tile: &tilesBF16, transpose: transpose512,
 		softmaxRows: softmaxRows512, softmaxGradRows: softmaxGradRows512, rowDot: rowDot512, rowScale: rowScale512,
-		winogradInput: winogradInput512, winogradOutput: winogradOutput512, winogradFilter: winogradFilter512,
-		winogradSpread: winogradSpread512, winogradFilterGrad: winogradFilterGrad512, rowAdd: rowAdd512},
-	pairRows: pairWords, neighbours: neighbourWords, roundedDot: roundedDot512, winogradInput: winogradInputPairs512,
+		winograd2: &winograd2x512, rowAdd: rowAdd512},
+	pairRows: pairWords, pairSums: pairWordsSums, neighbours: neighbourWords, roundedDot: roundedDot512, winogradInput: winogradInputPairs512,
+	winogradInputRows: winogradInputRows512, winogradSpreadRows: winogradSpreadRows512,
 }
 
 // pairs is the level's family of kernels on words, nil for none.
@@ -24,6 +24,10 @@ func pairWords(to, from *float32, toStride, fromStride, second, rows, toLine, fr
 		f = pairRows512x1
 	}
 	f(to, from, 4*toStride, 4*fromStride, 4*second, rows, 4*toLine, 4*fromLine, lines, uint32(1<<n-1), first, last)
+}
+
+func pairWordsSums(to, from, sum *float32, fromStride, second, rows, n int) {
+	pairSums512(to, from, sum, 4*fromStride, 4*second, rows, uint32(1<<n-1))
 }
 
 func neighbourWords(to, from *float32, toStride, fromStride, rows, toLine, fromLine, lines, n int) {

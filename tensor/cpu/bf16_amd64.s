@@ -3943,6 +3943,52 @@ pairRows512x2row:
 	VZEROUPPER
 	RET
 
+// func pairSums512(to *float32, from *float32, sum *float32, fromStride int, second int, rows int, mask uint32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512_BF16
+TEXT ·pairSums512(SB), NOSPLIT, $0-52
+	MOVQ    to+0(FP), AX
+	MOVQ    from+8(FP), CX
+	MOVQ    sum+16(FP), DX
+	MOVQ    fromStride+24(FP), BX
+	MOVQ    second+32(FP), SI
+	MOVQ    rows+40(FP), DI
+	MOVL    mask+48(FP), R8
+	KMOVW   R8, K1
+	SHRL    $0x10, R8
+	KMOVW   R8, K2
+	SHRL    $0x10, R8
+	VMOVUPS wordOrder<>+0(SB), Z0
+	VXORPS  X1, X1, X1
+	VXORPS  X2, X2, X2
+	VXORPS  X3, X3, X3
+	VXORPS  X4, X4, X4
+
+pairSums512row:
+	VMOVUPS.Z      (CX), K1, Z5
+	VMOVUPS.Z      (CX)(SI*1), K1, Z6
+	VADDPS         Z5, Z1, Z1
+	VADDPS         Z6, Z2, Z2
+	LONG $0x484ff262; WORD $0xed72 // VCVTNE2PS2BF16 Z5, Z6, Z5
+	VPERMW         Z5, Z0, Z5
+	VMOVUPS        Z5, (AX)
+	VMOVUPS.Z      64(CX), K2, Z5
+	VMOVUPS.Z      64(CX)(SI*1), K2, Z6
+	VADDPS         Z5, Z3, Z3
+	VADDPS         Z6, Z4, Z4
+	LONG $0x484ff262; WORD $0xed72 // VCVTNE2PS2BF16 Z5, Z6, Z5
+	VPERMW         Z5, Z0, Z5
+	VMOVUPS        Z5, 64(AX)
+	ADDQ           BX, CX
+	ADDQ           $0x00000080, AX
+	DECQ           DI
+	JNZ            pairSums512row
+	VADDPS         Z2, Z1, Z1
+	VMOVUPS        Z1, (DX)
+	VADDPS         Z4, Z3, Z3
+	VMOVUPS        Z3, 64(DX)
+	VZEROUPPER
+	RET
+
 // func convertRows512(to *float32, from *float32, toStride int, fromStride int, rows int, toLine int, fromLine int, lines int, blocks int, tail uint32, tailWords uint32)
 // Requires: AVX, AVX512F, AVX512_BF16
 TEXT ·convertRows512(SB), NOSPLIT, $0-80
@@ -4211,5 +4257,360 @@ winogradInputPairs512channels:
 	ADDQ           toTile+24(FP), AX
 	DECQ           R14
 	JNZ            winogradInputPairs512tile
+	VZEROUPPER
+	RET
+
+// func winogradInputRows512(to *float32, from *float32, second int, toStep int, toTile int, line int, pixel int, tiles int, vectors int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512_BF16
+TEXT ·winogradInputRows512(SB), NOSPLIT, $0-72
+	MOVQ    to+0(FP), AX
+	MOVQ    from+8(FP), CX
+	MOVQ    toStep+24(FP), DX
+	MOVQ    pixel+48(FP), BX
+	LEAQ    (BX)(BX*2), R10
+	VMOVUPS wordOrder<>+0(SB), Z0
+	MOVQ    tiles+56(FP), R13
+
+winogradInputRows512tile:
+	MOVQ CX, SI
+	MOVQ SI, DI
+	ADDQ line+40(FP), DI
+	MOVQ DI, R8
+	ADDQ line+40(FP), R8
+	MOVQ R8, R9
+	ADDQ line+40(FP), R9
+	MOVQ AX, R11
+	MOVQ vectors+64(FP), R14
+
+winogradInputRows512channels:
+	MOVQ           R11, R12
+	VMOVUPS        (SI), Z1
+	VSUBPS         (R8), Z1, Z1
+	VMOVUPS        (SI)(BX*1), Z2
+	VSUBPS         (R8)(BX*1), Z2, Z2
+	VMOVUPS        (SI)(BX*2), Z3
+	VSUBPS         (R8)(BX*2), Z3, Z3
+	VMOVUPS        (SI)(R10*1), Z4
+	VSUBPS         (R8)(R10*1), Z4, Z4
+	VSUBPS         Z3, Z1, Z1
+	VADDPS         Z3, Z2, Z5
+	VSUBPS         Z2, Z3, Z3
+	VSUBPS         Z4, Z2, Z2
+	VMOVUPS        (DI), Z4
+	VADDPS         (R8), Z4, Z4
+	VMOVUPS        (DI)(BX*1), Z6
+	VADDPS         (R8)(BX*1), Z6, Z6
+	VMOVUPS        (DI)(BX*2), Z7
+	VADDPS         (R8)(BX*2), Z7, Z7
+	VMOVUPS        (DI)(R10*1), Z8
+	VADDPS         (R8)(R10*1), Z8, Z8
+	VSUBPS         Z7, Z4, Z4
+	VADDPS         Z7, Z6, Z9
+	VSUBPS         Z6, Z7, Z7
+	VSUBPS         Z8, Z6, Z6
+	VMOVUPS        (R8), Z8
+	VSUBPS         (DI), Z8, Z8
+	VMOVUPS        (R8)(BX*1), Z10
+	VSUBPS         (DI)(BX*1), Z10, Z10
+	VMOVUPS        (R8)(BX*2), Z11
+	VSUBPS         (DI)(BX*2), Z11, Z11
+	VMOVUPS        (R8)(R10*1), Z12
+	VSUBPS         (DI)(R10*1), Z12, Z12
+	VSUBPS         Z11, Z8, Z8
+	VADDPS         Z11, Z10, Z13
+	VSUBPS         Z10, Z11, Z11
+	VSUBPS         Z12, Z10, Z10
+	VMOVUPS        (DI), Z12
+	VSUBPS         (R9), Z12, Z12
+	VMOVUPS        (DI)(BX*1), Z14
+	VSUBPS         (R9)(BX*1), Z14, Z14
+	VMOVUPS        (DI)(BX*2), Z15
+	VSUBPS         (R9)(BX*2), Z15, Z15
+	VMOVUPS        (DI)(R10*1), Z16
+	VSUBPS         (R9)(R10*1), Z16, Z16
+	VSUBPS         Z15, Z12, Z12
+	VADDPS         Z15, Z14, Z17
+	VSUBPS         Z14, Z15, Z15
+	VSUBPS         Z16, Z14, Z14
+	ADDQ           second+16(FP), SI
+	ADDQ           second+16(FP), DI
+	ADDQ           second+16(FP), R8
+	ADDQ           second+16(FP), R9
+	VMOVUPS        (SI), Z16
+	VSUBPS         (R8), Z16, Z16
+	VMOVUPS        (SI)(BX*1), Z18
+	VSUBPS         (R8)(BX*1), Z18, Z18
+	VMOVUPS        (SI)(BX*2), Z19
+	VSUBPS         (R8)(BX*2), Z19, Z19
+	VMOVUPS        (SI)(R10*1), Z20
+	VSUBPS         (R8)(R10*1), Z20, Z20
+	VSUBPS         Z19, Z16, Z16
+	LONG $0x407fe262; WORD $0xc172 // VCVTNE2PS2BF16 Z1, Z16, Z16
+	VPERMW         Z16, Z0, Z16
+	VMOVUPS        Z16, (R12)
+	ADDQ           DX, R12
+	VADDPS         Z19, Z18, Z1
+	LONG $0x4877f262; WORD $0xcd72 // VCVTNE2PS2BF16 Z5, Z1, Z1
+	VPERMW         Z1, Z0, Z1
+	VMOVUPS        Z1, (R12)
+	ADDQ           DX, R12
+	VSUBPS         Z18, Z19, Z1
+	LONG $0x4877f262; WORD $0xcb72 // VCVTNE2PS2BF16 Z3, Z1, Z1
+	VPERMW         Z1, Z0, Z1
+	VMOVUPS        Z1, (R12)
+	ADDQ           DX, R12
+	VSUBPS         Z20, Z18, Z1
+	LONG $0x4877f262; WORD $0xca72 // VCVTNE2PS2BF16 Z2, Z1, Z1
+	VPERMW         Z1, Z0, Z1
+	VMOVUPS        Z1, (R12)
+	ADDQ           DX, R12
+	VMOVUPS        (DI), Z1
+	VADDPS         (R8), Z1, Z1
+	VMOVUPS        (DI)(BX*1), Z2
+	VADDPS         (R8)(BX*1), Z2, Z2
+	VMOVUPS        (DI)(BX*2), Z3
+	VADDPS         (R8)(BX*2), Z3, Z3
+	VMOVUPS        (DI)(R10*1), Z5
+	VADDPS         (R8)(R10*1), Z5, Z5
+	VSUBPS         Z3, Z1, Z1
+	LONG $0x4877f262; WORD $0xcc72 // VCVTNE2PS2BF16 Z4, Z1, Z1
+	VPERMW         Z1, Z0, Z1
+	VMOVUPS        Z1, (R12)
+	ADDQ           DX, R12
+	VADDPS         Z3, Z2, Z1
+	LONG $0x4877d262; WORD $0xc972 // VCVTNE2PS2BF16 Z9, Z1, Z1
+	VPERMW         Z1, Z0, Z1
+	VMOVUPS        Z1, (R12)
+	ADDQ           DX, R12
+	VSUBPS         Z2, Z3, Z1
+	LONG $0x4877f262; WORD $0xcf72 // VCVTNE2PS2BF16 Z7, Z1, Z1
+	VPERMW         Z1, Z0, Z1
+	VMOVUPS        Z1, (R12)
+	ADDQ           DX, R12
+	VSUBPS         Z5, Z2, Z1
+	LONG $0x4877f262; WORD $0xce72 // VCVTNE2PS2BF16 Z6, Z1, Z1
+	VPERMW         Z1, Z0, Z1
+	VMOVUPS        Z1, (R12)
+	ADDQ           DX, R12
+	VMOVUPS        (R8), Z1
+	VSUBPS         (DI), Z1, Z1
+	VMOVUPS        (R8)(BX*1), Z2
+	VSUBPS         (DI)(BX*1), Z2, Z2
+	VMOVUPS        (R8)(BX*2), Z3
+	VSUBPS         (DI)(BX*2), Z3, Z3
+	VMOVUPS        (R8)(R10*1), Z4
+	VSUBPS         (DI)(R10*1), Z4, Z4
+	VSUBPS         Z3, Z1, Z1
+	LONG $0x4877d262; WORD $0xc872 // VCVTNE2PS2BF16 Z8, Z1, Z1
+	VPERMW         Z1, Z0, Z1
+	VMOVUPS        Z1, (R12)
+	ADDQ           DX, R12
+	VADDPS         Z3, Z2, Z1
+	LONG $0x4877d262; WORD $0xcd72 // VCVTNE2PS2BF16 Z13, Z1, Z1
+	VPERMW         Z1, Z0, Z1
+	VMOVUPS        Z1, (R12)
+	ADDQ           DX, R12
+	VSUBPS         Z2, Z3, Z1
+	LONG $0x4877d262; WORD $0xcb72 // VCVTNE2PS2BF16 Z11, Z1, Z1
+	VPERMW         Z1, Z0, Z1
+	VMOVUPS        Z1, (R12)
+	ADDQ           DX, R12
+	VSUBPS         Z4, Z2, Z1
+	LONG $0x4877d262; WORD $0xca72 // VCVTNE2PS2BF16 Z10, Z1, Z1
+	VPERMW         Z1, Z0, Z1
+	VMOVUPS        Z1, (R12)
+	ADDQ           DX, R12
+	VMOVUPS        (DI), Z1
+	VSUBPS         (R9), Z1, Z1
+	VMOVUPS        (DI)(BX*1), Z2
+	VSUBPS         (R9)(BX*1), Z2, Z2
+	VMOVUPS        (DI)(BX*2), Z3
+	VSUBPS         (R9)(BX*2), Z3, Z3
+	VMOVUPS        (DI)(R10*1), Z4
+	VSUBPS         (R9)(R10*1), Z4, Z4
+	VSUBPS         Z3, Z1, Z1
+	LONG $0x4877d262; WORD $0xcc72 // VCVTNE2PS2BF16 Z12, Z1, Z1
+	VPERMW         Z1, Z0, Z1
+	VMOVUPS        Z1, (R12)
+	ADDQ           DX, R12
+	VADDPS         Z3, Z2, Z1
+	LONG $0x4877b262; WORD $0xc972 // VCVTNE2PS2BF16 Z17, Z1, Z1
+	VPERMW         Z1, Z0, Z1
+	VMOVUPS        Z1, (R12)
+	ADDQ           DX, R12
+	VSUBPS         Z2, Z3, Z1
+	LONG $0x4877d262; WORD $0xcf72 // VCVTNE2PS2BF16 Z15, Z1, Z1
+	VPERMW         Z1, Z0, Z1
+	VMOVUPS        Z1, (R12)
+	ADDQ           DX, R12
+	VSUBPS         Z4, Z2, Z1
+	LONG $0x4877d262; WORD $0xce72 // VCVTNE2PS2BF16 Z14, Z1, Z1
+	VPERMW         Z1, Z0, Z1
+	VMOVUPS        Z1, (R12)
+	ADDQ           DX, R12
+	SUBQ           second+16(FP), SI
+	SUBQ           second+16(FP), DI
+	SUBQ           second+16(FP), R8
+	SUBQ           second+16(FP), R9
+	ADDQ           $0x40, SI
+	ADDQ           $0x40, DI
+	ADDQ           $0x40, R8
+	ADDQ           $0x40, R9
+	ADDQ           $0x40, R11
+	DECQ           R14
+	JNZ            winogradInputRows512channels
+	LEAQ           (CX)(BX*2), CX
+	ADDQ           toTile+32(FP), AX
+	DECQ           R13
+	JNZ            winogradInputRows512tile
+	VZEROUPPER
+	RET
+
+// func winogradSpreadRows512(to *float32, from *float32, second int, toStep int, toTile int, line int, pixel int, tiles int, vectors int, keep uint32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512_BF16
+TEXT ·winogradSpreadRows512(SB), NOSPLIT, $0-76
+	MOVQ    to+0(FP), AX
+	MOVQ    from+8(FP), CX
+	MOVQ    second+16(FP), DX
+	MOVQ    toStep+24(FP), BX
+	MOVQ    line+40(FP), SI
+	MOVQ    pixel+48(FP), DI
+	MOVL    keep+72(FP), R8
+	KMOVW   R8, K1
+	SHRL    $0x10, R8
+	VMOVUPS wordOrder<>+0(SB), Z0
+	VXORPS  X1, X1, X1
+	MOVQ    tiles+56(FP), R12
+
+winogradSpreadRows512tile:
+	MOVQ CX, R8
+	MOVQ CX, R9
+	ADDQ SI, R9
+	MOVQ AX, R10
+	MOVQ vectors+64(FP), R13
+
+winogradSpreadRows512channels:
+	MOVQ           R10, R11
+	VMOVUPS        (R8), Z2
+	VMOVUPS        (R8)(DI*1), Z3
+	VMOVUPS        (R9), Z4
+	VMOVUPS        (R9)(DI*1), Z5
+	VADDPS         Z4, Z2, Z6
+	VSUBPS         Z4, Z2, Z7
+	VSUBPS         Z4, Z1, Z4
+	VADDPS         Z5, Z3, Z8
+	VSUBPS         Z5, Z3, Z9
+	VSUBPS         Z5, Z1, Z5
+	VADDPS         Z3, Z2, Z10
+	VSUBPS         Z3, Z2, Z11
+	VSUBPS         Z3, Z1, Z3
+	VADDPS         Z8, Z6, Z12
+	VSUBPS         Z8, Z6, Z13
+	VSUBPS         Z8, Z1, Z8
+	VADDPS         Z9, Z7, Z14
+	VSUBPS         Z9, Z7, Z15
+	VSUBPS         Z9, Z1, Z9
+	VADDPS         Z5, Z4, Z16
+	VSUBPS         Z5, Z4, Z17
+	VSUBPS         Z5, Z1, Z5
+	ADDQ           DX, R8
+	ADDQ           DX, R9
+	VMOVUPS.Z      (R8), K1, Z18
+	VMOVUPS.Z      (R8)(DI*1), K1, Z19
+	VMOVUPS.Z      (R9), K1, Z20
+	VMOVUPS.Z      (R9)(DI*1), K1, Z21
+	VADDPS         Z20, Z18, Z22
+	VSUBPS         Z20, Z18, Z23
+	VSUBPS         Z20, Z1, Z20
+	VADDPS         Z21, Z19, Z24
+	VSUBPS         Z21, Z19, Z25
+	VSUBPS         Z21, Z1, Z21
+	VADDPS         Z19, Z18, Z26
+	VSUBPS         Z19, Z18, Z27
+	VSUBPS         Z19, Z1, Z19
+	LONG $0x406fe262; WORD $0xd272 // VCVTNE2PS2BF16 Z2, Z18, Z18
+	VPERMW         Z18, Z0, Z18
+	VMOVUPS        Z18, (R11)
+	ADDQ           BX, R11
+	LONG $0x402f4262; WORD $0xd272 // VCVTNE2PS2BF16 Z10, Z26, Z26
+	VPERMW         Z26, Z0, Z26
+	VMOVUPS        Z26, (R11)
+	ADDQ           BX, R11
+	LONG $0x40274262; WORD $0xdb72 // VCVTNE2PS2BF16 Z11, Z27, Z27
+	VPERMW         Z27, Z0, Z27
+	VMOVUPS        Z27, (R11)
+	ADDQ           BX, R11
+	LONG $0x4067e262; WORD $0xdb72 // VCVTNE2PS2BF16 Z3, Z19, Z19
+	VPERMW         Z19, Z0, Z19
+	VMOVUPS        Z19, (R11)
+	ADDQ           BX, R11
+	VADDPS         Z24, Z22, Z2
+	VSUBPS         Z24, Z22, Z3
+	VSUBPS         Z24, Z1, Z10
+	LONG $0x404fe262; WORD $0xf672 // VCVTNE2PS2BF16 Z6, Z22, Z22
+	VPERMW         Z22, Z0, Z22
+	VMOVUPS        Z22, (R11)
+	ADDQ           BX, R11
+	LONG $0x486fd262; WORD $0xd472 // VCVTNE2PS2BF16 Z12, Z2, Z2
+	VPERMW         Z2, Z0, Z2
+	VMOVUPS        Z2, (R11)
+	ADDQ           BX, R11
+	LONG $0x4867d262; WORD $0xdd72 // VCVTNE2PS2BF16 Z13, Z3, Z3
+	VPERMW         Z3, Z0, Z3
+	VMOVUPS        Z3, (R11)
+	ADDQ           BX, R11
+	LONG $0x482f5262; WORD $0xd072 // VCVTNE2PS2BF16 Z8, Z10, Z10
+	VPERMW         Z10, Z0, Z10
+	VMOVUPS        Z10, (R11)
+	ADDQ           BX, R11
+	VADDPS         Z25, Z23, Z2
+	VSUBPS         Z25, Z23, Z3
+	VSUBPS         Z25, Z1, Z6
+	LONG $0x4047e262; WORD $0xff72 // VCVTNE2PS2BF16 Z7, Z23, Z23
+	VPERMW         Z23, Z0, Z23
+	VMOVUPS        Z23, (R11)
+	ADDQ           BX, R11
+	LONG $0x486fd262; WORD $0xd672 // VCVTNE2PS2BF16 Z14, Z2, Z2
+	VPERMW         Z2, Z0, Z2
+	VMOVUPS        Z2, (R11)
+	ADDQ           BX, R11
+	LONG $0x4867d262; WORD $0xdf72 // VCVTNE2PS2BF16 Z15, Z3, Z3
+	VPERMW         Z3, Z0, Z3
+	VMOVUPS        Z3, (R11)
+	ADDQ           BX, R11
+	LONG $0x484fd262; WORD $0xf172 // VCVTNE2PS2BF16 Z9, Z6, Z6
+	VPERMW         Z6, Z0, Z6
+	VMOVUPS        Z6, (R11)
+	ADDQ           BX, R11
+	VADDPS         Z21, Z20, Z2
+	VSUBPS         Z21, Z20, Z3
+	VSUBPS         Z21, Z1, Z6
+	LONG $0x405fe262; WORD $0xe472 // VCVTNE2PS2BF16 Z4, Z20, Z20
+	VPERMW         Z20, Z0, Z20
+	VMOVUPS        Z20, (R11)
+	ADDQ           BX, R11
+	LONG $0x486fb262; WORD $0xd072 // VCVTNE2PS2BF16 Z16, Z2, Z2
+	VPERMW         Z2, Z0, Z2
+	VMOVUPS        Z2, (R11)
+	ADDQ           BX, R11
+	LONG $0x4867b262; WORD $0xd972 // VCVTNE2PS2BF16 Z17, Z3, Z3
+	VPERMW         Z3, Z0, Z3
+	VMOVUPS        Z3, (R11)
+	ADDQ           BX, R11
+	LONG $0x484ff262; WORD $0xf572 // VCVTNE2PS2BF16 Z5, Z6, Z6
+	VPERMW         Z6, Z0, Z6
+	VMOVUPS        Z6, (R11)
+	ADDQ           BX, R11
+	SUBQ           DX, R8
+	SUBQ           DX, R9
+	ADDQ           $0x40, R8
+	ADDQ           $0x40, R9
+	ADDQ           $0x40, R10
+	DECQ           R13
+	JNZ            winogradSpreadRows512channels
+	LEAQ           (CX)(DI*2), CX
+	ADDQ           toTile+32(FP), AX
+	DECQ           R12
+	JNZ            winogradSpreadRows512tile
 	VZEROUPPER
 	RET

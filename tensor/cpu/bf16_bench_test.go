@@ -52,3 +52,19 @@ func BenchmarkBF16Gemm(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkBF16GemmSum is a weight's and a bias's gradient, as the DiT has them.
+func BenchmarkBF16GemmSum(b *testing.B) {
+	d := bf16Device(b)
+	for _, s := range [][3]int{{384, 384, 6272}, {384, 1152, 6272}, {384, 1536, 6272}, {1536, 384, 6272}, {384, 1152, 32}} {
+		b.Run(fmt.Sprintf("%dx%dx%d", s[0], s[1], s[2]), func(b *testing.B) {
+			r := rand.New(rand.NewPCG(1, 1))
+			c, sums, x, y := benchView(r, s[0], s[1]), benchView(r, s[1]), transposedView(benchView(r, s[2], s[0])), benchView(r, s[2], s[1])
+			d.GemmSum(c, sums, &x, y)
+			for b.Loop() {
+				d.GemmSum(c, sums, &x, y)
+			}
+			gflops(b, 2*float64(s[0])*float64(s[1])*float64(s[2]))
+		})
+	}
+}

@@ -85,7 +85,7 @@ func (t *convPairTask) convolve(d *Device) {
 	if points(t.out.size) == 0 {
 		return
 	}
-	if t.winograd() {
+	if t.winogradPairs() {
 		t.convolveWinograd(d, t.bias)
 		return
 	}

@@ -31,7 +31,6 @@ type pairTask struct {
 type pairWorker struct {
 	gemmWorker
 	scratch []float32
-	rows    [pairTiles]struct{ step, word int } // strides of the packed tiles of A
 }
 
 var pairTasks = sync.Pool{New: func() any { return new(pairTask) }}
@@ -40,18 +39,26 @@ var pairTasks = sync.Pool{New: func() any { return new(pairTask) }}
 func (d *Device) gemmPairs(c, a, b, bias *backend.View, alpha, beta float32) {
 	t := pairTasks.Get().(*pairTask)
 	t.set(d, c, a, b, bias, alpha, beta)
+	t.multiply(d)
+	t.release()
+	pairTasks.Put(t)
+}
+
+func (t *pairTask) set(d *Device, c, a, b, bias *backend.View, alpha, beta float32) {
+	t.gemmTask.set(d, c, a, b, bias, alpha, beta)
 	t.pairs, t.u = d.pairs, &d.pairs.microKernel
 	t.floats, t.k = t.k, words(t.k)
 	t.kb = splitEvenly(t.k, pairBlock)
 	for len(t.workers) < d.pool.threads {
-		t.workers = append(t.workers, pairWorker{})
+		t.workers = append(t.workers, pairWorker{gemmWorker: gemmWorker{edge: make([]float32, t.u.cols)}})
 	}
-	t.multiply(d)
-	t.release()
+}
+
+func (t *pairTask) release() {
+	t.gemmTask.release()
 	for i := range t.workers {
 		t.workers[i].args = tileArgs{}
 	}
-	pairTasks.Put(t)
 }
 
 // multiply chooses the way and goes it, much as gemmTask does; but B is always packed.
@@ -69,6 +76,8 @@ func (t *pairTask) multiply(d *Device) {
 	most := max(1, blockBytes/(4*min(t.k, pairBlock)*t.u.cols)) // panels of a block
 	all := splitEvenly(t.panels, most)
 	switch flops := 2 * t.m * t.n * t.floats; {
+	case t.batch == 1 && t.ks != 1 && longK(t.m, t.n, t.floats) || t.sums != nil:
+		t.runOuter(d, flops <= soloFlops)
 	case t.batch*flops <= soloFlops && (t.batch == 1 || !shared):
 		t.runLocal(d, all, splitEvenly(t.tiles.parts, localTiles), true)
 	case t.batch == 1 && rows <= localTiles*t.u.rows || !shared && t.batch >= 2*threads:
@@ -88,7 +97,7 @@ func (t *pairTask) multiply(d *Device) {
 
 func (t *pairTask) runLocal(d *Device, blocks, rowParts split, alone bool) {
 	t.setColumns(blocks)
-	t.local, t.packing, t.rowParts = true, false, rowParts
+	t.local, t.outer, t.packing, t.rowParts = true, false, false, rowParts
 	chunks := t.batch * t.colBlocks * rowParts.parts
 	if alone {
 		for i := range chunks {
@@ -123,6 +132,10 @@ func (t *pairTask) run(worker, chunk int) {
 	case t.local:
 		tile, n := t.rowParts.part(chunk % t.rowParts.parts)
 		chunk /= t.rowParts.parts
+		if t.outer {
+			t.outerBlock(w, chunk, tile, tile+n)
+			return
+		}
 		t.block(w, chunk/t.colBlocks, chunk%t.colBlocks, tile, tile+n)
 	default:
 		for at, end := t.chunks[chunk], t.chunks[chunk+1]; at < end; {
@@ -166,8 +179,8 @@ func (t *pairTask) block(w *pairWorker, matrix, cb, tile0, tile1 int) {
 			t.expectA(w, ao, kb, end, min(tile1, end+pairTiles))
 			for j := tile; j < end; j++ {
 				i, rows := t.tiles.part(j)
-				s := &w.rows[j-tile]
-				g.a, g.rs, g.ks = unsafe.Pointer(&w.a[(j-tile)*u.rows*pairBlock]), 4*s.step, 4*s.word
+				row, word := packedStrides(t.ks, rows)
+				g.a, g.rs, g.ks = unsafe.Pointer(&w.a[(j-tile)*u.rows*pairBlock]), 4*row, 4*word
 				t.tileRow(&w.gemmWorker, co+i*t.cs, rows, kb, b, panel, p0, p1)
 			}
 		}
@@ -216,11 +229,8 @@ func (t *pairTask) packTiles(w *pairWorker, ao, kb, tile0, tile1 int) {
 		for tile := tile0; tile < tile1; tile++ {
 			i, rows := t.tiles.part(tile)
 			to := w.a[(tile-tile0)*t.u.rows*pairBlock:]
-			if s > 0 {
-				to = to[s/2*w.rows[tile-tile0].word:]
-			}
-			r := &w.rows[tile-tile0]
-			r.step, r.word = t.pairs.packRows(to, a, ao+i*t.rs+(k0+s)*t.ks, t.rs, t.ks, rows, n)
+			_, word := packedStrides(t.ks, rows)
+			t.pairs.packRows(to[s/2*word:], a, ao+i*t.rs+(k0+s)*t.ks, t.rs, t.ks, rows, n)
 		}
 	}
 }

@@ -11,10 +11,17 @@ type pairKernel struct {
 	// pairRows makes lines of rows of n ≤ cols words, to[j] = (from[j],
 	// from[second+j]), the halves of which are zero outside the masks; strides in elements.
 	pairRows func(to, from *float32, toStride, fromStride, second, rows, toLine, fromLine, lines, n int, first, last uint32)
+	// pairSums is pairRows for rows of cols words of n numbers, and makes cols sums
+	// of the numbers: rows from first and rows from second apart, then both.
+	pairSums func(to, from, sum *float32, fromStride, second, rows, n int)
 	// neighbours makes lines of rows of words of n floats that lie side by side.
 	neighbours func(to, from *float32, toStride, fromStride, rows, toLine, fromLine, lines, n int)
 	// winogradInput is microKernel's to words of neighbouring channels, 32 a vector.
 	winogradInput func(to, from *float32, toStep, toTile, line, pixel, tiles, vectors int)
+	// winogradInputRows and winogradSpreadRows are microKernel's winogradInput and
+	// winogradSpread to words of a tile and the one second bytes further on. Where keep is 0, the latter's second ones are 0.
+	winogradInputRows  func(to, from *float32, second, toStep, toTile, line, pixel, tiles, vectors int)
+	winogradSpreadRows func(to, from *float32, second, toStep, toTile, line, pixel, tiles, vectors int, keep uint32)
 	// roundedDot is the sum of a·b over whole vectors, a rounded.
 	roundedDot func(a, b *float32, vectors int) float32
 }
@@ -89,17 +96,37 @@ func (u *pairKernel) packScalars(to, from []float32, at, width, pitch, step, ks,
 	}
 }
 
-// packRows packs rows of A, k numbers each, element (i,p) at ao + i·rs + p·ks,
-// and gives the strides of the words of the result; k does not change them.
-func (u *pairKernel) packRows(to, a []float32, ao, rs, ks, rows, k int) (row, step int) {
+// packRows packs rows of A, k numbers each, element (i,p) at ao + i·rs + p·ks.
+func (u *pairKernel) packRows(to, a []float32, ao, rs, ks, rows, k int) {
 	switch {
 	case ks == 1:
 		u.neighbours(&to[0], &a[ao], pairBlock, rs, rows, 0, 0, 1, k)
-		return pairBlock, 1
 	case rs == 1 || rows == 1:
 		u.packPairs(to, a, ao, rows, ks, k, rows)
 	default:
 		u.packScalars(to, a, ao, 1, rows, rs, ks, rows, k)
 	}
+}
+
+// packedStrides are the strides of the words that packRows makes.
+func packedStrides(ks, rows int) (row, word int) {
+	if ks == 1 {
+		return pairBlock, 1
+	}
 	return 1, rows
+}
+
+// packSums packs n ≤ cols columns, whose elements of a row are neighbours, of k
+// rows of b, and makes sums of the columns.
+func (u *pairKernel) packSums(to, b, sums []float32, bo, bk, k, n int) {
+	clear(sums[:u.cols])
+	if k > 1 {
+		u.pairSums(&to[0], &b[bo], &sums[0], 2*bk, bk, k/2, n)
+	}
+	if k%2 != 0 {
+		u.packPairs(to[k/2*u.cols:], b, bo+(k-1)*bk, u.cols, bk, 1, n)
+		for j, v := range b[bo+(k-1)*bk:][:n] {
+			sums[j] += v
+		}
+	}
 }

@@ -132,6 +132,11 @@ func pairRows512x1(to, from *float32, toStride, fromStride, second, rows, toLine
 //go:noescape
 func pairRows512x2(to, from *float32, toStride, fromStride, second, rows, toLine, fromLine, lines int, toMask, firstMask, secondMask uint32)
 
+// pairSums512 makes rows of 32 words, to[j] = (from[j], from[second+j]) and zero outside mask, and sum, 32 sums of the numbers that they are made of; strides in bytes.
+//
+//go:noescape
+func pairSums512(to, from, sum *float32, fromStride, second, rows int, mask uint32)
+
 // convertRows512 makes words of neighbours: lines of rows, each of blocks of 32 floats and then those of tail, which fill tailWords; strides in bytes.
 //
 //go:noescape
@@ -146,6 +151,16 @@ func roundedDot512(a, b *float32, vectors int) float32
 //
 //go:noescape
 func winogradInputPairs512(to, from *float32, toStep, toTile, line, pixel, tiles, vectors int)
+
+// winogradInputRows512 transforms 4×4 patches of input, two positions apart, to words of each and of the patch second bytes further on; strides in bytes.
+//
+//go:noescape
+func winogradInputRows512(to, from *float32, second, toStep, toTile, line, pixel, tiles, vectors int)
+
+// winogradSpreadRows512 transforms 2×2 gradients of outputs to words of each and of the one second bytes further on, which is 0 where keep is not set; strides in bytes.
+//
+//go:noescape
+func winogradSpreadRows512(to, from *float32, second, toStep, toTile, line, pixel, tiles, vectors int, keep uint32)
 
 var tilesBF16 = [13][3]func(*tileArgs){
 	1:  {1: pairTile512x1x1, 2: pairTile512x1x2},

@@ -110,16 +110,47 @@ func TestPacking(t *testing.T) {
 					clear(want[p*u.cols+n : (p+1)*u.cols])
 				}
 				equal(fmt.Sprintf("%d columns of %d, strides %v", n, k, s), got, want)
+				if s[1] == 1 {
+					before := got
+					got, want = buffers()
+					sums := make([]float32, u.cols)
+					u.packSums(got, from, sums, 7, s[0], k, n)
+					for p := range words(k) {
+						clear(got[p*u.cols+n : (p+1)*u.cols])
+					}
+					equal(fmt.Sprintf("%d columns of %d, summed", n, k), got, before)
+					for j, v := range sums[:n] {
+						want := alternateSum(from[7+j:], s[0], k)
+						if math.Float32bits(v) != math.Float32bits(want) && (v == v || want == want) {
+							t.Fatalf("%d columns of %d: sum %d is %v, want %v", n, k, j, v, want)
+						}
+					}
+				}
 				if n > u.rows {
 					continue
 				}
 				got, want = buffers()
-				row, word := u.packRows(got, from, 7, s[1], s[0], n, k)
+				u.packRows(got, from, 7, s[1], s[0], n, k)
+				row, word := packedStrides(s[0], n)
 				u.packScalars(want, from, 7, row, word, s[1], s[0], n, k)
 				equal(fmt.Sprintf("%d rows of %d, strides %v", n, k, s), got, want)
 			}
 		}
 	}
+}
+
+// alternateSum adds up k numbers a stride apart: even ones and odd ones apart,
+// then both, then the last of an odd number of them.
+func alternateSum(from []float32, stride, k int) float32 {
+	var sums [2]float32
+	for p := range k / 2 * 2 {
+		sums[p%2] += from[p*stride]
+	}
+	sum := sums[0] + sums[1]
+	if k%2 != 0 {
+		sum += from[(k-1)*stride]
+	}
+	return sum
 }
 
 // TestBF16Shares wants memory, float64 and everything but products to be those
@@ -313,38 +344,60 @@ func TestBF16Allocates(t *testing.T) {
 	}
 }
 
-// TestPairTiles makes words of more channels than a kernel takes at a time, of several
-// panels and of odd numbers of tiles: shapes that gradients have only of more tiles than
-// TestConvWinograd could check.
-func TestPairTiles(t *testing.T) {
+// TestWinogradRows wants the words of the transformed patches and gradients of a
+// slab to be the float32 ones rounded, two lines of tiles to a line of words, in
+// shapes that gradients have only of more tiles than TestConvWinograd could check.
+func TestWinogradRows(t *testing.T) {
 	pairs := Best().pairs()
 	if pairs == nil {
 		t.Skip("this machine has no instructions for bfloat16")
 	}
-	for _, c := range []struct{ channels, tiles, panels int }{{16, 4, 1}, {48, 1, 2}, {80, 7, 3}, {128, 6, 2}} {
-		task := &winogradWeightTask{u: &pairs.microKernel, pairs: pairs, panels: c.panels}
-		cols := pairs.cols
-		v, panels := make([]float32, c.tiles*c.channels), make([]float32, c.panels*c.tiles*cols)
-		rng.Normal(v, rng.Key{}, 1)
-		rng.Normal(panels, rng.Key{}, 2)
-		// row is number i of each tile, a width apart, in words of neighbouring tiles.
-		check := func(what string, got []float32, from []float32, width int) {
-			for p := range words(c.tiles) {
+	for _, c := range []struct{ channels, cout, lines, tilesW int }{{16, 16, 4, 1}, {48, 80, 1, 2}, {80, 32, 7, 3}, {128, 128, 6, 2}} {
+		task := &winogradWeightTask{u: &pairs.microKernel, k: pairs.winograd2, pairs: pairs, tilesW: c.tilesW, panels: (c.cout + pairs.cols - 1) / pairs.cols}
+		task.cout = c.cout
+		w := new(winogradWeightWorker)
+		for i, s := range []*slab{&w.x, &w.dy} {
+			channels := []int{c.channels, c.cout}[i]
+			s.stride[2] = 4 * channels
+			s.stride[1] = s.stride[2] * (2*c.tilesW + 2)
+			s.buf = make([]float32, s.stride[1]/4*(2*c.lines+3))
+			rng.Normal(s.buf, rng.Key{}, uint64(i))
+			s.base = unsafe.Pointer(&s.buf[0])
+			for r := range 2 * c.lines {
+				s.rows = append(s.rows, (r+r/4)*s.stride[1]) // lines of several images
+			}
+		}
+		make16 := func(transform func(w *winogradWeightWorker, r0, r1, channels, depth, vStep, wStep int), depth int) (v, spread []float32, vStep, wStep int) {
+			vStep, wStep = matrixStep(depth*c.channels), matrixStep(depth*task.panels*pairs.cols)
+			w.v, w.w = make([]float32, 16*vStep), make([]float32, 16*wStep)
+			transform(w, 0, 2*c.lines, c.channels, depth, vStep, wStep)
+			return w.v, w.w, vStep, wStep
+		}
+		tiles, depth := c.lines*c.tilesW, words(c.lines)*c.tilesW
+		v, spread, vStep, wStep := make16(task.transform, tiles)
+		a, b, aStep, bStep := make16(task.transformPairs, depth)
+		// check compares words, width of them a tile; a lone line goes with zeros or, if lone, with itself.
+		check := func(what string, got, from []float32, width int, lone bool) {
+			for p := range depth {
+				low := p/c.tilesW*2*c.tilesW + p%c.tilesW
 				for i := range width {
-					low, high := roundBF16(from[2*p*width+i]), float32(0)
-					if 2*p+1 < c.tiles {
-						high = roundBF16(from[(2*p+1)*width+i])
+					one, two := from[low*width+i], float32(0)
+					if high := low + c.tilesW; high < tiles {
+						two = from[high*width+i]
+					} else if lone {
+						two = one
 					}
-					if want := wordOf(low, high); math.Float32bits(got[p*width+i]) != math.Float32bits(want) {
+					if want := wordOf(roundBF16(one), roundBF16(two)); math.Float32bits(got[p*width+i]) != math.Float32bits(want) {
 						t.Fatalf("%+v: word %d of %s %d is %x, want %x", c, p, what, i, math.Float32bits(got[p*width+i]), math.Float32bits(want))
 					}
 				}
 			}
 		}
-		a, b := task.pairTiles(new(winogradWeightWorker), v, panels, c.channels, c.tiles)
-		check("channel", a, v, c.channels)
-		for p := range c.panels {
-			check("column", b[p*words(c.tiles)*cols:], panels[p*c.tiles*cols:][:c.tiles*cols], cols)
+		for m := range 16 {
+			check("channel", a[m*aStep:], v[m*vStep:], c.channels, true)
+			for p := range task.panels {
+				check("column", b[m*bStep+p*depth*pairs.cols:], spread[m*wStep+p*tiles*pairs.cols:], pairs.cols, false)
+			}
 		}
 	}
 }

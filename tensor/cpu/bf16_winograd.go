@@ -1,5 +1,7 @@
 package cpu
 
+import "unsafe"
+
 // Winograd's convolution in bfloat16: what is rounded is what enters the 16
 // products, the transformed patches and filters (themselves computed in float32
 // from numbers that are not rounded). A patch's transform adds four numbers, and
@@ -13,9 +15,9 @@ package cpu
 // pairWinogradChannels is what input channels must be a multiple of.
 const pairWinogradChannels = 32
 
-// winograd reports whether the plan is computed so.
-func (t *convPairTask) winograd() bool {
-	return t.winogradShape() && t.convPlan.tiles() >= winogradSample && t.cin%pairWinogradChannels == 0
+// winogradPairs reports whether the plan is computed so.
+func (t *convPairTask) winogradPairs() bool {
+	return t.winogradShape() && t.manyTiles() && t.cin%pairWinogradChannels == 0
 }
 
 // packPairs is packSegment in words.
@@ -32,16 +34,24 @@ func (t *winogradTask) packPairs(w *winogradWorker, from []float32, i, first, ro
 	}
 }
 
-// pairTiles makes words of neighbouring tiles of a patches' matrix and a gradients'.
-func (t *winogradWeightTask) pairTiles(w *winogradWeightWorker, v, panels []float32, channels, tiles int) (a, b []float32) {
-	cols, depth := t.u.cols, words(tiles)
-	a, b = grow(w.words[0], depth*channels), grow(w.words[1], t.panels*depth*cols)
-	w.words[0], w.words[1] = a, b
-	for j := 0; j < channels; j += cols {
-		t.pairs.packPairs(a[j:], v, j, channels, channels, tiles, min(cols, channels-j))
+// transformPairs is transform in words of two tiles, one above the other; where
+// the lines of tiles are odd in number, the last ones' with a gradient of zero.
+func (t *winogradWeightTask) transformPairs(w *winogradWeightWorker, r0, r1, channels, depth, vStep, wStep int) {
+	u := t.u
+	for r := r0; r < r1; r += 4 {
+		word := (r - r0) / 4 * t.tilesW
+		x, dy := w.x.rows[r-r0], w.dy.rows[r-r0]
+		var nextX, nextDy int
+		var keep uint32
+		if r+2 < r1 {
+			nextX, nextDy, keep = w.x.rows[r+2-r0]-x, w.dy.rows[r+2-r0]-dy, 1<<16-1
+		}
+		t.pairs.winogradInputRows(&w.v[word*channels], (*float32)(unsafe.Add(w.x.base, x)), nextX, 4*vStep, 4*channels,
+			w.x.stride[1], w.x.stride[2], t.tilesW, channels/u.lanes)
+		for p := range t.panels {
+			j := p * u.cols
+			t.pairs.winogradSpreadRows(&w.w[(p*depth+word)*u.cols], (*float32)(unsafe.Add(w.dy.base, dy+4*j)), nextDy, 4*wStep, 4*u.cols,
+				w.dy.stride[1], w.dy.stride[2], t.tilesW, min(u.cols, t.cout-j)/u.lanes, keep)
+		}
 	}
-	for p := range t.panels {
-		t.pairs.packPairs(b[p*depth*cols:], panels, p*tiles*cols, cols, cols, tiles, cols)
-	}
-	return a, b
 }

@@ -73,7 +73,7 @@ func (t *convTask) convolve(d *Device) {
 	case t.small():
 		t.convolveSmall(d, t.bias)
 		return
-	case t.winograd(d.level.micro()):
+	case t.manyTiles() && t.winograd(d.level.micro()) != nil:
 		t.convolveWinograd(d, t.bias)
 		return
 	}

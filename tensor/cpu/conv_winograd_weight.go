@@ -10,22 +10,25 @@ import (
 //
 //	dg = Gᵀ·[Σ_tiles (A·dy·Aᵀ) ⊙ (Bᵀ·d·B)]·G
 //
-// 16 matrix products, summed over tiles. The rows of tiles are cut into parts,
+// 16 or 36 matrix products, summed over tiles. The rows of tiles are cut into parts,
 // each with a buffer of its own, by the shape alone.
 
 const (
-	// winogradPartTiles is the fewest tiles of a part, for adding up the parts
+	// winogradPartOutputs is the fewest outputs of a part, for adding up the parts
 	// and transforming the sum to stay cheap.
-	winogradPartTiles = 256
-	// winogradGradBytes is what the transformed patches and gradients of a slab may take.
-	winogradGradBytes = 640 << 10
+	winogradPartOutputs = 1024
+	// What the transformed patches and gradients of a slab may take, for tiles of 2×2, those in
+	// words, and tiles of 4×4, of which there are few and whose sums are large.
+	winogradGradBytes  = 640 << 10
+	winogradPairBytes  = 480 << 10
+	winogradGradBytes4 = 1536 << 10
 )
 
 type winogradWeightStage uint8
 
 const (
 	winogradSum  winogradWeightStage = iota // a chunk is a part times a block of input channels
-	winogradAdd                             // one of the 16 matrices
+	winogradAdd                             // one of the matrices
 	winogradFold                            // an input channel
 )
 
@@ -34,7 +37,8 @@ type winogradWeightTask struct {
 	convPlan          // sizes of out rounded up to whole tiles
 	dy       convPlan // dy as the input of a plan without taps: padded to whole tiles
 	u        *microKernel
-	pairs    *pairKernel // of bfloat16 words, pairs of neighbouring tiles; nil: floats
+	k        *winogradKernels
+	pairs    *pairKernel // of bfloat16 words, pairs of tiles one above the other; nil: floats
 	tilesW   int
 	panels   int
 	slabRows int
@@ -43,7 +47,7 @@ type winogradWeightTask struct {
 	stage    winogradWeightStage
 	dw       []float32
 	partial  []float32
-	size     int // floats of a part's 16 matrices
+	size     int // floats of a part's matrices
 	workers  []winogradWeightWorker
 }
 
@@ -52,7 +56,6 @@ type winogradWeightWorker struct {
 	edge         []float32
 	x, dy        slab
 	v, w         []float32
-	words        [2][]float32 // one of the 16 matrices of each, in words
 	nextX, nextY fetch
 }
 
@@ -61,15 +64,17 @@ var winogradWeightTasks = sync.Pool{New: func() any { return new(winogradWeightT
 // winogradWeights computes the plan's weight gradient so where that pays; it
 // reports false, having done nothing, if not.
 func (p *convPlan) winogradWeights(d *Device, dw []float32) bool {
-	if d.level.micro().winogradInput == nil || !p.winogradShape() || p.wj != 1 || p.n*p.tiles() < winogradSample {
+	u := d.level.micro()
+	if d.pairs != nil {
+		u = &d.pairs.microKernel
+	}
+	k := p.winograd(u)
+	if k == nil || p.wj != 1 || p.n*p.tiles(2) < winogradSample {
 		return false
 	}
 	t := winogradWeightTasks.Get().(*winogradWeightTask)
+	t.u, t.k, t.pairs, t.dw = u, k, d.pairs, dw
 	t.borrow(p)
-	t.u, t.pairs, t.dw = d.level.micro(), d.pairs, dw
-	if t.pairs != nil {
-		t.u = &t.pairs.microKernel
-	}
 	for len(t.workers) < d.pool.threads {
 		t.workers = append(t.workers, winogradWeightWorker{edge: make([]float32, (t.u.rows+1)*t.u.cols)})
 	}
@@ -78,7 +83,7 @@ func (p *convPlan) winogradWeights(d *Device, dw []float32) bool {
 	for _, s := range [...]struct {
 		stage  winogradWeightStage
 		chunks int
-	}{{winogradSum, t.slabs.parts * t.blocks.parts}, {winogradAdd, 16}, {winogradFold, t.cin}} {
+	}{{winogradSum, t.slabs.parts * t.blocks.parts}, {winogradAdd, k.matrices()}, {winogradFold, t.cin}} {
 		t.stage = s.stage
 		if s.stage != winogradAdd || t.slabs.parts > 1 {
 			d.pool.do(t, s.chunks)
@@ -92,8 +97,8 @@ func (t *winogradWeightTask) borrow(p *convPlan) {
 	axis, taps := t.axis, t.taps
 	t.convPlan = *p
 	t.axis, t.taps = axis, append(taps[:0], p.taps...)
-	t.out.size[1], t.out.size[2] = (p.out.size[1]+1)/2*2, (p.out.size[2]+1)/2*2
-	t.tilesW = t.out.size[2] / 2
+	t.out.size[1], t.out.size[2] = roundUp(p.out.size[1], t.k.side), roundUp(p.out.size[2], t.k.side)
+	t.tilesW = t.out.size[2] / t.k.side
 	t.dy = convPlan{n: p.n, groups: 1, cin: p.cout, in: p.out, out: t.out, stride: [3]int{1, 1, 1}}
 }
 
@@ -111,19 +116,20 @@ func (t *winogradWeightTask) release() {
 // choose cuts the work, by the shape alone.
 func (t *winogradWeightTask) choose() {
 	t.panels = (t.cout + t.u.cols - 1) / t.u.cols
-	t.size = 16 * t.cin * t.cout
-	tiles := t.convPlan.rows() / 2 * t.tilesW
-	parts := max(1, min(weightChunks, tiles/winogradPartTiles, partialBytes/(4*t.size)))
-	t.blocks = splitEvenly(t.cin/16, max(1, t.cin/16*parts/weightChunks))
+	t.size = t.k.matrices() * t.cin * t.cout
+	tiles := t.convPlan.rows() / t.k.side * t.tilesW
+	parts := max(1, min(weightChunks, tiles*t.k.side*t.k.side/winogradPartOutputs, partialBytes/(4*t.size)))
+	chunks := 2 * weightChunks / t.k.side // each transforms the gradients again
+	t.blocks = splitEvenly(t.cin/16, max(1, t.cin/16*parts/chunks))
 	width := 16 * (t.blocks.base + min(1, t.blocks.extra)) // channels of a block
-	rows := max(1, winogradGradBytes/(64*(width+t.cout))/t.tilesW)
-	if h := t.out.size[1] / 2; rows < h {
-		s := splitEvenly(h, rows)
-		rows = s.base + min(1, s.extra)
-	} else {
-		rows -= rows % h
+	room := winogradGradBytes
+	switch {
+	case t.pairs != nil:
+		room = winogradPairBytes
+	case t.k.side == 4:
+		room = winogradGradBytes4
 	}
-	t.slabRows = 2 * rows
+	t.slabRows = t.k.side * t.slabLines(max(1, room/(4*t.k.matrices()*(width+t.cout))/t.tilesW))
 	slabs := (t.convPlan.rows() + t.slabRows - 1) / t.slabRows
 	parts = min(parts, slabs)
 	t.slabs = split{parts, slabs / parts, slabs % parts}
@@ -133,6 +139,28 @@ func (t *winogradWeightTask) choose() {
 		w.x.unit = 16
 		w.dy.layout(&t.dy, t.slabRows, t.cout, t.dy.inside() && t.dy.in.channel == 1)
 	}
+}
+
+// slabLines is how many lines of tiles a slab has, given how many of floats or
+// words there is room for: equal parts of an image or whole images and, in
+// words, an even number, even if a slab then ends in the middle of an image.
+func (t *winogradWeightTask) slabLines(room int) int {
+	image, most := t.out.size[1]/t.k.side, room
+	if t.pairs != nil {
+		most *= 2
+	}
+	lines := most - most%image
+	if most < image {
+		s := splitEvenly(image, most)
+		lines = s.base + min(1, s.extra)
+	}
+	switch {
+	case t.pairs == nil || lines%2 == 0:
+		return lines
+	case lines > image: // an odd number of odd images
+		return lines - image
+	}
+	return lines + 1
 }
 
 func (t *winogradWeightTask) run(worker, chunk int) {
@@ -145,7 +173,7 @@ func (t *winogradWeightTask) run(worker, chunk int) {
 		}
 	case winogradFold:
 		tap := t.corner()
-		t.u.winogradFilterGrad(&t.dw[tap[0]+chunk*t.wc], &t.partial[chunk*t.cout], 4*t.cin*t.cout,
+		t.k.filterGrad(&t.dw[tap[0]+chunk*t.wc], &t.partial[chunk*t.cout], 4*t.cin*t.cout,
 			4*(tap[1]-tap[0]), 4*(tap[2]-tap[0]), t.cout/t.u.lanes)
 	case winogradSum:
 		part := chunk / t.blocks.parts
@@ -165,37 +193,46 @@ func (t *winogradWeightTask) sum(w *winogradWeightWorker, part, block, r0, r1 in
 	c0, channels = 16*c0, 16*channels
 	w.x.fill(&t.convPlan, u, r0, r1, t.blocks, block, 1)
 	w.dy.fill(&t.dy, u, r0, r1, split{parts: 1, base: t.cout}, 0, 1)
-	tiles := (r1 - r0) / 2 * t.tilesW
-	vStep, wStep := matrixStep(tiles*channels), matrixStep(tiles*t.panels*u.cols)
-	w.v, w.w = grow(w.v, 16*vStep), grow(w.w, 16*wStep)
-	for r := r0; r < r1; r += 2 {
-		tile := (r - r0) / 2 * t.tilesW
-		u.winogradInput(&w.v[tile*channels], (*float32)(unsafe.Add(w.x.base, w.x.rows[r-r0])), 4*vStep, 4*channels,
-			w.x.stride[1], w.x.stride[2], t.tilesW, channels/u.lanes)
-		for p := range t.panels {
-			j := p * u.cols
-			u.winogradSpread(&w.w[(p*tiles+tile)*u.cols], (*float32)(unsafe.Add(w.dy.base, w.dy.rows[r-r0]+4*j)), 4*wStep, 4*u.cols,
-				w.dy.stride[1], w.dy.stride[2], t.tilesW, min(u.cols, t.cout-j)/u.lanes)
-		}
+	depth := (r1 - r0) / t.k.side * t.tilesW
+	if t.pairs != nil {
+		depth = words((r1-r0)/2) * t.tilesW
+	}
+	vStep, wStep := matrixStep(depth*channels), matrixStep(depth*t.panels*u.cols)
+	w.v, w.w = grow(w.v, t.k.matrices()*vStep), grow(w.w, t.k.matrices()*wStep)
+	if t.pairs != nil {
+		t.transformPairs(w, r0, r1, channels, depth, vStep, wStep)
+	} else {
+		t.transform(w, r0, r1, channels, depth, vStep, wStep)
 	}
 	w.nextX, w.nextY = fetch{}, fetch{}
 	if next := min(t.convPlan.rows(), r1+r1-r0); r1 < next {
-		w.nextX = t.in.soon(t.inputRange(r1, next), tiles)
-		w.nextY = t.dy.in.soon(t.dy.inputRange(r1, next), tiles)
+		w.nextX = t.in.soon(t.inputRange(r1, next), depth)
+		w.nextY = t.dy.in.soon(t.dy.inputRange(r1, next), depth)
 	}
-	for i := range 16 {
-		t.products(w, w.v[i*vStep:], w.w[i*wStep:], t.partial[part*t.size+(i*t.cin+c0)*t.cout:], channels, tiles, more)
+	for i := range t.k.matrices() {
+		t.products(w, w.v[i*vStep:], w.w[i*wStep:], t.partial[part*t.size+(i*t.cin+c0)*t.cout:], channels, depth, more)
 	}
 }
 
-// products adds vᵀ·w, one of the 16, to c.
-func (t *winogradWeightTask) products(w *winogradWeightWorker, v, panels, c []float32, channels, tiles int, more bool) {
-	u, g := t.u, &w.args
-	if t.pairs != nil {
-		v, panels = t.pairTiles(w, v, panels, channels, tiles)
-		tiles = words(tiles)
+// transform makes the matrices of a slab's patches and gradients.
+func (t *winogradWeightTask) transform(w *winogradWeightWorker, r0, r1, channels, tiles, vStep, wStep int) {
+	u := t.u
+	for r := r0; r < r1; r += t.k.side {
+		tile := (r - r0) / t.k.side * t.tilesW
+		t.k.input(&w.v[tile*channels], (*float32)(unsafe.Add(w.x.base, w.x.rows[r-r0])), 4*vStep, 4*channels,
+			w.x.stride[1], w.x.stride[2], t.tilesW, channels/u.lanes)
+		for p := range t.panels {
+			j := p * u.cols
+			t.k.spread(&w.w[(p*tiles+tile)*u.cols], (*float32)(unsafe.Add(w.dy.base, w.dy.rows[r-r0]+4*j)), 4*wStep, 4*u.cols,
+				w.dy.stride[1], w.dy.stride[2], t.tilesW, min(u.cols, t.cout-j)/u.lanes)
+		}
 	}
-	g.segs, g.nsegs, g.k, g.rs, g.ks = unsafe.Pointer(noSegment), 1, tiles, 4, 4*channels
+}
+
+// products adds vᵀ·w, one of the matrices, to c.
+func (t *winogradWeightTask) products(w *winogradWeightWorker, v, panels, c []float32, channels, depth int, more bool) {
+	u, g := t.u, &w.args
+	g.segs, g.nsegs, g.k, g.rs, g.ks = unsafe.Pointer(noSegment), 1, depth, 4, 4*channels
 	g.bs, g.cs, g.alpha, g.beta, g.accumulate, g.bias = 4*u.cols, 4*t.cout, 1, 1, 0, nil
 	if more {
 		g.accumulate = 1
@@ -203,7 +240,7 @@ func (t *winogradWeightTask) products(w *winogradWeightWorker, v, panels, c []fl
 	rows := splitEvenly(channels, u.rows)
 	for p := range t.panels {
 		j := p * u.cols
-		g.b = unsafe.Pointer(&panels[p*tiles*u.cols])
+		g.b = unsafe.Pointer(&panels[p*depth*u.cols])
 		for i := range rows.parts {
 			row, n := rows.part(i)
 			g.a, g.c = unsafe.Pointer(&v[row]), unsafe.Pointer(&c[row*t.cout+j])

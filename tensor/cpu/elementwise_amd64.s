@@ -5142,175 +5142,540 @@ done:
 // func vecSilu512(dst *float32, a *float32, b *float32, c *float32, n int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecSilu512(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), AX
-	MOVQ a+8(FP), DX
-	MOVQ n+32(FP), CX
-	XORQ BX, BX
+	VBROADCASTSS c16_80000000<>+0(SB), Z0
+	VBROADCASTSS c16_42ae0000<>+0(SB), Z1
+	VBROADCASTSS c16_c2ae0000<>+0(SB), Z2
+	VBROADCASTSS c16_3f800000<>+0(SB), Z3
+	VBROADCASTSS c16_3fb8aa3b<>+0(SB), Z4
+	VBROADCASTSS c16_3f317217<>+0(SB), Z5
+	VBROADCASTSS c16_3377d1cf<>+0(SB), Z6
+	VBROADCASTSS c16_3efffffc<>+0(SB), Z7
+	VBROADCASTSS c16_3e2aaa46<>+0(SB), Z8
+	VBROADCASTSS c16_3d2aadc7<>+0(SB), Z9
+	VBROADCASTSS c16_3c091e9d<>+0(SB), Z10
+	VBROADCASTSS c16_3ab42f76<>+0(SB), Z11
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), DX
+	MOVQ         n+32(FP), CX
+	XORQ         BX, BX
+
+group:
+	CMPQ         CX, $+32
+	JL           single
+	VMOVUPS      (DX)(BX*1), Z12
+	VMOVUPS      64(DX)(BX*1), Z13
+	VXORPS       Z0, Z12, Z14
+	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z14, Z2, Z14
+	VMULPS       Z4, Z14, Z15
+	VRNDSCALEPS  $0x08, Z15, Z15
+	VMOVAPS      Z14, Z14
+	VFNMADD231PS Z5, Z15, Z14
+	VFNMADD231PS Z6, Z15, Z14
+	VMOVAPS      Z11, Z16
+	VFMADD213PS  Z10, Z14, Z16
+	VFMADD213PS  Z9, Z14, Z16
+	VFMADD213PS  Z8, Z14, Z16
+	VFMADD213PS  Z7, Z14, Z16
+	VMULPS       Z14, Z14, Z17
+	VFMADD213PS  Z14, Z17, Z16
+	VADDPS       Z3, Z16, Z16
+	VSCALEFPS    Z15, Z16, Z16
+	VADDPS       Z3, Z16, Z16
+	VMOVAPS      Z3, Z15
+	VRCP14PS     Z16, Z14
+	VFNMADD231PS Z14, Z16, Z15
+	VFMADD213PS  Z14, Z14, Z15
+	VMOVAPS      Z15, Z16
+	VMULPS       Z12, Z16, Z16
+	VMOVUPS      Z16, (AX)(BX*1)
+	VXORPS       Z0, Z13, Z12
+	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z12, Z2, Z12
+	VMULPS       Z4, Z12, Z14
+	VRNDSCALEPS  $0x08, Z14, Z14
+	VMOVAPS      Z12, Z12
+	VFNMADD231PS Z5, Z14, Z12
+	VFNMADD231PS Z6, Z14, Z12
+	VMOVAPS      Z11, Z15
+	VFMADD213PS  Z10, Z12, Z15
+	VFMADD213PS  Z9, Z12, Z15
+	VFMADD213PS  Z8, Z12, Z15
+	VFMADD213PS  Z7, Z12, Z15
+	VMULPS       Z12, Z12, Z16
+	VFMADD213PS  Z12, Z16, Z15
+	VADDPS       Z3, Z15, Z15
+	VSCALEFPS    Z14, Z15, Z15
+	VADDPS       Z3, Z15, Z15
+	VMOVAPS      Z3, Z14
+	VRCP14PS     Z15, Z12
+	VFNMADD231PS Z12, Z15, Z14
+	VFMADD213PS  Z12, Z12, Z14
+	VMOVAPS      Z14, Z15
+	VMULPS       Z13, Z15, Z15
+	VMOVUPS      Z15, 64(AX)(BX*1)
+	ADDQ         $+128, BX
+	SUBQ         $+32, CX
+	JMP          group
 
 single:
-	CMPQ              CX, $+16
-	JL                rest
-	VMOVUPS           (DX)(BX*1), Z0
-	VORPS.BCST        c16_80000000<>+0(SB), Z0, Z1
-	VMOVAPS           Z1, Z1
-	VBROADCASTSS      c16_42b20000<>+0(SB), Z4
-	VMINPS            Z1, Z4, Z1
-	VBROADCASTSS      c16_c2d00000<>+0(SB), Z4
-	VMAXPS            Z1, Z4, Z1
-	VMULPS.BCST       c16_3fb8aa3b<>+0(SB), Z1, Z4
-	VRNDSCALEPS       $0x08, Z4, Z4
-	VMOVAPS           Z1, Z1
-	VFNMADD231PS.BCST c16_3f317217<>+0(SB), Z4, Z1
-	VFNMADD231PS.BCST c16_3377d1cf<>+0(SB), Z4, Z1
-	VBROADCASTSS      c16_3ab42f76<>+0(SB), Z5
-	VFMADD213PS.BCST  c16_3c091e9d<>+0(SB), Z1, Z5
-	VFMADD213PS.BCST  c16_3d2aadc7<>+0(SB), Z1, Z5
-	VFMADD213PS.BCST  c16_3e2aaa46<>+0(SB), Z1, Z5
-	VFMADD213PS.BCST  c16_3efffffc<>+0(SB), Z1, Z5
-	VMULPS            Z1, Z1, Z6
-	VFMADD213PS       Z1, Z6, Z5
-	VADDPS.BCST       c16_3f800000<>+0(SB), Z5, Z5
-	VSCALEFPS         Z4, Z5, Z5
-	VADDPS.BCST       c16_3f800000<>+0(SB), Z5, Z1
-	VCMPPS.BCST       $0x01, c16_00000000<>+0(SB), Z0, K1
-	VBROADCASTSS      c16_3f800000<>+0(SB), Z4
-	VBLENDMPS         Z5, Z4, K1, Z2
-	VDIVPS            Z1, Z2, Z2
-	VMULPS            Z0, Z2, Z2
-	VMOVUPS           Z2, (AX)(BX*1)
-	ADDQ              $+64, BX
-	SUBQ              $+16, CX
-	JMP               single
+	CMPQ         CX, $+16
+	JL           rest
+	VMOVUPS      (DX)(BX*1), Z12
+	VXORPS       Z0, Z12, Z13
+	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z13, Z2, Z13
+	VMULPS       Z4, Z13, Z14
+	VRNDSCALEPS  $0x08, Z14, Z14
+	VMOVAPS      Z13, Z13
+	VFNMADD231PS Z5, Z14, Z13
+	VFNMADD231PS Z6, Z14, Z13
+	VMOVAPS      Z11, Z15
+	VFMADD213PS  Z10, Z13, Z15
+	VFMADD213PS  Z9, Z13, Z15
+	VFMADD213PS  Z8, Z13, Z15
+	VFMADD213PS  Z7, Z13, Z15
+	VMULPS       Z13, Z13, Z16
+	VFMADD213PS  Z13, Z16, Z15
+	VADDPS       Z3, Z15, Z15
+	VSCALEFPS    Z14, Z15, Z15
+	VADDPS       Z3, Z15, Z15
+	VMOVAPS      Z3, Z14
+	VRCP14PS     Z15, Z13
+	VFNMADD231PS Z13, Z15, Z14
+	VFMADD213PS  Z13, Z13, Z14
+	VMOVAPS      Z14, Z15
+	VMULPS       Z12, Z15, Z15
+	VMOVUPS      Z15, (AX)(BX*1)
+	ADDQ         $+64, BX
+	SUBQ         $+16, CX
+	JMP          single
 
 rest:
-	TESTQ             CX, CX
-	JZ                done
-	MOVL              $0x00000001, SI
-	SHLL              CL, SI
-	DECL              SI
-	KMOVW             SI, K1
-	VMOVUPS.Z         (DX)(BX*1), K1, Z0
-	VORPS.BCST        c16_80000000<>+0(SB), Z0, Z1
-	VMOVAPS           Z1, Z1
-	VBROADCASTSS      c16_42b20000<>+0(SB), Z2
-	VMINPS            Z1, Z2, Z1
-	VBROADCASTSS      c16_c2d00000<>+0(SB), Z2
-	VMAXPS            Z1, Z2, Z1
-	VMULPS.BCST       c16_3fb8aa3b<>+0(SB), Z1, Z2
-	VRNDSCALEPS       $0x08, Z2, Z2
-	VMOVAPS           Z1, Z1
-	VFNMADD231PS.BCST c16_3f317217<>+0(SB), Z2, Z1
-	VFNMADD231PS.BCST c16_3377d1cf<>+0(SB), Z2, Z1
-	VBROADCASTSS      c16_3ab42f76<>+0(SB), Z4
-	VFMADD213PS.BCST  c16_3c091e9d<>+0(SB), Z1, Z4
-	VFMADD213PS.BCST  c16_3d2aadc7<>+0(SB), Z1, Z4
-	VFMADD213PS.BCST  c16_3e2aaa46<>+0(SB), Z1, Z4
-	VFMADD213PS.BCST  c16_3efffffc<>+0(SB), Z1, Z4
-	VMULPS            Z1, Z1, Z5
-	VFMADD213PS       Z1, Z5, Z4
-	VADDPS.BCST       c16_3f800000<>+0(SB), Z4, Z4
-	VSCALEFPS         Z2, Z4, Z4
-	VADDPS.BCST       c16_3f800000<>+0(SB), Z4, Z1
-	VCMPPS.BCST       $0x01, c16_00000000<>+0(SB), Z0, K2
-	VBROADCASTSS      c16_3f800000<>+0(SB), Z2
-	VBLENDMPS         Z4, Z2, K2, Z3
-	VDIVPS            Z1, Z3, Z3
-	VMULPS            Z0, Z3, Z3
-	VMOVUPS           Z3, K1, (AX)(BX*1)
+	TESTQ        CX, CX
+	JZ           done
+	MOVL         $0x00000001, SI
+	SHLL         CL, SI
+	DECL         SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (DX)(BX*1), K1, Z12
+	VXORPS       Z0, Z12, Z0
+	VMINPS       Z0, Z1, Z0
+	VMAXPS       Z0, Z2, Z0
+	VMULPS       Z4, Z0, Z1
+	VRNDSCALEPS  $0x08, Z1, Z1
+	VMOVAPS      Z0, Z0
+	VFNMADD231PS Z5, Z1, Z0
+	VFNMADD231PS Z6, Z1, Z0
+	VMOVAPS      Z11, Z2
+	VFMADD213PS  Z10, Z0, Z2
+	VFMADD213PS  Z9, Z0, Z2
+	VFMADD213PS  Z8, Z0, Z2
+	VFMADD213PS  Z7, Z0, Z2
+	VMULPS       Z0, Z0, Z4
+	VFMADD213PS  Z0, Z4, Z2
+	VADDPS       Z3, Z2, Z2
+	VSCALEFPS    Z1, Z2, Z2
+	VADDPS       Z3, Z2, Z2
+	VMOVAPS      Z3, Z1
+	VRCP14PS     Z2, Z0
+	VFNMADD231PS Z0, Z2, Z1
+	VFMADD213PS  Z0, Z0, Z1
+	VMOVAPS      Z1, Z2
+	VMULPS       Z12, Z2, Z2
+	VMOVUPS      Z2, K1, (AX)(BX*1)
 
 done:
 	VZEROUPPER
 	RET
 
+DATA c16_42ae0000<>+0(SB)/4, $0x42ae0000
+GLOBL c16_42ae0000<>(SB), RODATA|NOPTR, $4
+
+DATA c16_c2ae0000<>+0(SB)/4, $0xc2ae0000
+GLOBL c16_c2ae0000<>(SB), RODATA|NOPTR, $4
+
 // func vecSiluGrad512(dst *float32, a *float32, b *float32, c *float32, n int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecSiluGrad512(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), AX
-	MOVQ a+8(FP), DX
-	MOVQ b+16(FP), BX
-	MOVQ n+32(FP), CX
-	XORQ SI, SI
+	VBROADCASTSS c16_80000000<>+0(SB), Z0
+	VBROADCASTSS c16_42ae0000<>+0(SB), Z1
+	VBROADCASTSS c16_c2ae0000<>+0(SB), Z2
+	VBROADCASTSS c16_3f800000<>+0(SB), Z3
+	VBROADCASTSS c16_3fb8aa3b<>+0(SB), Z4
+	VBROADCASTSS c16_3f317217<>+0(SB), Z5
+	VBROADCASTSS c16_3377d1cf<>+0(SB), Z6
+	VBROADCASTSS c16_3efffffc<>+0(SB), Z7
+	VBROADCASTSS c16_3e2aaa46<>+0(SB), Z8
+	VBROADCASTSS c16_3d2aadc7<>+0(SB), Z9
+	VBROADCASTSS c16_3c091e9d<>+0(SB), Z10
+	VBROADCASTSS c16_3ab42f76<>+0(SB), Z11
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         n+32(FP), CX
+	XORQ         SI, SI
 
 single:
-	CMPQ              CX, $+16
-	JL                rest
-	VMOVUPS           (DX)(SI*1), Z0
-	VMOVUPS           (BX)(SI*1), Z1
-	VORPS.BCST        c16_80000000<>+0(SB), Z1, Z2
-	VMOVAPS           Z2, Z2
-	VBROADCASTSS      c16_42b20000<>+0(SB), Z5
-	VMINPS            Z2, Z5, Z2
-	VBROADCASTSS      c16_c2d00000<>+0(SB), Z5
-	VMAXPS            Z2, Z5, Z2
-	VMULPS.BCST       c16_3fb8aa3b<>+0(SB), Z2, Z5
-	VRNDSCALEPS       $0x08, Z5, Z5
-	VMOVAPS           Z2, Z2
-	VFNMADD231PS.BCST c16_3f317217<>+0(SB), Z5, Z2
-	VFNMADD231PS.BCST c16_3377d1cf<>+0(SB), Z5, Z2
-	VBROADCASTSS      c16_3ab42f76<>+0(SB), Z6
-	VFMADD213PS.BCST  c16_3c091e9d<>+0(SB), Z2, Z6
-	VFMADD213PS.BCST  c16_3d2aadc7<>+0(SB), Z2, Z6
-	VFMADD213PS.BCST  c16_3e2aaa46<>+0(SB), Z2, Z6
-	VFMADD213PS.BCST  c16_3efffffc<>+0(SB), Z2, Z6
-	VMULPS            Z2, Z2, Z7
-	VFMADD213PS       Z2, Z7, Z6
-	VADDPS.BCST       c16_3f800000<>+0(SB), Z6, Z6
-	VSCALEFPS         Z5, Z6, Z6
-	VADDPS.BCST       c16_3f800000<>+0(SB), Z6, Z2
-	VCMPPS.BCST       $0x01, c16_00000000<>+0(SB), Z1, K1
-	VBROADCASTSS      c16_3f800000<>+0(SB), Z5
-	VBLENDMPS         Z6, Z5, K1, Z3
-	VDIVPS            Z2, Z3, Z3
-	VBROADCASTSS      c16_3f800000<>+0(SB), Z2
-	VSUBPS            Z3, Z2, Z2
-	VFMADD213PS.BCST  c16_3f800000<>+0(SB), Z1, Z2
-	VMULPS            Z3, Z2, Z2
-	VMULPS            Z0, Z2, Z2
-	VMOVUPS           Z2, (AX)(SI*1)
-	ADDQ              $+64, SI
-	SUBQ              $+16, CX
-	JMP               single
+	CMPQ         CX, $+16
+	JL           rest
+	VMOVUPS      (DX)(SI*1), Z12
+	VMOVUPS      (BX)(SI*1), Z13
+	VXORPS       Z0, Z13, Z14
+	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z14, Z2, Z14
+	VMULPS       Z4, Z14, Z15
+	VRNDSCALEPS  $0x08, Z15, Z15
+	VMOVAPS      Z14, Z14
+	VFNMADD231PS Z5, Z15, Z14
+	VFNMADD231PS Z6, Z15, Z14
+	VMOVAPS      Z11, Z16
+	VFMADD213PS  Z10, Z14, Z16
+	VFMADD213PS  Z9, Z14, Z16
+	VFMADD213PS  Z8, Z14, Z16
+	VFMADD213PS  Z7, Z14, Z16
+	VMULPS       Z14, Z14, Z17
+	VFMADD213PS  Z14, Z17, Z16
+	VADDPS       Z3, Z16, Z16
+	VSCALEFPS    Z15, Z16, Z16
+	VADDPS       Z3, Z16, Z16
+	VMOVAPS      Z3, Z15
+	VRCP14PS     Z16, Z14
+	VFNMADD231PS Z14, Z16, Z15
+	VFMADD213PS  Z14, Z14, Z15
+	VMOVAPS      Z15, Z16
+	VSUBPS       Z16, Z3, Z14
+	VFMADD213PS  Z3, Z13, Z14
+	VMULPS       Z16, Z14, Z14
+	VMULPS       Z12, Z14, Z14
+	VMOVUPS      Z14, (AX)(SI*1)
+	ADDQ         $+64, SI
+	SUBQ         $+16, CX
+	JMP          single
 
 rest:
-	TESTQ             CX, CX
-	JZ                done
-	MOVL              $0x00000001, DI
-	SHLL              CL, DI
-	DECL              DI
-	KMOVW             DI, K1
-	VMOVUPS.Z         (DX)(SI*1), K1, Z0
-	VMOVUPS.Z         (BX)(SI*1), K1, Z1
-	VORPS.BCST        c16_80000000<>+0(SB), Z1, Z2
-	VMOVAPS           Z2, Z2
-	VBROADCASTSS      c16_42b20000<>+0(SB), Z3
-	VMINPS            Z2, Z3, Z2
-	VBROADCASTSS      c16_c2d00000<>+0(SB), Z3
-	VMAXPS            Z2, Z3, Z2
-	VMULPS.BCST       c16_3fb8aa3b<>+0(SB), Z2, Z3
-	VRNDSCALEPS       $0x08, Z3, Z3
-	VMOVAPS           Z2, Z2
-	VFNMADD231PS.BCST c16_3f317217<>+0(SB), Z3, Z2
-	VFNMADD231PS.BCST c16_3377d1cf<>+0(SB), Z3, Z2
-	VBROADCASTSS      c16_3ab42f76<>+0(SB), Z5
-	VFMADD213PS.BCST  c16_3c091e9d<>+0(SB), Z2, Z5
-	VFMADD213PS.BCST  c16_3d2aadc7<>+0(SB), Z2, Z5
-	VFMADD213PS.BCST  c16_3e2aaa46<>+0(SB), Z2, Z5
-	VFMADD213PS.BCST  c16_3efffffc<>+0(SB), Z2, Z5
-	VMULPS            Z2, Z2, Z6
-	VFMADD213PS       Z2, Z6, Z5
-	VADDPS.BCST       c16_3f800000<>+0(SB), Z5, Z5
-	VSCALEFPS         Z3, Z5, Z5
-	VADDPS.BCST       c16_3f800000<>+0(SB), Z5, Z2
-	VCMPPS.BCST       $0x01, c16_00000000<>+0(SB), Z1, K2
-	VBROADCASTSS      c16_3f800000<>+0(SB), Z3
-	VBLENDMPS         Z5, Z3, K2, Z4
-	VDIVPS            Z2, Z4, Z4
-	VBROADCASTSS      c16_3f800000<>+0(SB), Z2
-	VSUBPS            Z4, Z2, Z2
-	VFMADD213PS.BCST  c16_3f800000<>+0(SB), Z1, Z2
-	VMULPS            Z4, Z2, Z2
-	VMULPS            Z0, Z2, Z2
-	VMOVUPS           Z2, K1, (AX)(SI*1)
+	TESTQ        CX, CX
+	JZ           done
+	MOVL         $0x00000001, DI
+	SHLL         CL, DI
+	DECL         DI
+	KMOVW        DI, K1
+	VMOVUPS.Z    (DX)(SI*1), K1, Z12
+	VMOVUPS.Z    (BX)(SI*1), K1, Z13
+	VXORPS       Z0, Z13, Z0
+	VMINPS       Z0, Z1, Z0
+	VMAXPS       Z0, Z2, Z0
+	VMULPS       Z4, Z0, Z1
+	VRNDSCALEPS  $0x08, Z1, Z1
+	VMOVAPS      Z0, Z0
+	VFNMADD231PS Z5, Z1, Z0
+	VFNMADD231PS Z6, Z1, Z0
+	VMOVAPS      Z11, Z2
+	VFMADD213PS  Z10, Z0, Z2
+	VFMADD213PS  Z9, Z0, Z2
+	VFMADD213PS  Z8, Z0, Z2
+	VFMADD213PS  Z7, Z0, Z2
+	VMULPS       Z0, Z0, Z4
+	VFMADD213PS  Z0, Z4, Z2
+	VADDPS       Z3, Z2, Z2
+	VSCALEFPS    Z1, Z2, Z2
+	VADDPS       Z3, Z2, Z2
+	VMOVAPS      Z3, Z1
+	VRCP14PS     Z2, Z0
+	VFNMADD231PS Z0, Z2, Z1
+	VFMADD213PS  Z0, Z0, Z1
+	VMOVAPS      Z1, Z2
+	VSUBPS       Z2, Z3, Z0
+	VFMADD213PS  Z3, Z13, Z0
+	VMULPS       Z2, Z0, Z0
+	VMULPS       Z12, Z0, Z0
+	VMOVUPS      Z0, K1, (AX)(SI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecNormSilu512(y *float32, x *float32, m *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecNormSilu512(SB), NOSPLIT, $0-48
+	VBROADCASTSS c16_80000000<>+0(SB), Z0
+	VBROADCASTSS c16_42ae0000<>+0(SB), Z1
+	VBROADCASTSS c16_c2ae0000<>+0(SB), Z2
+	VBROADCASTSS c16_3f800000<>+0(SB), Z3
+	VBROADCASTSS c16_3fb8aa3b<>+0(SB), Z4
+	VBROADCASTSS c16_3f317217<>+0(SB), Z5
+	VBROADCASTSS c16_3377d1cf<>+0(SB), Z6
+	VBROADCASTSS c16_3efffffc<>+0(SB), Z7
+	VBROADCASTSS c16_3e2aaa46<>+0(SB), Z8
+	VBROADCASTSS c16_3d2aadc7<>+0(SB), Z9
+	VBROADCASTSS c16_3c091e9d<>+0(SB), Z10
+	VBROADCASTSS c16_3ab42f76<>+0(SB), Z11
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), DX
+	MOVQ         m+16(FP), BX
+	MOVQ         a+24(FP), SI
+	MOVQ         b+32(FP), DI
+	MOVQ         n+40(FP), CX
+	XORQ         R8, R8
+
+group:
+	CMPQ         CX, $+32
+	JL           single
+	VMOVUPS      (DX)(R8*1), Z12
+	VMOVUPS      64(DX)(R8*1), Z13
+	VMOVUPS      (BX)(R8*1), Z14
+	VMOVUPS      64(BX)(R8*1), Z15
+	VMOVUPS      (SI)(R8*1), Z16
+	VMOVUPS      64(SI)(R8*1), Z17
+	VMOVUPS      (DI)(R8*1), Z18
+	VMOVUPS      64(DI)(R8*1), Z19
+	VSUBPS       Z14, Z12, Z12
+	VFMADD213PS  Z18, Z16, Z12
+	VXORPS       Z0, Z12, Z14
+	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z14, Z2, Z14
+	VMULPS       Z4, Z14, Z16
+	VRNDSCALEPS  $0x08, Z16, Z16
+	VMOVAPS      Z14, Z14
+	VFNMADD231PS Z5, Z16, Z14
+	VFNMADD231PS Z6, Z16, Z14
+	VMOVAPS      Z11, Z18
+	VFMADD213PS  Z10, Z14, Z18
+	VFMADD213PS  Z9, Z14, Z18
+	VFMADD213PS  Z8, Z14, Z18
+	VFMADD213PS  Z7, Z14, Z18
+	VMULPS       Z14, Z14, Z20
+	VFMADD213PS  Z14, Z20, Z18
+	VADDPS       Z3, Z18, Z18
+	VSCALEFPS    Z16, Z18, Z18
+	VADDPS       Z3, Z18, Z18
+	VMOVAPS      Z3, Z16
+	VRCP14PS     Z18, Z14
+	VFNMADD231PS Z14, Z18, Z16
+	VFMADD213PS  Z14, Z14, Z16
+	VMOVAPS      Z16, Z18
+	VMULPS       Z12, Z18, Z18
+	VMOVUPS      Z18, (AX)(R8*1)
+	VSUBPS       Z15, Z13, Z13
+	VFMADD213PS  Z19, Z17, Z13
+	VXORPS       Z0, Z13, Z12
+	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z12, Z2, Z12
+	VMULPS       Z4, Z12, Z14
+	VRNDSCALEPS  $0x08, Z14, Z14
+	VMOVAPS      Z12, Z12
+	VFNMADD231PS Z5, Z14, Z12
+	VFNMADD231PS Z6, Z14, Z12
+	VMOVAPS      Z11, Z15
+	VFMADD213PS  Z10, Z12, Z15
+	VFMADD213PS  Z9, Z12, Z15
+	VFMADD213PS  Z8, Z12, Z15
+	VFMADD213PS  Z7, Z12, Z15
+	VMULPS       Z12, Z12, Z16
+	VFMADD213PS  Z12, Z16, Z15
+	VADDPS       Z3, Z15, Z15
+	VSCALEFPS    Z14, Z15, Z15
+	VADDPS       Z3, Z15, Z15
+	VMOVAPS      Z3, Z14
+	VRCP14PS     Z15, Z12
+	VFNMADD231PS Z12, Z15, Z14
+	VFMADD213PS  Z12, Z12, Z14
+	VMOVAPS      Z14, Z15
+	VMULPS       Z13, Z15, Z15
+	VMOVUPS      Z15, 64(AX)(R8*1)
+	ADDQ         $+128, R8
+	SUBQ         $+32, CX
+	JMP          group
+
+single:
+	CMPQ         CX, $+16
+	JL           rest
+	VMOVUPS      (DX)(R8*1), Z12
+	VMOVUPS      (BX)(R8*1), Z13
+	VMOVUPS      (SI)(R8*1), Z14
+	VMOVUPS      (DI)(R8*1), Z15
+	VSUBPS       Z13, Z12, Z12
+	VFMADD213PS  Z15, Z14, Z12
+	VXORPS       Z0, Z12, Z13
+	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z13, Z2, Z13
+	VMULPS       Z4, Z13, Z14
+	VRNDSCALEPS  $0x08, Z14, Z14
+	VMOVAPS      Z13, Z13
+	VFNMADD231PS Z5, Z14, Z13
+	VFNMADD231PS Z6, Z14, Z13
+	VMOVAPS      Z11, Z15
+	VFMADD213PS  Z10, Z13, Z15
+	VFMADD213PS  Z9, Z13, Z15
+	VFMADD213PS  Z8, Z13, Z15
+	VFMADD213PS  Z7, Z13, Z15
+	VMULPS       Z13, Z13, Z16
+	VFMADD213PS  Z13, Z16, Z15
+	VADDPS       Z3, Z15, Z15
+	VSCALEFPS    Z14, Z15, Z15
+	VADDPS       Z3, Z15, Z15
+	VMOVAPS      Z3, Z14
+	VRCP14PS     Z15, Z13
+	VFNMADD231PS Z13, Z15, Z14
+	VFMADD213PS  Z13, Z13, Z14
+	VMOVAPS      Z14, Z15
+	VMULPS       Z12, Z15, Z15
+	VMOVUPS      Z15, (AX)(R8*1)
+	ADDQ         $+64, R8
+	SUBQ         $+16, CX
+	JMP          single
+
+rest:
+	TESTQ        CX, CX
+	JZ           done
+	MOVL         $0x00000001, R9
+	SHLL         CL, R9
+	DECL         R9
+	KMOVW        R9, K1
+	VMOVUPS.Z    (DX)(R8*1), K1, Z12
+	VMOVUPS.Z    (BX)(R8*1), K1, Z13
+	VMOVUPS.Z    (SI)(R8*1), K1, Z14
+	VMOVUPS.Z    (DI)(R8*1), K1, Z15
+	VSUBPS       Z13, Z12, Z12
+	VFMADD213PS  Z15, Z14, Z12
+	VXORPS       Z0, Z12, Z0
+	VMINPS       Z0, Z1, Z0
+	VMAXPS       Z0, Z2, Z0
+	VMULPS       Z4, Z0, Z1
+	VRNDSCALEPS  $0x08, Z1, Z1
+	VMOVAPS      Z0, Z0
+	VFNMADD231PS Z5, Z1, Z0
+	VFNMADD231PS Z6, Z1, Z0
+	VMOVAPS      Z11, Z2
+	VFMADD213PS  Z10, Z0, Z2
+	VFMADD213PS  Z9, Z0, Z2
+	VFMADD213PS  Z8, Z0, Z2
+	VFMADD213PS  Z7, Z0, Z2
+	VMULPS       Z0, Z0, Z4
+	VFMADD213PS  Z0, Z4, Z2
+	VADDPS       Z3, Z2, Z2
+	VSCALEFPS    Z1, Z2, Z2
+	VADDPS       Z3, Z2, Z2
+	VMOVAPS      Z3, Z1
+	VRCP14PS     Z2, Z0
+	VFNMADD231PS Z0, Z2, Z1
+	VFMADD213PS  Z0, Z0, Z1
+	VMOVAPS      Z1, Z2
+	VMULPS       Z12, Z2, Z2
+	VMOVUPS      Z2, K1, (AX)(R8*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecNormSiluGrad512(dz *float32, dy *float32, x *float32, m *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecNormSiluGrad512(SB), NOSPLIT, $0-56
+	VBROADCASTSS c16_80000000<>+0(SB), Z0
+	VBROADCASTSS c16_42ae0000<>+0(SB), Z1
+	VBROADCASTSS c16_c2ae0000<>+0(SB), Z2
+	VBROADCASTSS c16_3f800000<>+0(SB), Z3
+	VBROADCASTSS c16_3fb8aa3b<>+0(SB), Z4
+	VBROADCASTSS c16_3f317217<>+0(SB), Z5
+	VBROADCASTSS c16_3377d1cf<>+0(SB), Z6
+	VBROADCASTSS c16_3efffffc<>+0(SB), Z7
+	VBROADCASTSS c16_3e2aaa46<>+0(SB), Z8
+	VBROADCASTSS c16_3d2aadc7<>+0(SB), Z9
+	VBROADCASTSS c16_3c091e9d<>+0(SB), Z10
+	VBROADCASTSS c16_3ab42f76<>+0(SB), Z11
+	MOVQ         dz+0(FP), AX
+	MOVQ         dy+8(FP), DX
+	MOVQ         x+16(FP), BX
+	MOVQ         m+24(FP), SI
+	MOVQ         a+32(FP), DI
+	MOVQ         b+40(FP), R8
+	MOVQ         n+48(FP), CX
+	XORQ         R9, R9
+
+single:
+	CMPQ         CX, $+16
+	JL           rest
+	VMOVUPS      (DX)(R9*1), Z12
+	VMOVUPS      (BX)(R9*1), Z13
+	VMOVUPS      (SI)(R9*1), Z14
+	VMOVUPS      (DI)(R9*1), Z15
+	VMOVUPS      (R8)(R9*1), Z16
+	VSUBPS       Z14, Z13, Z13
+	VFMADD213PS  Z16, Z15, Z13
+	VXORPS       Z0, Z13, Z14
+	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z14, Z2, Z14
+	VMULPS       Z4, Z14, Z15
+	VRNDSCALEPS  $0x08, Z15, Z15
+	VMOVAPS      Z14, Z14
+	VFNMADD231PS Z5, Z15, Z14
+	VFNMADD231PS Z6, Z15, Z14
+	VMOVAPS      Z11, Z16
+	VFMADD213PS  Z10, Z14, Z16
+	VFMADD213PS  Z9, Z14, Z16
+	VFMADD213PS  Z8, Z14, Z16
+	VFMADD213PS  Z7, Z14, Z16
+	VMULPS       Z14, Z14, Z17
+	VFMADD213PS  Z14, Z17, Z16
+	VADDPS       Z3, Z16, Z16
+	VSCALEFPS    Z15, Z16, Z16
+	VADDPS       Z3, Z16, Z16
+	VMOVAPS      Z3, Z15
+	VRCP14PS     Z16, Z14
+	VFNMADD231PS Z14, Z16, Z15
+	VFMADD213PS  Z14, Z14, Z15
+	VMOVAPS      Z15, Z16
+	VSUBPS       Z16, Z3, Z14
+	VFMADD213PS  Z3, Z13, Z14
+	VMULPS       Z16, Z14, Z14
+	VMULPS       Z12, Z14, Z14
+	VMOVUPS      Z14, (AX)(R9*1)
+	ADDQ         $+64, R9
+	SUBQ         $+16, CX
+	JMP          single
+
+rest:
+	TESTQ        CX, CX
+	JZ           done
+	MOVL         $0x00000001, R10
+	SHLL         CL, R10
+	DECL         R10
+	KMOVW        R10, K1
+	VMOVUPS.Z    (DX)(R9*1), K1, Z12
+	VMOVUPS.Z    (BX)(R9*1), K1, Z13
+	VMOVUPS.Z    (SI)(R9*1), K1, Z14
+	VMOVUPS.Z    (DI)(R9*1), K1, Z15
+	VMOVUPS.Z    (R8)(R9*1), K1, Z16
+	VSUBPS       Z14, Z13, Z13
+	VFMADD213PS  Z16, Z15, Z13
+	VXORPS       Z0, Z13, Z0
+	VMINPS       Z0, Z1, Z0
+	VMAXPS       Z0, Z2, Z0
+	VMULPS       Z4, Z0, Z1
+	VRNDSCALEPS  $0x08, Z1, Z1
+	VMOVAPS      Z0, Z0
+	VFNMADD231PS Z5, Z1, Z0
+	VFNMADD231PS Z6, Z1, Z0
+	VMOVAPS      Z11, Z2
+	VFMADD213PS  Z10, Z0, Z2
+	VFMADD213PS  Z9, Z0, Z2
+	VFMADD213PS  Z8, Z0, Z2
+	VFMADD213PS  Z7, Z0, Z2
+	VMULPS       Z0, Z0, Z4
+	VFMADD213PS  Z0, Z4, Z2
+	VADDPS       Z3, Z2, Z2
+	VSCALEFPS    Z1, Z2, Z2
+	VADDPS       Z3, Z2, Z2
+	VMOVAPS      Z3, Z1
+	VRCP14PS     Z2, Z0
+	VFNMADD231PS Z0, Z2, Z1
+	VFMADD213PS  Z0, Z0, Z1
+	VMOVAPS      Z1, Z2
+	VSUBPS       Z2, Z3, Z0
+	VFMADD213PS  Z3, Z13, Z0
+	VMULPS       Z2, Z0, Z0
+	VMULPS       Z12, Z0, Z0
+	VMOVUPS      Z0, K1, (AX)(R9*1)
 
 done:
 	VZEROUPPER
@@ -12708,15 +13073,87 @@ TEXT ·vecSilu256(SB), NOSPLIT, $0-40
 	MOVQ n+32(FP), DX
 	XORQ BX, BX
 
+group:
+	CMPQ         DX, $+16
+	JL           single
+	VMOVUPS      (CX)(BX*1), Y0
+	VMOVUPS      32(CX)(BX*1), Y1
+	VXORPS       c8_80000000<>+0(SB), Y0, Y2
+	VMOVUPS      c8_42ae0000<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      c8_c2ae0000<>+0(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       c8_3fb8aa3b<>+0(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS c8_3f317217<>+0(SB), Y3, Y2
+	VFNMADD231PS c8_3377d1cf<>+0(SB), Y3, Y2
+	VMOVUPS      c8_3ab42f76<>+0(SB), Y4
+	VFMADD213PS  c8_3c091e9d<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3d2aadc7<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3e2aaa46<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3efffffc<>+0(SB), Y2, Y4
+	VMULPS       Y2, Y2, Y5
+	VFMADD213PS  Y2, Y5, Y4
+	VADDPS       c8_3f800000<>+0(SB), Y4, Y4
+	VCVTPS2DQ    Y3, Y2
+	VPSRAD       $0x01, Y2, Y3
+	VPSUBD       Y3, Y2, Y2
+	VPADDD       c8_0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       c8_0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       c8_3f800000<>+0(SB), Y4, Y4
+	VMOVUPS      c8_3f800000<>+0(SB), Y2
+	VDIVPS       Y4, Y2, Y4
+	VMULPS       Y0, Y4, Y4
+	VMOVUPS      Y4, (AX)(BX*1)
+	VXORPS       c8_80000000<>+0(SB), Y1, Y0
+	VMOVUPS      c8_42ae0000<>+0(SB), Y2
+	VMINPS       Y0, Y2, Y0
+	VMOVUPS      c8_c2ae0000<>+0(SB), Y2
+	VMAXPS       Y0, Y2, Y0
+	VMULPS       c8_3fb8aa3b<>+0(SB), Y0, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS c8_3f317217<>+0(SB), Y2, Y0
+	VFNMADD231PS c8_3377d1cf<>+0(SB), Y2, Y0
+	VMOVUPS      c8_3ab42f76<>+0(SB), Y3
+	VFMADD213PS  c8_3c091e9d<>+0(SB), Y0, Y3
+	VFMADD213PS  c8_3d2aadc7<>+0(SB), Y0, Y3
+	VFMADD213PS  c8_3e2aaa46<>+0(SB), Y0, Y3
+	VFMADD213PS  c8_3efffffc<>+0(SB), Y0, Y3
+	VMULPS       Y0, Y0, Y4
+	VFMADD213PS  Y0, Y4, Y3
+	VADDPS       c8_3f800000<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y0
+	VPSRAD       $0x01, Y0, Y2
+	VPSUBD       Y2, Y0, Y0
+	VPADDD       c8_0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       c8_0000007f<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y2, Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VADDPS       c8_3f800000<>+0(SB), Y3, Y3
+	VMOVUPS      c8_3f800000<>+0(SB), Y0
+	VDIVPS       Y3, Y0, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, 32(AX)(BX*1)
+	ADDQ         $+64, BX
+	SUBQ         $+16, DX
+	JMP          group
+
 single:
 	CMPQ         DX, $+8
 	JL           rest
 	VMOVUPS      (CX)(BX*1), Y0
-	VORPS        c8_80000000<>+0(SB), Y0, Y1
-	VMOVAPS      Y1, Y1
-	VMOVUPS      c8_42b20000<>+0(SB), Y2
+	VXORPS       c8_80000000<>+0(SB), Y0, Y1
+	VMOVUPS      c8_42ae0000<>+0(SB), Y2
 	VMINPS       Y1, Y2, Y1
-	VMOVUPS      c8_c2d00000<>+0(SB), Y2
+	VMOVUPS      c8_c2ae0000<>+0(SB), Y2
 	VMAXPS       Y1, Y2, Y1
 	VMULPS       c8_3fb8aa3b<>+0(SB), Y1, Y2
 	VROUNDPS     $0x08, Y2, Y2
@@ -12740,13 +13177,11 @@ single:
 	VPSLLD       $0x17, Y1, Y1
 	VMULPS       Y2, Y3, Y3
 	VMULPS       Y1, Y3, Y3
-	VADDPS       c8_3f800000<>+0(SB), Y3, Y1
-	VCMPPS       $0x01, c8_00000000<>+0(SB), Y0, Y2
-	VMOVUPS      c8_3f800000<>+0(SB), Y4
-	VBLENDVPS    Y2, Y3, Y4, Y2
-	VDIVPS       Y1, Y2, Y2
-	VMULPS       Y0, Y2, Y2
-	VMOVUPS      Y2, (AX)(BX*1)
+	VADDPS       c8_3f800000<>+0(SB), Y3, Y3
+	VMOVUPS      c8_3f800000<>+0(SB), Y1
+	VDIVPS       Y3, Y1, Y3
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, (AX)(BX*1)
 	ADDQ         $+32, BX
 	SUBQ         $+8, DX
 	JMP          single
@@ -12759,11 +13194,10 @@ rest:
 	VMOVUPS      32(SI)(DX*4), Y0
 	NEGQ         DX
 	VMASKMOVPS   (CX)(BX*1), Y0, Y1
-	VORPS        c8_80000000<>+0(SB), Y1, Y2
-	VMOVAPS      Y2, Y2
-	VMOVUPS      c8_42b20000<>+0(SB), Y3
+	VXORPS       c8_80000000<>+0(SB), Y1, Y2
+	VMOVUPS      c8_42ae0000<>+0(SB), Y3
 	VMINPS       Y2, Y3, Y2
-	VMOVUPS      c8_c2d00000<>+0(SB), Y3
+	VMOVUPS      c8_c2ae0000<>+0(SB), Y3
 	VMAXPS       Y2, Y3, Y2
 	VMULPS       c8_3fb8aa3b<>+0(SB), Y2, Y3
 	VROUNDPS     $0x08, Y3, Y3
@@ -12787,17 +13221,35 @@ rest:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y3, Y4, Y4
 	VMULPS       Y2, Y4, Y4
-	VADDPS       c8_3f800000<>+0(SB), Y4, Y2
-	VCMPPS       $0x01, c8_00000000<>+0(SB), Y1, Y3
-	VMOVUPS      c8_3f800000<>+0(SB), Y5
-	VBLENDVPS    Y3, Y4, Y5, Y3
-	VDIVPS       Y2, Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VMASKMOVPS   Y3, Y0, (AX)(BX*1)
+	VADDPS       c8_3f800000<>+0(SB), Y4, Y4
+	VMOVUPS      c8_3f800000<>+0(SB), Y2
+	VDIVPS       Y4, Y2, Y4
+	VMULPS       Y1, Y4, Y4
+	VMASKMOVPS   Y4, Y0, (AX)(BX*1)
 
 done:
 	VZEROUPPER
 	RET
+
+DATA c8_42ae0000<>+0(SB)/4, $0x42ae0000
+DATA c8_42ae0000<>+4(SB)/4, $0x42ae0000
+DATA c8_42ae0000<>+8(SB)/4, $0x42ae0000
+DATA c8_42ae0000<>+12(SB)/4, $0x42ae0000
+DATA c8_42ae0000<>+16(SB)/4, $0x42ae0000
+DATA c8_42ae0000<>+20(SB)/4, $0x42ae0000
+DATA c8_42ae0000<>+24(SB)/4, $0x42ae0000
+DATA c8_42ae0000<>+28(SB)/4, $0x42ae0000
+GLOBL c8_42ae0000<>(SB), RODATA|NOPTR, $32
+
+DATA c8_c2ae0000<>+0(SB)/4, $0xc2ae0000
+DATA c8_c2ae0000<>+4(SB)/4, $0xc2ae0000
+DATA c8_c2ae0000<>+8(SB)/4, $0xc2ae0000
+DATA c8_c2ae0000<>+12(SB)/4, $0xc2ae0000
+DATA c8_c2ae0000<>+16(SB)/4, $0xc2ae0000
+DATA c8_c2ae0000<>+20(SB)/4, $0xc2ae0000
+DATA c8_c2ae0000<>+24(SB)/4, $0xc2ae0000
+DATA c8_c2ae0000<>+28(SB)/4, $0xc2ae0000
+GLOBL c8_c2ae0000<>(SB), RODATA|NOPTR, $32
 
 // func vecSiluGrad256(dst *float32, a *float32, b *float32, c *float32, n int)
 // Requires: AVX, AVX2, FMA3
@@ -12813,11 +13265,10 @@ single:
 	JL           rest
 	VMOVUPS      (CX)(SI*1), Y0
 	VMOVUPS      (DX)(SI*1), Y1
-	VORPS        c8_80000000<>+0(SB), Y1, Y2
-	VMOVAPS      Y2, Y2
-	VMOVUPS      c8_42b20000<>+0(SB), Y3
+	VXORPS       c8_80000000<>+0(SB), Y1, Y2
+	VMOVUPS      c8_42ae0000<>+0(SB), Y3
 	VMINPS       Y2, Y3, Y2
-	VMOVUPS      c8_c2d00000<>+0(SB), Y3
+	VMOVUPS      c8_c2ae0000<>+0(SB), Y3
 	VMAXPS       Y2, Y3, Y2
 	VMULPS       c8_3fb8aa3b<>+0(SB), Y2, Y3
 	VROUNDPS     $0x08, Y3, Y3
@@ -12841,15 +13292,13 @@ single:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y3, Y4, Y4
 	VMULPS       Y2, Y4, Y4
-	VADDPS       c8_3f800000<>+0(SB), Y4, Y2
-	VCMPPS       $0x01, c8_00000000<>+0(SB), Y1, Y3
-	VMOVUPS      c8_3f800000<>+0(SB), Y5
-	VBLENDVPS    Y3, Y4, Y5, Y3
-	VDIVPS       Y2, Y3, Y3
+	VADDPS       c8_3f800000<>+0(SB), Y4, Y4
 	VMOVUPS      c8_3f800000<>+0(SB), Y2
-	VSUBPS       Y3, Y2, Y2
+	VDIVPS       Y4, Y2, Y4
+	VMOVUPS      c8_3f800000<>+0(SB), Y2
+	VSUBPS       Y4, Y2, Y2
 	VFMADD213PS  c8_3f800000<>+0(SB), Y1, Y2
-	VMULPS       Y3, Y2, Y2
+	VMULPS       Y4, Y2, Y2
 	VMULPS       Y0, Y2, Y2
 	VMOVUPS      Y2, (AX)(SI*1)
 	ADDQ         $+32, SI
@@ -12865,11 +13314,10 @@ rest:
 	NEGQ         BX
 	VMASKMOVPS   (CX)(SI*1), Y0, Y1
 	VMASKMOVPS   (DX)(SI*1), Y0, Y2
-	VORPS        c8_80000000<>+0(SB), Y2, Y3
-	VMOVAPS      Y3, Y3
-	VMOVUPS      c8_42b20000<>+0(SB), Y4
+	VXORPS       c8_80000000<>+0(SB), Y2, Y3
+	VMOVUPS      c8_42ae0000<>+0(SB), Y4
 	VMINPS       Y3, Y4, Y3
-	VMOVUPS      c8_c2d00000<>+0(SB), Y4
+	VMOVUPS      c8_c2ae0000<>+0(SB), Y4
 	VMAXPS       Y3, Y4, Y3
 	VMULPS       c8_3fb8aa3b<>+0(SB), Y3, Y4
 	VROUNDPS     $0x08, Y4, Y4
@@ -12893,17 +13341,321 @@ rest:
 	VPSLLD       $0x17, Y3, Y3
 	VMULPS       Y4, Y5, Y5
 	VMULPS       Y3, Y5, Y5
-	VADDPS       c8_3f800000<>+0(SB), Y5, Y3
-	VCMPPS       $0x01, c8_00000000<>+0(SB), Y2, Y4
-	VMOVUPS      c8_3f800000<>+0(SB), Y6
-	VBLENDVPS    Y4, Y5, Y6, Y4
-	VDIVPS       Y3, Y4, Y4
+	VADDPS       c8_3f800000<>+0(SB), Y5, Y5
 	VMOVUPS      c8_3f800000<>+0(SB), Y3
-	VSUBPS       Y4, Y3, Y3
+	VDIVPS       Y5, Y3, Y5
+	VMOVUPS      c8_3f800000<>+0(SB), Y3
+	VSUBPS       Y5, Y3, Y3
 	VFMADD213PS  c8_3f800000<>+0(SB), Y2, Y3
-	VMULPS       Y4, Y3, Y3
+	VMULPS       Y5, Y3, Y3
 	VMULPS       Y1, Y3, Y3
 	VMASKMOVPS   Y3, Y0, (AX)(SI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecNormSilu256(y *float32, x *float32, m *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·vecNormSilu256(SB), NOSPLIT, $0-48
+	MOVQ y+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ m+16(FP), DX
+	MOVQ a+24(FP), BX
+	MOVQ b+32(FP), SI
+	MOVQ n+40(FP), DI
+	XORQ R8, R8
+
+group:
+	CMPQ         DI, $+16
+	JL           single
+	VMOVUPS      (CX)(R8*1), Y0
+	VMOVUPS      32(CX)(R8*1), Y1
+	VMOVUPS      (DX)(R8*1), Y2
+	VMOVUPS      32(DX)(R8*1), Y3
+	VMOVUPS      (BX)(R8*1), Y4
+	VMOVUPS      32(BX)(R8*1), Y5
+	VMOVUPS      (SI)(R8*1), Y6
+	VMOVUPS      32(SI)(R8*1), Y7
+	VSUBPS       Y2, Y0, Y0
+	VFMADD213PS  Y6, Y4, Y0
+	VXORPS       c8_80000000<>+0(SB), Y0, Y2
+	VMOVUPS      c8_42ae0000<>+0(SB), Y4
+	VMINPS       Y2, Y4, Y2
+	VMOVUPS      c8_c2ae0000<>+0(SB), Y4
+	VMAXPS       Y2, Y4, Y2
+	VMULPS       c8_3fb8aa3b<>+0(SB), Y2, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS c8_3f317217<>+0(SB), Y4, Y2
+	VFNMADD231PS c8_3377d1cf<>+0(SB), Y4, Y2
+	VMOVUPS      c8_3ab42f76<>+0(SB), Y6
+	VFMADD213PS  c8_3c091e9d<>+0(SB), Y2, Y6
+	VFMADD213PS  c8_3d2aadc7<>+0(SB), Y2, Y6
+	VFMADD213PS  c8_3e2aaa46<>+0(SB), Y2, Y6
+	VFMADD213PS  c8_3efffffc<>+0(SB), Y2, Y6
+	VMULPS       Y2, Y2, Y8
+	VFMADD213PS  Y2, Y8, Y6
+	VADDPS       c8_3f800000<>+0(SB), Y6, Y6
+	VCVTPS2DQ    Y4, Y2
+	VPSRAD       $0x01, Y2, Y4
+	VPSUBD       Y4, Y2, Y2
+	VPADDD       c8_0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       c8_0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y4, Y6, Y6
+	VMULPS       Y2, Y6, Y6
+	VADDPS       c8_3f800000<>+0(SB), Y6, Y6
+	VMOVUPS      c8_3f800000<>+0(SB), Y2
+	VDIVPS       Y6, Y2, Y6
+	VMULPS       Y0, Y6, Y6
+	VMOVUPS      Y6, (AX)(R8*1)
+	VSUBPS       Y3, Y1, Y1
+	VFMADD213PS  Y7, Y5, Y1
+	VXORPS       c8_80000000<>+0(SB), Y1, Y0
+	VMOVUPS      c8_42ae0000<>+0(SB), Y2
+	VMINPS       Y0, Y2, Y0
+	VMOVUPS      c8_c2ae0000<>+0(SB), Y2
+	VMAXPS       Y0, Y2, Y0
+	VMULPS       c8_3fb8aa3b<>+0(SB), Y0, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS c8_3f317217<>+0(SB), Y2, Y0
+	VFNMADD231PS c8_3377d1cf<>+0(SB), Y2, Y0
+	VMOVUPS      c8_3ab42f76<>+0(SB), Y3
+	VFMADD213PS  c8_3c091e9d<>+0(SB), Y0, Y3
+	VFMADD213PS  c8_3d2aadc7<>+0(SB), Y0, Y3
+	VFMADD213PS  c8_3e2aaa46<>+0(SB), Y0, Y3
+	VFMADD213PS  c8_3efffffc<>+0(SB), Y0, Y3
+	VMULPS       Y0, Y0, Y4
+	VFMADD213PS  Y0, Y4, Y3
+	VADDPS       c8_3f800000<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y0
+	VPSRAD       $0x01, Y0, Y2
+	VPSUBD       Y2, Y0, Y0
+	VPADDD       c8_0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       c8_0000007f<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y2, Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VADDPS       c8_3f800000<>+0(SB), Y3, Y3
+	VMOVUPS      c8_3f800000<>+0(SB), Y0
+	VDIVPS       Y3, Y0, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, 32(AX)(R8*1)
+	ADDQ         $+64, R8
+	SUBQ         $+16, DI
+	JMP          group
+
+single:
+	CMPQ         DI, $+8
+	JL           rest
+	VMOVUPS      (CX)(R8*1), Y0
+	VMOVUPS      (DX)(R8*1), Y1
+	VMOVUPS      (BX)(R8*1), Y2
+	VMOVUPS      (SI)(R8*1), Y3
+	VSUBPS       Y1, Y0, Y0
+	VFMADD213PS  Y3, Y2, Y0
+	VXORPS       c8_80000000<>+0(SB), Y0, Y1
+	VMOVUPS      c8_42ae0000<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVUPS      c8_c2ae0000<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMULPS       c8_3fb8aa3b<>+0(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS c8_3f317217<>+0(SB), Y2, Y1
+	VFNMADD231PS c8_3377d1cf<>+0(SB), Y2, Y1
+	VMOVUPS      c8_3ab42f76<>+0(SB), Y3
+	VFMADD213PS  c8_3c091e9d<>+0(SB), Y1, Y3
+	VFMADD213PS  c8_3d2aadc7<>+0(SB), Y1, Y3
+	VFMADD213PS  c8_3e2aaa46<>+0(SB), Y1, Y3
+	VFMADD213PS  c8_3efffffc<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y4
+	VFMADD213PS  Y1, Y4, Y3
+	VADDPS       c8_3f800000<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y1
+	VPSRAD       $0x01, Y1, Y2
+	VPSUBD       Y2, Y1, Y1
+	VPADDD       c8_0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       c8_0000007f<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y2, Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VADDPS       c8_3f800000<>+0(SB), Y3, Y3
+	VMOVUPS      c8_3f800000<>+0(SB), Y1
+	VDIVPS       Y3, Y1, Y3
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, (AX)(R8*1)
+	ADDQ         $+32, R8
+	SUBQ         $+8, DI
+	JMP          single
+
+rest:
+	TESTQ        DI, DI
+	JZ           done
+	LEAQ         tail<>+0(SB), R9
+	NEGQ         DI
+	VMOVUPS      32(R9)(DI*4), Y0
+	NEGQ         DI
+	VMASKMOVPS   (CX)(R8*1), Y0, Y1
+	VMASKMOVPS   (DX)(R8*1), Y0, Y2
+	VMASKMOVPS   (BX)(R8*1), Y0, Y3
+	VMASKMOVPS   (SI)(R8*1), Y0, Y4
+	VSUBPS       Y2, Y1, Y1
+	VFMADD213PS  Y4, Y3, Y1
+	VXORPS       c8_80000000<>+0(SB), Y1, Y2
+	VMOVUPS      c8_42ae0000<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      c8_c2ae0000<>+0(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       c8_3fb8aa3b<>+0(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS c8_3f317217<>+0(SB), Y3, Y2
+	VFNMADD231PS c8_3377d1cf<>+0(SB), Y3, Y2
+	VMOVUPS      c8_3ab42f76<>+0(SB), Y4
+	VFMADD213PS  c8_3c091e9d<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3d2aadc7<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3e2aaa46<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3efffffc<>+0(SB), Y2, Y4
+	VMULPS       Y2, Y2, Y5
+	VFMADD213PS  Y2, Y5, Y4
+	VADDPS       c8_3f800000<>+0(SB), Y4, Y4
+	VCVTPS2DQ    Y3, Y2
+	VPSRAD       $0x01, Y2, Y3
+	VPSUBD       Y3, Y2, Y2
+	VPADDD       c8_0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       c8_0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       c8_3f800000<>+0(SB), Y4, Y4
+	VMOVUPS      c8_3f800000<>+0(SB), Y2
+	VDIVPS       Y4, Y2, Y4
+	VMULPS       Y1, Y4, Y4
+	VMASKMOVPS   Y4, Y0, (AX)(R8*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecNormSiluGrad256(dz *float32, dy *float32, x *float32, m *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·vecNormSiluGrad256(SB), NOSPLIT, $0-56
+	MOVQ dz+0(FP), AX
+	MOVQ dy+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ m+24(FP), BX
+	MOVQ a+32(FP), SI
+	MOVQ b+40(FP), DI
+	MOVQ n+48(FP), R8
+	XORQ R9, R9
+
+single:
+	CMPQ         R8, $+8
+	JL           rest
+	VMOVUPS      (CX)(R9*1), Y0
+	VMOVUPS      (DX)(R9*1), Y1
+	VMOVUPS      (BX)(R9*1), Y2
+	VMOVUPS      (SI)(R9*1), Y3
+	VMOVUPS      (DI)(R9*1), Y4
+	VSUBPS       Y2, Y1, Y1
+	VFMADD213PS  Y4, Y3, Y1
+	VXORPS       c8_80000000<>+0(SB), Y1, Y2
+	VMOVUPS      c8_42ae0000<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      c8_c2ae0000<>+0(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       c8_3fb8aa3b<>+0(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS c8_3f317217<>+0(SB), Y3, Y2
+	VFNMADD231PS c8_3377d1cf<>+0(SB), Y3, Y2
+	VMOVUPS      c8_3ab42f76<>+0(SB), Y4
+	VFMADD213PS  c8_3c091e9d<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3d2aadc7<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3e2aaa46<>+0(SB), Y2, Y4
+	VFMADD213PS  c8_3efffffc<>+0(SB), Y2, Y4
+	VMULPS       Y2, Y2, Y5
+	VFMADD213PS  Y2, Y5, Y4
+	VADDPS       c8_3f800000<>+0(SB), Y4, Y4
+	VCVTPS2DQ    Y3, Y2
+	VPSRAD       $0x01, Y2, Y3
+	VPSUBD       Y3, Y2, Y2
+	VPADDD       c8_0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       c8_0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       c8_3f800000<>+0(SB), Y4, Y4
+	VMOVUPS      c8_3f800000<>+0(SB), Y2
+	VDIVPS       Y4, Y2, Y4
+	VMOVUPS      c8_3f800000<>+0(SB), Y2
+	VSUBPS       Y4, Y2, Y2
+	VFMADD213PS  c8_3f800000<>+0(SB), Y1, Y2
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, (AX)(R9*1)
+	ADDQ         $+32, R9
+	SUBQ         $+8, R8
+	JMP          single
+
+rest:
+	TESTQ        R8, R8
+	JZ           done
+	LEAQ         tail<>+0(SB), R10
+	NEGQ         R8
+	VMOVUPS      32(R10)(R8*4), Y0
+	NEGQ         R8
+	VMASKMOVPS   (CX)(R9*1), Y0, Y1
+	VMASKMOVPS   (DX)(R9*1), Y0, Y2
+	VMASKMOVPS   (BX)(R9*1), Y0, Y3
+	VMASKMOVPS   (SI)(R9*1), Y0, Y4
+	VMASKMOVPS   (DI)(R9*1), Y0, Y5
+	VSUBPS       Y3, Y2, Y2
+	VFMADD213PS  Y5, Y4, Y2
+	VXORPS       c8_80000000<>+0(SB), Y2, Y3
+	VMOVUPS      c8_42ae0000<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMOVUPS      c8_c2ae0000<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMULPS       c8_3fb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c8_3f317217<>+0(SB), Y4, Y3
+	VFNMADD231PS c8_3377d1cf<>+0(SB), Y4, Y3
+	VMOVUPS      c8_3ab42f76<>+0(SB), Y5
+	VFMADD213PS  c8_3c091e9d<>+0(SB), Y3, Y5
+	VFMADD213PS  c8_3d2aadc7<>+0(SB), Y3, Y5
+	VFMADD213PS  c8_3e2aaa46<>+0(SB), Y3, Y5
+	VFMADD213PS  c8_3efffffc<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       c8_3f800000<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y3
+	VPSRAD       $0x01, Y3, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPADDD       c8_0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       c8_0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VADDPS       c8_3f800000<>+0(SB), Y5, Y5
+	VMOVUPS      c8_3f800000<>+0(SB), Y3
+	VDIVPS       Y5, Y3, Y5
+	VMOVUPS      c8_3f800000<>+0(SB), Y3
+	VSUBPS       Y5, Y3, Y3
+	VFMADD213PS  c8_3f800000<>+0(SB), Y2, Y3
+	VMULPS       Y5, Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMASKMOVPS   Y3, Y0, (AX)(R9*1)
 
 done:
 	VZEROUPPER

@@ -214,6 +214,12 @@ func vecSilu512(dst *float32, a *float32, b *float32, c *float32, n int)
 // vecSiluGrad512: dst[i] = a[i] * s*(1 + b[i]*(1-s)), s = 1/(1 + e**-b[i]).
 func vecSiluGrad512(dst *float32, a *float32, b *float32, c *float32, n int)
 
+// vecNormSilu512: y[i] = z/(1 + e**-z), z = (x[i]-m[i])*a[i] + b[i].
+func vecNormSilu512(y *float32, x *float32, m *float32, a *float32, b *float32, n int)
+
+// vecNormSiluGrad512: dz[i] = dy[i] * s*(1 + z*(1-s)), s = 1/(1 + e**-z), z = (x[i]-m[i])*a[i] + b[i].
+func vecNormSiluGrad512(dz *float32, dy *float32, x *float32, m *float32, a *float32, b *float32, n int)
+
 // vecNormSums512: with h = (x[i]-mean)*rstd: shift[i] += dz[i], scale[i] += dz[i]*h, s1 and s2 the sums of dz[i]*gamma[i] and dz[i]*gamma[i]*h.
 func vecNormSums512(dz *float32, x *float32, gamma *float32, shift *float32, scale *float32, n int, mean float32, rstd float32) (s1 float32, s2 float32)
 
@@ -453,6 +459,12 @@ func vecSilu256(dst *float32, a *float32, b *float32, c *float32, n int)
 
 // vecSiluGrad256: dst[i] = a[i] * s*(1 + b[i]*(1-s)), s = 1/(1 + e**-b[i]).
 func vecSiluGrad256(dst *float32, a *float32, b *float32, c *float32, n int)
+
+// vecNormSilu256: y[i] = z/(1 + e**-z), z = (x[i]-m[i])*a[i] + b[i].
+func vecNormSilu256(y *float32, x *float32, m *float32, a *float32, b *float32, n int)
+
+// vecNormSiluGrad256: dz[i] = dy[i] * s*(1 + z*(1-s)), s = 1/(1 + e**-z), z = (x[i]-m[i])*a[i] + b[i].
+func vecNormSiluGrad256(dz *float32, dy *float32, x *float32, m *float32, a *float32, b *float32, n int)
 
 // vecNormSums256: with h = (x[i]-mean)*rstd: shift[i] += dz[i], scale[i] += dz[i]*h, s1 and s2 the sums of dz[i]*gamma[i] and dz[i]*gamma[i]*h.
 func vecNormSums256(dz *float32, x *float32, gamma *float32, shift *float32, scale *float32, n int, mean float32, rstd float32) (s1 float32, s2 float32)

@@ -193,7 +193,7 @@ func (t *gemmTask) multiply(d *Device) {
 	all := splitEvenly(t.panels, most)
 	flops := 2 * t.m * t.n * t.k
 	switch {
-	case t.batch == 1 && t.ks != 1 && t.pack && t.k >= 4*min(t.m, t.n) || t.sums != nil:
+	case t.batch == 1 && t.ks != 1 && t.pack && longK(t.m, t.n, t.k) || t.sums != nil:
 		t.runOuter(d, flops <= soloFlops)
 	case t.batch*flops <= soloFlops && (t.batch == 1 || !shared):
 		t.runLocal(d, all, splitEvenly(t.tiles.parts, localTiles), true)

@@ -33,11 +33,20 @@ type fetch struct {
 	step uintptr // from run to run
 	line int     // from line to line of a run
 	left int     // runs
+	// The runs once more, if runs is not 0, from so far away from the last one on.
+	runs  int
+	again uintptr
 }
 
 // soon lists runs from p on.
 func soon(p unsafe.Pointer, step, line, runs int) fetch {
-	return fetch{uintptr(p), uintptr(step), line, runs}
+	return fetch{at: uintptr(p), step: uintptr(step), line: line, left: runs}
+}
+
+// twice adds to f the same runs, bytes further on.
+func (f fetch) twice(bytes int) fetch {
+	f.runs, f.again = f.left, uintptr(bytes)-uintptr(f.left)*f.step
+	return f
 }
 
 // fetchNext has t fetch a run of the first list that has one left.
@@ -47,6 +56,10 @@ func (t *tileArgs) fetchNext(lists ...*fetch) {
 			t.next, t.nextStride = f.at, f.line
 			f.at += f.step
 			f.left--
+			if f.left == 0 && f.runs > 0 {
+				f.at += f.again
+				f.left, f.runs = f.runs, 0
+			}
 			return
 		}
 	}
@@ -78,15 +91,24 @@ type microKernel struct {
 	softmaxGradRows func(p, grad *float32, stride, rows, vectors int, lse, mean *float32, scale float32)
 	rowDot          func(a, b *float32, vectors int) float32
 	rowScale        func(a *float32, vectors int, f float32)
-	// The transforms of Winograd's convolution; see there too.
-	winogradInput  func(to, from *float32, toStep, toTile, line, pixel, tiles, vectors int)
-	winogradOutput func(to, from, bias *float32, fromStep, fromTile, line, pixel, tiles, vectors int)
-	winogradFilter func(to, from *float32, toStep, line, pixel, vectors int)
+	// The transforms of Winograd's convolution, for tiles of 2×2 and 4×4 outputs; nil: none.
+	winograd2, winograd4 *winogradKernels
 
-	winogradSpread     func(to, from *float32, toStep, toTile, line, pixel, tiles, vectors int)
-	winogradFilterGrad func(to, from *float32, fromStep, line, pixel, vectors int)
-	rowAdd             func(a, b *float32, vectors int)
+	rowAdd func(a, b *float32, vectors int)
 }
+
+// winogradKernels are the transforms of Winograd's convolution; see internal/asmgen/gemm.
+type winogradKernels struct {
+	side       int // of a tile of outputs; patches are 2 more
+	input      func(to, from *float32, toStep, toTile, line, pixel, tiles, vectors int)
+	output     func(to, from, bias *float32, fromStep, fromTile, line, pixel, tiles, vectors int)
+	filter     func(to, from *float32, toStep, line, pixel, vectors int)
+	spread     func(to, from *float32, toStep, toTile, line, pixel, tiles, vectors int)
+	filterGrad func(to, from *float32, fromStep, line, pixel, vectors int)
+}
+
+// matrices is how many products there are, one for each number of a patch.
+func (k *winogradKernels) matrices() int { return (k.side + 2) * (k.side + 2) }
 
 // noSegment is the table of segments of a plain matrix product.
 var noSegment = new(int)

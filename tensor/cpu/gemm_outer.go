@@ -11,8 +11,24 @@ import "unsafe"
 // fetched ahead, take as much again.
 const outerBytes = 256 << 10
 
-// runOuter shares out the product, in chunks that several threads are busy with.
+// longK reports whether k is long enough for that to be the best way.
+func longK(m, n, k int) bool { return k >= 4*min(m, n) }
+
+// runOuter shares out the product.
 func (t *gemmTask) runOuter(d *Device, alone bool) {
+	chunks := t.cutOuter(d, alone)
+	if !alone {
+		d.pool.do(t, chunks)
+		return
+	}
+	for i := range chunks {
+		t.run(0, i)
+	}
+}
+
+// cutOuter divides the product into chunks, so many that several threads are
+// busy unless it is to be done alone.
+func (t *gemmTask) cutOuter(d *Device, alone bool) (chunks int) {
 	rowParts := splitEvenly(t.tiles.parts, max(1, outerBytes/(4*t.u.rows*min(t.k, kBlock))))
 	blocks := splitInto(t.panels, 1)
 	// A is packed again for every block of columns, but B for all rows: few
@@ -35,14 +51,7 @@ func (t *gemmTask) runOuter(d *Device, alone bool) {
 	}
 	t.setColumns(blocks)
 	t.local, t.outer, t.packing, t.rowParts = true, true, false, rowParts
-	chunks := t.colBlocks * rowParts.parts
-	if !alone {
-		d.pool.do(t, chunks)
-		return
-	}
-	for i := range chunks {
-		t.run(0, i)
-	}
+	return t.colBlocks * rowParts.parts
 }
 
 // outerBlock computes tiles tile0…tile1 of column block cb.
@@ -57,24 +66,25 @@ func (t *gemmTask) outerBlock(w *gemmWorker, cb, tile0, tile1 int) {
 		k0, k := t.kb.part(kb)
 		g.k = k
 		t.packTiles(w.a, ao, k0, k, tile0, tile1)
-		t.expectRows(w, ao, k0+k, tile0, tile1)
+		t.expectRows(w, ao, k0+k, t.k, tile0, tile1)
 		for p := p0; p < p1; p++ {
 			t.packBlock(w.b, bo, k0, k, p, p+1)
 			if t.sums != nil && tile0 == 0 {
 				t.addSums(w, k, p)
 			}
 			if p+1 < p1 {
-				t.expectPanel(w, bo, k0, p+1)
+				t.expectPanel(w, bo, k0, t.k, p+1)
 			} else {
-				t.expectPanel(w, bo, k0+k, p0)
+				t.expectPanel(w, bo, k0+k, t.k, p0)
 			}
-			t.tileColumn(w, co, kb, p, tile0, tile1)
+			t.tileColumn(w, co, kb, p, tile0, tile1, k)
 		}
 	}
 }
 
-// tileColumn computes a column of tiles, from panel p and the packed rows.
-func (t *gemmTask) tileColumn(w *gemmWorker, co, kb, p, tile0, tile1 int) {
+// tileColumn computes a column of tiles, from panel p and the packed rows, a tile
+// of which takes rows times depth.
+func (t *gemmTask) tileColumn(w *gemmWorker, co, kb, p, tile0, tile1, depth int) {
 	u, g := t.u, &w.args
 	j := p * u.cols
 	g.accumulate, g.beta, g.bias = 1, 1, nil
@@ -91,18 +101,18 @@ func (t *gemmTask) tileColumn(w *gemmWorker, co, kb, p, tile0, tile1 int) {
 	c := elements[float32](&t.c)
 	for tile := tile0; tile < tile1; tile++ {
 		i, rows := t.tiles.part(tile)
-		g.a, g.ks = unsafe.Pointer(&w.a[(tile-tile0)*u.rows*g.k]), 4*rows
+		g.a, g.ks = unsafe.Pointer(&w.a[(tile-tile0)*u.rows*depth]), 4*rows
 		g.c = unsafe.Pointer(&c[co+i*t.cs+j])
 		g.fetchNext(&w.nextB, &w.nextA)
 		u.run(g, rows, min(u.cols, t.n-j), w.edge)
 	}
 }
 
-// expectRows lists the lines of the rows of A of some tiles, from column k0 on,
-// as wanted soon.
-func (t *gemmTask) expectRows(w *gemmWorker, ao, k0, tile0, tile1 int) {
+// expectRows lists the lines of the rows of A of some tiles, from number k0 of k
+// on, as wanted soon.
+func (t *gemmTask) expectRows(w *gemmWorker, ao, k0, k, tile0, tile1 int) {
 	w.nextA.left = 0
-	if k0 >= t.k {
+	if k0 >= k {
 		return
 	}
 	first, _ := t.tiles.part(tile0)
@@ -116,10 +126,10 @@ func (t *gemmTask) expectRows(w *gemmWorker, ao, k0, tile0, tile1 int) {
 	}
 }
 
-// expectPanel lists the lines of panel p of B, from row k0 on, as wanted soon.
-func (t *gemmTask) expectPanel(w *gemmWorker, bo, k0, p int) {
+// expectPanel lists the lines of panel p of B, from row k0 of k on, as wanted soon.
+func (t *gemmTask) expectPanel(w *gemmWorker, bo, k0, k, p int) {
 	w.nextB.left = 0
-	if k0 >= t.k {
+	if k0 >= k {
 		return
 	}
 	cols := t.u.cols

@@ -7,30 +7,47 @@ import (
 )
 
 // GemmSum computes c = a·b and the sums of b's columns; see backend.Device.
-// The kernels add up B as they pack it: in float32 within a block of k, the
-// even and the odd rows apart, so 160 terms at most in a row, and in float64 from block to block.
+// The kernels add up B as they pack it, before it is rounded if it is: in float32 within some 320 rows, the
+// even and the odd rows apart, so 160 terms at most in a row, and in float64 from there on.
 func (d *Device) GemmSum(c, sums, a, b *backend.View) {
-	fast := d.level != Go && !d.bf16 && c.DType == backend.Float32 && c.Elems() > 0 && b.Elems() > 0 &&
+	fast := d.level != Go && c.DType == backend.Float32 && c.Elems() > 0 && b.Elems() > 0 &&
 		(c.Stride[1] == 1 || c.Shape[1] == 1)
-	if !fast {
+	switch {
+	case fast && !d.bf16:
+		t := gemmTasks.Get().(*gemmTask)
+		t.set(d, c, a, b, nil, 1, 0)
+		t.startSums()
+		t.multiply(d)
+		t.finishSums(sums)
+		t.release()
+		gemmTasks.Put(t)
+	case fast && d.pairs != nil && b.Stride[1] == 1 && longK(a.Shape[0], b.Shape[1], b.Shape[0]) && a.Stride[1] != 1:
+		t := pairTasks.Get().(*pairTask)
+		t.set(d, c, a, b, nil, 1, 0)
+		t.startSums()
+		t.multiply(d)
+		t.finishSums(sums)
+		t.release()
+		pairTasks.Put(t)
+	default:
 		d.Gemm(c, a, b, nil, 1, 0)
 		d.sumColumns(sums, b)
-		return
 	}
-	t := gemmTasks.Get().(*gemmTask)
-	t.set(d, c, a, b, nil, 1, 0)
-	t.sums = grow64(t.sumsBuf, t.panels*t.u.cols)
-	t.sumsBuf = t.sums
+}
+
+func (t *gemmTask) startSums() {
+	t.sumsBuf = grow64(t.sumsBuf, t.panels*t.u.cols)
+	t.sums = t.sumsBuf
 	clear(t.sums)
-	t.multiply(d)
+}
+
+func (t *gemmTask) finishSums(sums *backend.View) {
 	to, at := elements[float32](sums), sums.Off
 	for _, s := range t.sums[:t.n] {
 		to[at] = float32(s)
 		at += sums.Stride[0]
 	}
 	t.sums = nil
-	t.release()
-	gemmTasks.Put(t)
 }
 
 func grow64(s []float64, n int) []float64 {

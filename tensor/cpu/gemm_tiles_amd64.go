@@ -287,6 +287,31 @@ func rowAdd256(a, b *float32, vectors int)
 //go:noescape
 func sumRows256(sum, from *float32, rows int)
 
+// winogradInput4x512 transforms 6×6 patches of input, four positions apart; strides in bytes.
+//
+//go:noescape
+func winogradInput4x512(to, from *float32, toStep, toTile, line, pixel, tiles, vectors int)
+
+// winogradOutput4x512 transforms products into 4×4 outputs and adds bias; strides in bytes.
+//
+//go:noescape
+func winogradOutput4x512(to, from, bias *float32, fromStep, fromTile, line, pixel, tiles, vectors int)
+
+// winogradFilter4x512 transforms 3×3 filters, a tap of which lies in a stretch of vectors, for tiles of 4×4; strides in bytes.
+//
+//go:noescape
+func winogradFilter4x512(to, from *float32, toStep, line, pixel, vectors int)
+
+// winogradSpread4x512 transforms 4×4 gradients of outputs; strides in bytes.
+//
+//go:noescape
+func winogradSpread4x512(to, from *float32, toStep, toTile, line, pixel, tiles, vectors int)
+
+// winogradFilterGrad4x512 transforms gradients of filters transformed for tiles of 4×4 back to 3×3; strides in bytes.
+//
+//go:noescape
+func winogradFilterGrad4x512(to, from *float32, fromStep, line, pixel, vectors int)
+
 var tiles512 = [13][3]func(*tileArgs){
 	1:  {1: gemmTile512x1x1, 2: gemmTile512x1x2},
 	2:  {1: gemmTile512x2x1, 2: gemmTile512x2x2},

@@ -21,6 +21,9 @@ type normKernels[T real] struct {
 	channels func(y, x, m, a, b *T, n int)
 	// silu is a·σ(a); siluGrad is a·silu′(b).
 	silu, siluGrad kernel[T]
+	// channelsSilu is silu of channels' y; channelsSiluGrad is dy·silu′ of it.
+	channelsSilu     func(y, x, m, a, b *T, n int)
+	channelsSiluGrad func(dz, dy, x, m, a, b *T, n int)
 
 	// sums adds dz to shift and dz·h to scale, h = (x−mean)·rstd, and gives Σdz·g and Σdz·g·h.
 	sums func(dz, x, g, shift, scale *T, n int, mean, rstd T) (s1, s2 T)
@@ -43,11 +46,7 @@ func goNorm[T real]() *normKernels[T] {
 	return &normKernels[T]{
 		sum: sumFold[T], largest: maxFold[T], add: addKernel[T],
 		squares: goSquares[T], addDeviations: goAddDeviations[T], row: goNormRow[T], channels: goNormChannels[T],
-		silu: unary(func(x T) T { return x * sigmoid(x) }),
-		siluGrad: binary(func(dy, z T) T {
-			s := sigmoid(z)
-			return dy * s * (1 + T(z*(1-s)))
-		}),
+		silu: unary(silu[T]), siluGrad: binary(siluGrad[T]), channelsSilu: goNormSilu[T], channelsSiluGrad: goNormSiluGrad[T],
 		sums: goNormSums[T], gradRow: goNormGradRow[T], gradChannels: goNormGradChannels[T], addProducts: goAddProducts[T],
 		expSum: goExpSum[T], scale: goScale[T], dot: goDot[T], softmaxGrad: goSoftmaxGrad[T],
 	}
@@ -62,6 +61,13 @@ var (
 func normKernels64(*Device) *normKernels[float64] { return goNorm64 }
 
 func sigmoid[T real](x T) T { return T(1 / (1 + math.Exp(-float64(x)))) }
+
+func silu[T real](x T) T { return x * sigmoid(x) }
+
+func siluGrad[T real](dy, z T) T {
+	s := sigmoid(z)
+	return dy * s * (1 + T(z*(1-s)))
+}
 
 // goSquares adds in four lanes.
 func goSquares[T real](a *T, n int, mean T) T {
@@ -93,6 +99,22 @@ func goNormChannels[T real](y, x, m, a, b *T, n int) {
 	out, mean, gamma, beta := unsafe.Slice(y, n), unsafe.Slice(m, n), unsafe.Slice(a, n), unsafe.Slice(b, n)
 	for i, v := range unsafe.Slice(x, n) {
 		out[i] = T((v-mean[i])*gamma[i]) + beta[i]
+	}
+}
+
+func goNormSilu[T real](y, x, m, a, b *T, n int) {
+	goNormChannels(y, x, m, a, b, n)
+	out := unsafe.Slice(y, n)
+	for i, z := range out {
+		out[i] = silu(z)
+	}
+}
+
+func goNormSiluGrad[T real](dz, dy, x, m, a, b *T, n int) {
+	out, d := unsafe.Slice(dz, n), unsafe.Slice(dy, n)
+	h, mean, gamma, beta := unsafe.Slice(x, n), unsafe.Slice(m, n), unsafe.Slice(a, n), unsafe.Slice(b, n)
+	for i, v := range h {
+		out[i] = siluGrad(d[i], T((v-mean[i])*gamma[i])+beta[i])
 	}
 }
 

@@ -40,9 +40,28 @@ func (e emitter) vec() VecVirtual {
 
 // constant is a value in read-only memory: four bytes that AVX-512
 // instructions broadcast, a whole vector for AVX2.
-type constant struct{ Mem }
+type constant struct {
+	Mem
+	bits uint32
+}
 
 var constants = map[string]constant{}
+
+// held are the constants that registers of the kernel being written hold.
+var held map[uint32]VecVirtual
+
+// hold keeps constants in registers from here to the kernel's end: loads of
+// constants take as long as arithmetic. AVX2 has no registers to spare.
+func (e emitter) hold(cs ...constant) {
+	if !e.wide {
+		return
+	}
+	for _, c := range cs {
+		if held[c.bits] == nil {
+			held[c.bits] = e.load(c)
+		}
+	}
+}
 
 func (e emitter) bits(b uint32) constant {
 	name := fmt.Sprintf("c%d_%08x", e.lanes(), b)
@@ -57,7 +76,7 @@ func (e emitter) bits(b uint32) constant {
 	for i := range n {
 		DATA(4*i, U32(b))
 	}
-	constants[name] = constant{m}
+	constants[name] = constant{m, b}
 	return constants[name]
 }
 
@@ -65,6 +84,9 @@ func (e emitter) c(f float64) constant { return e.bits(math.Float32bits(float32(
 
 // load is a register that holds a constant.
 func (e emitter) load(c constant) VecVirtual {
+	if r := held[c.bits]; r != nil {
+		return e.copy(r)
+	}
 	v := e.vec()
 	if e.wide {
 		VBROADCASTSS(c.Mem, v)
@@ -74,9 +96,21 @@ func (e emitter) load(c constant) VecVirtual {
 	return v
 }
 
+// register is a register that holds a constant and is not to be changed.
+func (e emitter) register(c constant) VecVirtual {
+	if r := held[c.bits]; r != nil {
+		return r
+	}
+	return e.load(c)
+}
+
 // arith emits the broadcasting form of an instruction where its operand asks for it.
 func (e emitter) arith(plain, bcst func(ops ...Op), b Op, rest ...Op) {
 	if c, ok := b.(constant); ok {
+		if r := held[c.bits]; r != nil {
+			plain(append([]Op{r}, rest...)...)
+			return
+		}
 		if e.wide {
 			bcst(append([]Op{c.Mem}, rest...)...)
 			return
@@ -90,6 +124,21 @@ func (e emitter) add(d, a Register, b Op) { e.arith(VADDPS, VADDPS_BCST, b, a, d
 func (e emitter) sub(d, a Register, b Op) { e.arith(VSUBPS, VSUBPS_BCST, b, a, d) }
 func (e emitter) mul(d, a Register, b Op) { e.arith(VMULPS, VMULPS_BCST, b, a, d) }
 func (e emitter) div(d, a Register, b Op) { e.arith(VDIVPS, VDIVPS_BCST, b, a, d) }
+
+// reciprocal is d = 1/a for 2⁻¹²⁶ ≤ a ≤ 2¹²⁶: with AVX-512 an estimate within 2⁻¹⁴
+// and a step of Newton's, which doubles its digits.
+func (e emitter) reciprocal(d, a Register) {
+	if !e.wide {
+		e.div(d, e.load(e.c(1)), a)
+		return
+	}
+	y, off := e.vec(), e.load(e.c(1))
+	VRCP14PS(a, y)
+	e.fnma(off, a, y)
+	e.horner(off, y, y)
+	VMOVAPS(off, d)
+}
+
 func (e emitter) and(d, a Register, b Op) { e.arith(VANDPS, VANDPS_BCST, b, a, d) }
 func (e emitter) or(d, a Register, b Op)  { e.arith(VORPS, VORPS_BCST, b, a, d) }
 func (e emitter) xor(d, a Register, b Op) { e.arith(VXORPS, VXORPS_BCST, b, a, d) }
@@ -99,8 +148,8 @@ func (e emitter) min(d, a Register, b Op) { e.arith(VMINPS, VMINPS_BCST, b, a, d
 func (e emitter) max(d, a Register, b Op) { e.arith(VMAXPS, VMAXPS_BCST, b, a, d) }
 
 // clampHigh and clampLow limit x and let NaN through.
-func (e emitter) clampHigh(x Register, c constant) { e.min(x, e.load(c), x) }
-func (e emitter) clampLow(x Register, c constant)  { e.max(x, e.load(c), x) }
+func (e emitter) clampHigh(x Register, c constant) { e.min(x, e.register(c), x) }
+func (e emitter) clampLow(x Register, c constant)  { e.max(x, e.register(c), x) }
 
 // fma is d = a·b + d, fnma d = d − a·b, horner d = d·a + b.
 func (e emitter) fma(d, a Register, b Op)    { e.arith(VFMADD231PS, VFMADD231PS_BCST, b, a, d) }
@@ -262,7 +311,7 @@ func tailTable() Mem {
 		}
 		DATA(4*i, U32(v))
 	}
-	constants[name] = constant{m}
+	constants[name] = constant{Mem: m}
 	return m
 }
 

@@ -35,8 +35,15 @@ func (e emitter) exp(x Register) VecVirtual {
 	e.clampHigh(x, e.c(89))
 	e.clampLow(x, e.c(-104))
 	n, r := e.expReduced(x)
-	// e^r = 1 + r + r²·q(r), within 3.8e-9
-	p := e.poly(r, 0.49999988079071045, 0.16666516661643982, 0.041669633239507675, 0.008369115181267262, 0.0013747054617851973)
+	return e.expOf(r, n)
+}
+
+// expTail is q in e^r = 1 + r + r²·q(r), within 3.8e-9.
+var expTail = []float64{0.49999988079071045, 0.16666516661643982, 0.041669633239507675, 0.008369115181267262, 0.0013747054617851973}
+
+// expOf is e^r·2^n.
+func (e emitter) expOf(r, n Register) VecVirtual {
+	p := e.poly(r, expTail...)
 	q := e.vec()
 	e.mul(q, r, r)
 	e.horner(p, q, r)

@@ -1,18 +1,22 @@
 package main
 
 import (
+	"math"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/reg"
 )
 
 // begin starts a kernel with the given parameters and documents it.
 func (e emitter) begin(name, params, doc string) {
+	held = map[uint32]VecVirtual{}
 	TEXT(name+e.suffix(), NOSPLIT, "func("+params+")")
 	Doc(name + e.suffix() + ": " + doc + ".")
 }
 
 // fold starts a kernel that returns a number.
 func (e emitter) beginFold(name, params, results, doc string) {
+	held = map[uint32]VecVirtual{}
 	TEXT(name+e.suffix(), NOSPLIT, "func("+params+") "+results)
 	Doc(name + e.suffix() + ": " + doc + ".")
 }
@@ -128,23 +132,76 @@ func (e emitter) normApply() {
 	e.end()
 
 	e.begin("vecSilu", "dst, a, b, c *float32, n int", "dst[i] = a[i]/(1 + e**-a[i])")
-	e.rows([]string{"dst"}, []string{"a"}, 1, func(x []VecVirtual, _ int, _ *mask) []VecVirtual {
-		s := e.sigmoid(x[0])
+	e.hold(e.logisticConstants()...)
+	e.rows([]string{"dst"}, []string{"a"}, 2, func(x []VecVirtual, _ int, _ *mask) []VecVirtual {
+		s := e.logistic(x[0])
 		e.mul(s, s, x[0])
 		return []VecVirtual{s}
 	})
 	e.end()
 
 	e.begin("vecSiluGrad", "dst, a, b, c *float32, n int", "dst[i] = a[i] * s*(1 + b[i]*(1-s)), s = 1/(1 + e**-b[i])")
+	e.hold(e.logisticConstants()...)
 	e.rows([]string{"dst"}, []string{"a", "b"}, 1, func(x []VecVirtual, _ int, _ *mask) []VecVirtual {
-		s, slope := e.sigmoid(x[1]), e.vec()
-		e.sub(slope, e.load(e.c(1)), s)
-		e.horner(slope, x[1], e.c(1))
-		e.mul(slope, slope, s)
-		e.mul(slope, slope, x[0])
-		return []VecVirtual{slope}
+		return []VecVirtual{e.siluSlope(x[1], x[0])}
 	})
 	e.end()
+
+	e.begin("vecNormSilu", "y, x, m, a, b *float32, n int", "y[i] = z/(1 + e**-z), z = (x[i]-m[i])*a[i] + b[i]")
+	e.hold(e.logisticConstants()...)
+	e.rows([]string{"y"}, []string{"x", "m", "a", "b"}, 2, func(x []VecVirtual, _ int, _ *mask) []VecVirtual {
+		z := x[0]
+		e.sub(z, z, x[1])
+		e.horner(z, x[2], x[3])
+		s := e.logistic(z)
+		e.mul(s, s, z)
+		return []VecVirtual{s}
+	})
+	e.end()
+
+	e.begin("vecNormSiluGrad", "dz, dy, x, m, a, b *float32, n int",
+		"dz[i] = dy[i] * s*(1 + z*(1-s)), s = 1/(1 + e**-z), z = (x[i]-m[i])*a[i] + b[i]")
+	e.hold(e.logisticConstants()...)
+	e.rows([]string{"dz"}, []string{"dy", "x", "m", "a", "b"}, 1, func(x []VecVirtual, _ int, _ *mask) []VecVirtual {
+		z := x[1]
+		e.sub(z, z, x[2])
+		e.horner(z, x[3], x[4])
+		return []VecVirtual{e.siluSlope(z, x[0])}
+	})
+	e.end()
+}
+
+// siluSlope is dy·s·(1 + z·(1−s)), s = 1/(1+e^−z).
+func (e emitter) siluSlope(z, dy Register) VecVirtual {
+	s, slope := e.logistic(z), e.vec()
+	e.sub(slope, e.register(e.c(1)), s)
+	e.horner(slope, z, e.c(1))
+	e.mul(slope, slope, s)
+	e.mul(slope, slope, dy)
+	return slope
+}
+
+// logistic is 1/(1+e^−x) for values that are multiplied by x or added to things
+// of its size: below −87 it is 1.6e-38 instead of less, and falls no further.
+func (e emitter) logistic(x Register) VecVirtual {
+	z := e.vec()
+	e.xor(z, x, e.bits(0x80000000))
+	e.clampHigh(z, e.c(87))
+	e.clampLow(z, e.c(-87))
+	n, r := e.expReduced(z)
+	p := e.expOf(r, n)
+	e.add(p, p, e.c(1))
+	e.reciprocal(p, p)
+	return p
+}
+
+// logisticConstants are those that it uses.
+func (e emitter) logisticConstants() []constant {
+	all := []constant{e.bits(0x80000000), e.c(87), e.c(-87), e.c(1), e.c(math.Log2E), e.c(ln2Hi), e.c(ln2Lo)}
+	for _, c := range expTail {
+		all = append(all, e.c(c))
+	}
+	return all
 }
 
 func (e emitter) normGrad() {

@@ -29,7 +29,7 @@ func (e emitter) bits64(b uint64) constant {
 	for i := range n {
 		DATA(8*i, U64(b))
 	}
-	constants[name] = constant{m}
+	constants[name] = constant{Mem: m}
 	return constants[name]
 }
 

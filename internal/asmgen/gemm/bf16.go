@@ -26,7 +26,7 @@ func bf16Kernels() (all []kernel) {
 			all = append(all, tile{avx512, rows, vecs, true}.generate())
 		}
 	}
-	return append(all, pairRows(1), pairRows(2), convertRows(), roundedDot(), winogradInputPairs())
+	return append(all, pairRows(1), pairRows(2), pairSums(), convertRows(), roundedDot(), winogradInputPairs(), winogradInputRows(), winogradSpreadRows())
 }
 
 // pairOpcodes are AVX512_BF16's instructions of form zmm, zmm, zmm, which
@@ -130,6 +130,47 @@ func pairRows(vecs int) kernel {
 	return k
 }
 
+// pairSums generates pairRows of one line of 32 words, which also adds up the
+// rows: first ones and second ones apart, then both.
+func pairSums() kernel {
+	k := kernel{"pairSums512",
+		"func(to, from, sum *float32, fromStride, second, rows int, mask uint32)",
+		"makes rows of 32 words, to[j] = (from[j], from[second+j]) and zero outside mask, and sum, 32 sums of the numbers that they are made of; strides in bytes"}
+	TEXT(k.name, NOSPLIT, k.signature)
+	p := params("to", "from", "sum", "fromStride", "second", "rows")
+	masks := vectorMasks("mask", 2)
+	order := loadOrder()
+	var sums [2][2]VecVirtual // of a vector: of first and of second numbers
+	for j := range sums {
+		for i := range sums[j] {
+			sums[j][i] = ZMM()
+			VXORPS(sums[j][i].AsX(), sums[j][i].AsX(), sums[j][i].AsX())
+		}
+	}
+	Label(k.name + "row")
+	for j, s := range sums {
+		a, b := ZMM(), ZMM()
+		VMOVUPS_Z(Mem{Base: p["from"], Disp: 64 * j}, masks[j], a)
+		VMOVUPS_Z(Mem{Base: p["from"], Index: p["second"], Scale: 1, Disp: 64 * j}, masks[j], b)
+		VADDPS(a, s[0], s[0])
+		VADDPS(b, s[1], s[1])
+		roundPair(a, b, a)
+		interleaved(a, order)
+		VMOVUPS(a, Mem{Base: p["to"], Disp: 64 * j})
+	}
+	ADDQ(p["fromStride"], p["from"])
+	ADDQ(U32(128), p["to"])
+	DECQ(p["rows"])
+	JNZ(LabelRef(k.name + "row"))
+	for j, s := range sums {
+		VADDPS(s[1], s[0], s[0])
+		VMOVUPS(s[0], Mem{Base: p["sum"], Disp: 64 * j})
+	}
+	VZEROUPPER()
+	RET()
+	return k
+}
+
 // addParam adds a parameter, in memory, to a register.
 func addParam(name string, r Register) {
 	a, err := Param(name).Resolve()
@@ -137,6 +178,14 @@ func addParam(name string, r Register) {
 		panic(err)
 	}
 	ADDQ(a.Addr, r)
+}
+
+func subParam(name string, r Register) {
+	a, err := Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	SUBQ(a.Addr, r)
 }
 
 // convertRows generates the conversion that makes words of neighbours.
@@ -259,6 +308,130 @@ func winogradInputPairs() kernel {
 		for _, r := range d.rows {
 			ADDQ(U32(128), r)
 		}
+		ADDQ(U8(64), out)
+	}, func() {
+		LEAQ(Mem{Base: p["from"], Index: p["pixel"], Scale: 2}, p["from"])
+		addParam("toTile", p["to"])
+	})
+	return k
+}
+
+// pairOutputs makes words of the 16 numbers that transform gives for the tile
+// at hand and, after next, for another, and stores them.
+func pairOutputs(transform func(take func(VecVirtual)), next func(), order VecVirtual, at, step Register) {
+	var first []VecVirtual
+	transform(func(v VecVirtual) { first = append(first, v) })
+	next()
+	i := 0
+	transform(func(v VecVirtual) {
+		roundPair(first[i], v, v)
+		interleaved(v, order)
+		store(v, at, step)
+		i++
+	})
+}
+
+// winogradInputRows generates V = Bᵀ·d·B in words of two tiles, of two lines of
+// them; see winogradInput.
+func winogradInputRows() kernel {
+	k := kernel{"winogradInputRows512",
+		"func(to, from *float32, second, toStep, toTile, line, pixel, tiles, vectors int)",
+		"transforms 4×4 patches of input, two positions apart, to words of each and of the patch second bytes further on; strides in bytes"}
+	TEXT(k.name, NOSPLIT, k.signature)
+	p := params("to", "from", "toStep", "pixel")
+	d := grid{rows: []Register{GP64(), GP64(), GP64(), GP64()}, pixel: p["pixel"], pixel3: GP64()}
+	LEAQ(Mem{Base: p["pixel"], Index: p["pixel"], Scale: 2}, d.pixel3)
+	order := loadOrder()
+	out, at := GP64(), GP64()
+	transform := func(take func(VecVirtual)) {
+		for _, rows := range [4]struct {
+			a, b  int
+			minus bool
+		}{{0, 2, true}, {1, 2, false}, {2, 1, true}, {1, 3, true}} {
+			var t [4]VecVirtual
+			for c := range t {
+				t[c] = combine(avx512, d.at(rows.a, c), d.at(rows.b, c), rows.minus)
+			}
+			take(minus(avx512, t[0], t[2]))
+			take(plus(avx512, t[1], t[2]))
+			take(minus(avx512, t[2], t[1]))
+			take(minus(avx512, t[1], t[3]))
+		}
+	}
+	tileLoop(k.name, func() {
+		MOVQ(p["from"], d.rows[0])
+		for i := 1; i < 4; i++ {
+			MOVQ(d.rows[i-1], d.rows[i])
+			addParam("line", d.rows[i])
+		}
+		MOVQ(p["to"], out)
+	}, func() {
+		MOVQ(out, at)
+		pairOutputs(transform, func() {
+			for _, r := range d.rows {
+				addParam("second", r)
+			}
+		}, order, at, p["toStep"])
+		for _, r := range d.rows {
+			subParam("second", r)
+		}
+		d.advance(64)
+		ADDQ(U8(64), out)
+	}, func() {
+		LEAQ(Mem{Base: p["from"], Index: p["pixel"], Scale: 2}, p["from"])
+		addParam("toTile", p["to"])
+	})
+	return k
+}
+
+// winogradSpreadRows generates A·dy·Aᵀ in words of two tiles, of two lines of
+// them; see winogradSpread.
+func winogradSpreadRows() kernel {
+	k := kernel{"winogradSpreadRows512",
+		"func(to, from *float32, second, toStep, toTile, line, pixel, tiles, vectors int, keep uint32)",
+		"transforms 2×2 gradients of outputs to words of each and of the one second bytes further on, which is 0 where keep is not set; strides in bytes"}
+	TEXT(k.name, NOSPLIT, k.signature)
+	p := params("to", "from", "second", "toStep", "line", "pixel")
+	keep := vectorMasks("keep", 1)[0]
+	order := loadOrder()
+	zero := ZMM()
+	VXORPS(zero.AsX(), zero.AsX(), zero.AsX())
+	y := grid{rows: []Register{GP64(), GP64()}, pixel: p["pixel"]}
+	out, at := GP64(), GP64()
+	load := func(from Mem, to VecVirtual) { VMOVUPS(from, to) }
+	transform := func(take func(VecVirtual)) {
+		var d [2][2]VecVirtual
+		for r := range d {
+			for c := range d[r] {
+				d[r][c] = ZMM()
+				load(y.at(r, c), d[r][c])
+			}
+		}
+		spread := spreadGradient(avx512, zero)
+		left, right := spread(d[0][0], d[1][0]), spread(d[0][1], d[1][1])
+		for r := range 4 {
+			for _, v := range spread(left[r], right[r]) {
+				take(v)
+			}
+		}
+	}
+	tileLoop(k.name, func() {
+		MOVQ(p["from"], y.rows[0])
+		MOVQ(p["from"], y.rows[1])
+		ADDQ(p["line"], y.rows[1])
+		MOVQ(p["to"], out)
+	}, func() {
+		MOVQ(out, at)
+		pairOutputs(transform, func() {
+			for _, r := range y.rows {
+				ADDQ(p["second"], r)
+			}
+			load = func(from Mem, to VecVirtual) { VMOVUPS_Z(from, keep, to) }
+		}, order, at, p["toStep"])
+		for _, r := range y.rows {
+			SUBQ(p["second"], r)
+		}
+		y.advance(64)
 		ADDQ(U8(64), out)
 	}, func() {
 		LEAQ(Mem{Base: p["from"], Index: p["pixel"], Scale: 2}, p["from"])

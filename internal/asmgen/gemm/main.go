@@ -80,6 +80,7 @@ func main() {
 			winogradInput(width), winogradOutput(width), winogradFilter(width),
 			winogradSpread(width), winogradFilterGrad(width), rowAdd(width), sumRows(width))
 	}
+	all = append(all, winogradInput4(), winogradOutput4(), winogradFilter4(), winogradSpread4(), winogradFilterGrad4())
 	check(declare(*decl, all,
 		table{"tiles512", maxRows512, []tile{{width: avx512, vecs: 1}, {width: avx512, vecs: 2}}},
 		table{"tiles2", maxRows2, []tile{{width: avx2, vecs: 2}}}))

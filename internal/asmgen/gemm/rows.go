@@ -28,19 +28,25 @@ func constant(width int, x float64) Op {
 	if width == avx512 {
 		return broadcast(width, x)
 	}
+	return lanes(width, x)
+}
+
+// lanes is a vector of one float in memory.
+func lanes(width int, x float64) Mem {
 	bits := math.Float32bits(float32(x))
-	m, ok := constants[bits]
+	key := [2]uint32{uint32(width), bits}
+	m, ok := constants[key]
 	if !ok {
-		m = GLOBL(fmt.Sprintf("lanes%08x", bits), attr.RODATA|attr.NOPTR)
+		m = GLOBL(fmt.Sprintf("lanes%d_%08x", 8*width, bits), attr.RODATA|attr.NOPTR)
 		for i := range width / 4 {
 			DATA(4*i, U32(bits))
 		}
-		constants[bits] = m
+		constants[key] = m
 	}
 	return m
 }
 
-var constants = map[uint32]Mem{}
+var constants = map[[2]uint32]Mem{}
 
 // expConstants are what exp keeps from element to element.
 type expConstants struct {

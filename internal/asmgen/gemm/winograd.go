@@ -267,6 +267,13 @@ func winogradFilter(width int) kernel {
 	return k
 }
 
+// spreadGradient gives A·(a,b): a, a+b, a−b, −b.
+func spreadGradient(width int, zero VecVirtual) func(a, b VecVirtual) [4]VecVirtual {
+	return func(a, b VecVirtual) [4]VecVirtual {
+		return [4]VecVirtual{a, plus(width, a, b), minus(width, a, b), minus(width, zero, b)}
+	}
+}
+
 // winogradSpread generates A·dy·Aᵀ for tiles along a line.
 func winogradSpread(width int) kernel {
 	k := kernel{fmt.Sprintf("winogradSpread%d", 8*width),
@@ -292,10 +299,7 @@ func winogradSpread(width int) kernel {
 				VMOVUPS(y.at(r, c), d[r][c])
 			}
 		}
-		// spread gives A·(a,b): a, a+b, a−b, −b.
-		spread := func(a, b VecVirtual) [4]VecVirtual {
-			return [4]VecVirtual{a, plus(width, a, b), minus(width, a, b), minus(width, zero, b)}
-		}
+		spread := spreadGradient(width, zero)
 		left, right := spread(d[0][0], d[1][0]), spread(d[0][1], d[1][1])
 		for r := range 4 {
 			for _, v := range spread(left[r], right[r]) {
