@@ -27,7 +27,9 @@ func (c *lcmConfig) SetDefaults() {
 
 // Of has the teacher filled in.
 func (c lcmConfig) Of(t TeacherInfo) (any, func(*Sampling), error) {
-	c.learn(t)
+	if err := c.learn(t); err != nil {
+		return nil, nil, err
+	}
 	c.fill(t)
 	return c, func(s *Sampling) {
 		s.Sampler, s.Grid, s.Steps = Samplers.Default("renoise"), Grids.Default("auto"), 4

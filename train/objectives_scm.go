@@ -52,7 +52,9 @@ func (c *scmConfig) sigmaData() float64 {
 // Of has the teacher filled in.
 func (c scmConfig) Of(t TeacherInfo) (any, func(*Sampling), error) {
 	if c.Velocity == "teacher" {
-		c.learn(t)
+		if err := c.learn(t); err != nil {
+			return nil, nil, err
+		}
 	}
 	c.fill(t)
 	if c.SigmaData == 0 {

@@ -123,7 +123,9 @@ func (c *consistencyDistillationConfig) SetDefaults() {
 
 // Of has the teacher filled in.
 func (c consistencyDistillationConfig) Of(t TeacherInfo) (any, func(*Sampling), error) {
-	c.learn(t)
+	if err := c.learn(t); err != nil {
+		return nil, nil, err
+	}
 	c.fill(t)
 	return c, func(s *Sampling) { c.ConsistencyPart.sampling(s); c.TeacherConfig.sampling(s) }, nil
 }
@@ -188,7 +190,9 @@ func (c *ProgressiveConfig) of() int { return max(c.Thinned, c.TeacherSteps) }
 
 // Of has the teacher filled in.
 func (c ProgressiveConfig) Of(t TeacherInfo) (any, func(*Sampling), error) {
-	c.learn(t)
+	if err := c.learn(t); err != nil {
+		return nil, nil, err
+	}
 	c.fill(t)
 	return c, c.Sampling, nil
 }
@@ -264,7 +268,9 @@ func (c *guidanceConfig) SetDefaults() {
 
 // Of has the teacher filled in; its students take as many steps as it does.
 func (c guidanceConfig) Of(t TeacherInfo) (any, func(*Sampling), error) {
-	c.learn(t)
+	if err := c.learn(t); err != nil {
+		return nil, nil, err
+	}
 	c.fill(t)
 	if !c.guided() {
 		return nil, nil, invalid.Field("guidance", "is 1: there is nothing to learn that the teacher does not do; set it, or guidance_to")

@@ -436,6 +436,25 @@ func TestWhatStudentsTakeOver(t *testing.T) {
 	if exp.Objective.Config.(ProgressiveConfig).Teacher == "somewhere" {
 		t.Error("a round changes the job")
 	}
+	told := string(trained(t, studentText(t, good, "steps=1", "method={kind: guidance, guidance: 1, guidance_to: 5}")))
+	_, err = distilled(t, told, "method=progressive")
+	wantError(t, err, "method.guidance_to", "is told")
+	if exp, err = distilled(t, told, "method={kind: progressive, guidance: 2, guidance_to: 4}"); err != nil {
+		t.Fatal(err)
+	}
+	tr, err := New(context.Background(), exp, Options{Bare: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.Close()
+	if r, ok := tr.teacher.(*student.Retold); !ok || r.Offset != 0.25 || r.Factor != 0.5 {
+		t.Errorf("a teacher that is told from 1 to 5 teaches from 2 to 4 as %+v", tr.teacher)
+	}
+	exp, err = distilled(t, told, "method={kind: progressive, guidance: 2, guidance_to: 6}")
+	if err == nil {
+		_, err = New(context.Background(), exp, Options{Bare: true})
+	}
+	wantError(t, err, "method.guidance", "from 1 to 5")
 	guided := string(trained(t, studentText(t, good, "steps=1", "method={kind: guidance, guidance: 2, guidance_to: 0}")))
 	for _, method := range []string{"consistency-distillation", "progressive", "scm", "lcm"} {
 		exp, err := distilled(t, guided, "method="+method)
