@@ -92,6 +92,8 @@ func TestExamplesRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, "examples/digits-prompts.yaml"), strings.Replace(tinyPromptsYAML, "name: prompts", "name: digits-prompts", 1))
+	write(t, filepath.Join(dir, "examples/moons.yaml"), strings.Replace(tinyYAML, "name: tiny", "name: moons", 1))
+	write(t, filepath.Join(dir, "examples/distill-consistency.yaml"), "teacher: runs/moons\nsteps: 3\nsample: {every: 0}\n")
 	write(t, filepath.Join(dir, "student.yaml"), "teacher: runs/digits\nsample: {every: 0}\n")
 	write(t, filepath.Join(dir, "list.txt"), "three\na handwritten seven\n")
 	lines := documented(t, "../../docs/prompts.md") // first: it trains what an example of sample draws from
@@ -100,6 +102,7 @@ func TestExamplesRun(t *testing.T) {
 	}
 	lines = append(lines, documented(t, "../../README.md")...)
 	lines = append(lines, documented(t, "../../docs/getting-started.md")...)
+	lines = append(lines, documented(t, "../../docs/distillation.md")...)
 	seen := make(map[string]bool)
 	for _, line := range lines {
 		if seen[line] || strings.Contains(line, "bench") || strings.Contains(line, "mnist") {
