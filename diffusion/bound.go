@@ -39,7 +39,7 @@ func (v *VLB) Loss(s *tensor.Scope, m Model, d *Draw) *tensor.Tensor {
 		}).Expand(e.data.Shape()...)
 	}
 	bound := BoundTerms(e.pred, e.data, e.noisy, table, e.at, levelsOr256(v.Levels))
-	return v.reduce(s, d, bound.Scale(float64(table.Len())))
+	return v.Reduce(s, d, bound.Scale(float64(table.Len())))
 }
 
 func tableOf(p GaussianPath) *Table {
@@ -80,7 +80,7 @@ func (h *Hybrid) Loss(s *tensor.Scope, m Model, d *Draw) *tensor.Tensor {
 	given := e.pred
 	given.Value = given.Value.Detach()
 	bound := BoundTerms(given, e.data, e.noisy, table, e.at, levelsOr256(h.Levels)).Scale(weight * float64(table.Len()))
-	return h.reduce(s, d, h.losses(e).Add(bound))
+	return h.Reduce(s, d, h.losses(e).Add(bound))
 }
 
 // BoundTerms gives each sample's term of the variational bound on −ln p(x0), shape

@@ -55,6 +55,11 @@ func (d *Draw) Losses() []float32 { return d.losses.Float32s() }
 // Bindings are models that an objective may ask besides the one in training.
 type Bindings struct {
 	Average Model // with the moving average of the weights; where there is none, the model in training
+	Teacher Model // that the experiment names for the objective; nil: it names none
+
+	// Target is the model with a moving average of the weights of its own, which keeps so much at
+	// each step: it is part of checkpoints, and not what is sampled from.
+	Target func(decay float64) (Model, error)
 }
 
 // Bound is an objective that asks other models than the one in training.

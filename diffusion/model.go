@@ -18,6 +18,7 @@ type Cond struct {
 	Vector *tensor.Tensor // (N,D); nil: none
 	Drop   *tensor.Tensor // (N), 1 where the sample's vector condition is dropped; nil: nowhere
 	Jump   *tensor.Tensor // (N) or (1), how far a step made in one leads, in the network's own time; nil: nowhere
+	Scale  *tensor.Tensor // (N) or (1), the scale of guidance that an answer is to be under, as a number in [0,1]; nil: 0
 
 	// Prompts: as token ids, which the network encodes, or encoded. No prompt is the empty prompt.
 	Tokens   *tensor.Tensor // (N,L) int32

@@ -38,12 +38,13 @@ type Draw struct {
 	Err      error     // why nothing of this can be used, as where a coupling was not found; nil: it can
 	Tokens   []int32   // (N,L) after condition dropout; nil: none
 	TextMask []float32 // (N,L)
+	Scale    []float32 // (N) the scale of guidance that samples are to be under, in the number that networks are told; nil: none is said
 	Extra    []float32 // (N,E) what else an objective has worked out of each sample on the host; nil: nothing
 
 	// storage
 	shape           []int
 	noise, data     []float32
-	extra           []float32
+	extra, scale    []float32
 	vector          []float32
 	labels, labels2 []int32
 	drop, drop2     []float32
@@ -94,6 +95,9 @@ func (d *Draw) Cond(s *tensor.Scope) Cond {
 	if d.Drop != nil {
 		c.Drop = s.Tensor(d.Drop, d.N)
 	}
+	if d.Scale != nil {
+		c.Scale = s.Tensor(d.Scale, d.N)
+	}
 	if d.Tokens != nil {
 		length := len(d.Tokens) / d.N
 		c.Tokens, c.TextMask = s.Ints(d.Tokens, d.N, length), s.Tensor(d.TextMask, d.N, length)
@@ -112,6 +116,7 @@ func (d *Draw) Part(p *Draw, from, to int) {
 	p.Labels = slice(d.Labels, from, to, 1)
 	p.Vector = slice(d.Vector, from, to, len(d.Vector)/max(d.N, 1))
 	p.Drop = slice(d.Drop, from, to, 1)
+	p.Scale = slice(d.Scale, from, to, 1)
 	p.Extra = slice(d.Extra, from, to, len(d.Extra)/max(d.N, 1))
 	length := len(d.Tokens) / max(d.N, 1)
 	p.Tokens, p.TextMask = slice(d.Tokens, from, to, length), slice(d.TextMask, from, to, length)
@@ -147,6 +152,13 @@ func (d *Draw) HostExtra(size int) []float32 {
 	d.extra = resize(d.extra, d.N*size)
 	d.Extra = d.extra
 	return d.extra
+}
+
+// HostScale makes Scale, in storage of d's own, of undefined values.
+func (d *Draw) HostScale() []float32 {
+	d.scale = resize(d.scale, d.N)
+	d.Scale = d.scale
+	return d.scale
 }
 
 // Select makes d's sample i the data and condition of sample pick[i] of before:

@@ -105,3 +105,22 @@ func TestPromptsThatContradict(t *testing.T) {
 		}()
 	}
 }
+
+// Strengths of guidance follow their samples to parts and to the device, and none are left of a draw before.
+func TestScalesFollowTheirSamples(t *testing.T) {
+	b := promptBatch(5)
+	var d, part Draw
+	r := &Regression{Path: CondOT{}}
+	r.Draw(rng.Key{}, b, &d)
+	copy(d.HostScale(), []float32{0.1, 0.2, 0.3, 0.4, 0.5})
+	d.Part(&part, 1, 4)
+	s := tensor.NewScope(cpu.Default(), tensor.Inference)
+	defer s.Close()
+	if got := part.Cond(s).Scale; got == nil || !slices.Equal(got.Float32s(), []float32{0.2, 0.3, 0.4}) {
+		t.Errorf("a part is told %v", got)
+	}
+	r.Draw(rng.Key{}, b, &d)
+	if d.Scale != nil || d.Cond(s).Scale != nil {
+		t.Errorf("the next draw still has strengths of guidance %v", d.Scale)
+	}
+}

@@ -104,18 +104,21 @@ func (p *Prompt) check(b *Batch) {
 // Draw chooses times, noise and dropped conditions.
 func (r *Regression) Draw(k rng.Key, b *Batch, d *Draw) {
 	b.check()
-	d.N, d.Shape, d.X, d.Noise, d.Extra, d.Err = b.N, b.Shape, b.X, b.Source, nil, nil
+	d.N, d.Shape, d.X, d.Noise, d.Scale, d.Extra, d.Err = b.N, b.Shape, b.X, b.Source, nil, nil, nil
 	d.NoiseKey, d.First = k.WithStream(StreamNoise), 0
 	d.T = resize(d.T, b.N)
 	r.DrawTimes(d.T, k.WithStream(StreamTime))
 	r.Dropout.draw(k.WithStream(StreamCondition), b, d)
 }
 
+// wholePath is what times are drawn from unless told otherwise.
+var wholePath = &Uniform{To: 1}
+
 // DrawTimes fills t with times.
 func (r *Regression) DrawTimes(t []float64, k rng.Key) {
 	times := r.Times
 	if times == nil {
-		times = &Uniform{To: 1}
+		times = wholePath
 	}
 	drawTimes(t, times, r.Path, k, r.Stratified)
 }
@@ -126,11 +129,11 @@ func (r *Regression) Loss(s *tensor.Scope, m Model, d *Draw) *tensor.Tensor {
 	if r.Uncertainty == nil && r.adaptive() == nil {
 		return r.loss(e)
 	}
-	return r.reduce(s, d, r.losses(e))
+	return r.Reduce(s, d, r.losses(e))
 }
 
-// reduce is the mean of samples' losses (N), with what is learned of them.
-func (r *Regression) reduce(s *tensor.Scope, d *Draw, losses *tensor.Tensor) *tensor.Tensor {
+// Reduce is the mean of samples' losses (N), with what is learned of them.
+func (r *Regression) Reduce(s *tensor.Scope, d *Draw, losses *tensor.Tensor) *tensor.Tensor {
 	if r.Uncertainty != nil {
 		losses = attenuated.Apply(nil, losses, r.Uncertainty.Log(s, r.Path, Step{T: d.T}))
 	}

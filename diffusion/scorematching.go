@@ -30,7 +30,7 @@ func (o *ScoreMatching) Loss(s *tensor.Scope, m Model, d *Draw) *tensor.Tensor {
 	if o.Weighting != nil {
 		losses = losses.Mul(s.TensorOf(func(i int) float64 { return EffectiveWeight(o.Weighting, Score, o.Path.At(d.T[i])) }, d.N))
 	}
-	return o.reduce(s, d, losses)
+	return o.Reduce(s, d, losses)
 }
 
 func (o *ScoreMatching) divergence(s *tensor.Scope, d *Draw, f func(x *tensor.Tensor) *tensor.Tensor, x *tensor.Tensor) *tensor.Tensor {

@@ -106,7 +106,7 @@ func (r *Regression) times() iter.Seq2[float64, string] {
 		const n = 64
 		times := r.Times
 		if times == nil {
-			times = &Uniform{To: 1}
+			times = wholePath
 		}
 		for i := range n + 1 {
 			u := min(max(float64(i)/n, 0x1p-53), 1-0x1p-53) // as drawTimes

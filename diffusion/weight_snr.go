@@ -93,3 +93,22 @@ type Likelihood struct{}
 
 // Weight is g² = dσ²/dt − 2(α'/α)·σ² of the score, said as g²/σ² of ε.
 func (Likelihood) Weight(p Point) (float64, Kind) { return logSNRRate(p), Eps }
+
+// TruncatedSNR weighs the error of the data by max(α²/σ², 1): that of the data and that of ε by
+// whichever is larger (Salimans and Ho 2022, eq. 9).
+type TruncatedSNR struct{}
+
+// Weight is 1, of ε where the SNR is above 1 and else of the data.
+func (TruncatedSNR) Weight(p Point) (float64, Kind) {
+	if p.SNR() > 1 {
+		return 1, Eps
+	}
+	return 1, X0
+}
+
+// SNRPlusOne weighs the error of v evenly, which where α²+σ²=1 is that of the data by 1+α²/σ²
+// (Salimans and Ho 2022, sec. 4).
+type SNRPlusOne struct{}
+
+// Weight is 1 on v.
+func (SNRPlusOne) Weight(Point) (float64, Kind) { return 1, V }

@@ -20,6 +20,8 @@ func TestWeightsBySNR(t *testing.T) {
 			}{
 				{&SoftMinSNR{4}, X0, 1 / (1/s + 0.25)},
 				{&SoftMinSNR{4}, Eps, 4 / (s + 4)},
+				{TruncatedSNR{}, X0, max(s, 1)},
+				{SNRPlusOne{}, X0, math.Pow(p.Alpha*p.Alpha+p.Sigma*p.Sigma, 2) / (p.Sigma * p.Sigma)},
 				{&SoftMinSNR{math.Exp(-3)}, X0, math.Exp(-3) * sigmoid(lambda+3)},
 				{&P2{1, 1}, Eps, 1 / (1 + s)},
 				{&P2{1, 0}, Eps, 1},

@@ -11,6 +11,7 @@ type Cond struct {
 	Vector *tensor.Tensor // (N,D)
 	Drop   *tensor.Tensor // (N) 1 where the vector counts as unknown, else 0
 	Jump   *tensor.Tensor // (N), or (1) for all: how far ahead in time an answer is to lead; nil: nowhere
+	Scale  *tensor.Tensor // (N), or (1) for all: how strong the guidance is that an answer is to be under, in [0,1]; nil: 0
 
 	// Prompts: as token ids, which a [Prompted] network encodes, or encoded. A
 	// network that is conditioned on prompts needs one of every sample: no prompt
@@ -34,6 +35,7 @@ type CondOptions struct {
 	VectorEmbed string `yaml:"vector_embed" doc:"how the vector enters: through a small MLP, as it is (its length is then the embedding's), or as a number embedded like the time" oneof:"mlp identity time"`
 	Null        bool   `yaml:"null_condition" doc:"learn a null class and a null vector, for samples without a condition and classifier-free guidance"`
 	Jump        bool   `yaml:"jump" doc:"condition on how far a step leads, as flows do that are made for few steps; objectives that need it set it"`
+	Scale       bool   `yaml:"guidance_scale" doc:"condition on how strong guidance is to be, as students of guided teachers do that are told; objectives that need it set it"`
 	TextWidth   int    `yaml:"text_width" doc:"width of encoded prompts to condition on; 0: as the experiment's text encoder has it, none without one" range:"[0,inf)"`
 	Prompt      string `yaml:"prompt" doc:"how prompts enter: attention of the blocks to their tokens, a vector for the whole prompt that is added to the embedding of time and class, or both" oneof:"attention pooled both"`
 }
@@ -68,13 +70,14 @@ func (o CondOptions) NullLabel() (label int, ok bool) {
 }
 
 // CondEmbedding maps conditions to one vector a sample: the sum of a class's row,
-// a vector's embedding, a prompt's and that of how far a step leads.
+// a vector's embedding, a prompt's, and those of how far a step leads and how strong guidance is.
 type CondEmbedding struct {
 	Class      *tensor.Param  // (classes, or one more for the null class; dim)
 	NullVector *tensor.Param  // (vector) what stands for an unknown vector
 	Fc1, Fc2   *Linear        // the vector's MLP
 	Time       *TimeEmbedding // the vector's, if it is embedded like a time
 	Jump       *JumpEmbedding
+	Scale      *JumpEmbedding // of the strength of guidance
 	Prompt     *TextProjection
 
 	opts CondOptions
@@ -86,12 +89,15 @@ func NewCondEmbedding(in *Init, o CondOptions, dim int, std float64, features fu
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	if o.Classes == 0 && o.Vector == 0 && !o.Jump && !o.pools() {
+	if o.Classes == 0 && o.Vector == 0 && !o.Jump && !o.Scale && !o.pools() {
 		return nil, nil
 	}
 	e := &CondEmbedding{opts: o}
 	if o.Jump {
 		e.Jump = newJumpEmbedding(in, dim, features)
+	}
+	if o.Scale {
+		e.Scale = newJumpEmbedding(in, dim, nil)
 	}
 	if o.pools() {
 		e.Prompt = NewTextProjection(in, o.TextWidth, dim)
@@ -135,6 +141,9 @@ func (e *CondEmbedding) Forward(s *tensor.Scope, c Cond) *tensor.Tensor {
 	if c.Jump != nil && (e == nil || e.Jump == nil) {
 		misuse(op, "a jump for a network without one")
 	}
+	if c.Scale != nil && (e == nil || e.Scale == nil) {
+		misuse(op, "a strength of guidance for a network that knows none")
+	}
 	if e == nil {
 		return nil
 	}
@@ -151,6 +160,9 @@ func (e *CondEmbedding) Forward(s *tensor.Scope, c Cond) *tensor.Tensor {
 	}
 	if e.Jump != nil {
 		sum = plus(sum, e.Jump.Forward(s, c.Jump))
+	}
+	if e.Scale != nil {
+		sum = plus(sum, e.Scale.Forward(s, c.Scale))
 	}
 	if e.Prompt != nil {
 		sum = plus(sum, e.Prompt.Forward(c.Pooled))

@@ -1,13 +1,9 @@
 package tensor
 
-import "github.com/langevin-go/langevin/tensor/rng"
-
 // redo is what a checkpointed computation needs to be run again.
 type redo struct {
-	f          func(in []*Tensor) *Tensor
-	dropout    bool
-	dropoutKey rng.Key
-	draws      uint32
+	f     func(in []*Tensor) *Tensor
+	masks DropoutState // when it first ran
 }
 
 type checkpointOp struct{}
@@ -39,9 +35,9 @@ func (checkpointOp) vjp(s *Scope, n *node, grad *Tensor) {
 
 // again runs n's computation as it ran first: with the same dropout masks.
 func (s *Scope) again(n *node) *Tensor {
-	dropout, key, draws := s.dropout, s.dropoutKey, s.draws
-	s.dropout, s.dropoutKey, s.draws = n.redo.dropout, n.redo.dropoutKey, n.redo.draws
-	defer func() { s.dropout, s.dropoutKey, s.draws = dropout, key, draws }()
+	was := s.masks
+	s.masks = n.redo.masks
+	defer func() { s.masks = was }()
 	return n.redo.f(n.in)
 }
 
@@ -56,7 +52,7 @@ func (s *Scope) Checkpoint(f func(in []*Tensor) *Tensor, in ...*Tensor) *Tensor 
 	if !s.Recording() || highest(in...) > 0 {
 		return f(in)
 	}
-	r := &redo{f: f, dropout: s.dropout, dropoutKey: s.dropoutKey, draws: s.draws}
+	r := &redo{f: f, masks: s.masks}
 	mark := s.Mark()
 	s.quiet++
 	y := f(in)

@@ -172,16 +172,16 @@ var dropoutOp = NewPointwise("dropout", 2, 2, func(in, sc []Expr) Expr {
 // given a key with SetDropout: that is what training does.
 func (t *Tensor) Dropout(p float64) *Tensor {
 	s := t.s
-	if !s.dropout || p == 0 {
+	if !s.masks.on || p == 0 {
 		return t
 	}
 	if p < 0 || p >= 1 || math.IsNaN(p) {
 		usagePanic("Dropout", "probability %g, want 0 ≤ p < 1", p)
 	}
-	key := s.dropoutKey
-	key.Stream += s.draws
-	s.draws++
-	u := s.Uniform(key, s.firstRow, t.Shape()...)
+	key := s.masks.key
+	key.Stream += s.masks.draws
+	s.masks.draws++
+	u := s.Uniform(key, s.masks.first, t.Shape()...)
 	sc := [2]float64{p, 1 / (1 - p)}
 	return dropoutOp.Apply(sc[:], t, u)
 }

@@ -40,10 +40,7 @@ type Scope struct {
 	watch  func(Event) // see Watch; mostly nil
 	sweeps int         // gradient computations in progress
 
-	dropout    bool
-	dropoutKey rng.Key
-	firstRow   uint64 // of the dropout masks: the place of sample 0 in the whole batch
-	draws      uint32 // dropout masks drawn since SetDropout
+	masks DropoutState // of the next one
 
 	// Operands of the device call in progress. They live here, not on the
 	// stack, because calls through the Device interface let them escape.
@@ -130,11 +127,25 @@ func (s *Scope) SetDropout(key rng.Key) { s.SetDropoutFrom(key, 0) }
 // SetDropoutFrom is SetDropout for the part of a batch whose first sample is the
 // batch's sample first: it gets the masks that it has in the whole batch.
 func (s *Scope) SetDropoutFrom(key rng.Key, first uint64) {
-	s.dropout, s.dropoutKey, s.firstRow, s.draws = true, key, first, 0
+	s.masks = DropoutState{on: true, key: key, first: first}
 }
 
 // NoDropout turns dropout off.
-func (s *Scope) NoDropout() { s.dropout = false }
+func (s *Scope) NoDropout() { s.masks.on = false }
+
+// DropoutState is where a scope is among its dropout masks. Set again on the same scope, it makes what
+// follows draw the masks that were drawn after it was taken: for two passes of a network that
+// are to drop the same units.
+type DropoutState struct {
+	on    bool
+	key   rng.Key
+	first uint64 // the place of sample 0 in the whole batch
+	draws uint32 // masks drawn since SetDropout
+}
+
+// Dropout is the state of the next mask, SetDropoutState takes the scope back to it.
+func (s *Scope) Dropout() DropoutState           { return s.masks }
+func (s *Scope) SetDropoutState(at DropoutState) { s.masks = at }
 
 // header makes a tensor without memory.
 func (s *Scope) header() *Tensor {

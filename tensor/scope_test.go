@@ -2,6 +2,7 @@ package tensor_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -299,5 +300,29 @@ func TestIntsOf(t *testing.T) {
 				t.Errorf("element %d of %d is %d", i, n, v)
 			}
 		}
+	}
+}
+
+// Two passes from one state drop the same units; a pass without dropout in between changes nothing.
+func TestDropoutState(t *testing.T) {
+	s := scope(t, Inference)
+	s.SetDropoutFrom(rng.Key{Seed: 5}, 3)
+	x := s.Ones(4, 50)
+	x.Dropout(0.5)
+	at := s.Dropout()
+	first, second := x.Dropout(0.5).Float32s(), x.Dropout(0.5).Float32s()
+	if slices.Equal(first, second) {
+		t.Fatal("two masks are the same")
+	}
+	s.NoDropout()
+	if !slices.Equal(x.Dropout(0.5).Float32s(), x.Float32s()) {
+		t.Error("dropped while dropout was off")
+	}
+	s.SetDropoutState(at)
+	if got := x.Dropout(0.5).Float32s(); !slices.Equal(got, first) {
+		t.Error("not the first mask again")
+	}
+	if got := x.Dropout(0.5).Float32s(); !slices.Equal(got, second) {
+		t.Error("not the second mask again")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -77,6 +78,7 @@ type group struct {
 	prefix string
 	params []*tensor.Param
 	spare  func(name string) bool // tells arrays that a checkpoint may have beside them; nil: none
+	absent []*tensor.Param        // those that a checkpoint may lack: they stay as they are
 }
 
 // texts are the parts of a checkpoint that are documents of their own.
@@ -228,6 +230,9 @@ func (c *checkpoint) load(groups ...group) error {
 		for _, p := range g.params {
 			name := g.prefix + p.Name
 			wanted[name] = true
+			if !c.file.Has(name) && slices.Contains(g.absent, p) {
+				continue
+			}
 			t, err := c.file.Tensor(name)
 			if err != nil {
 				return err

@@ -110,6 +110,9 @@ func (t *Trained) Facts() [][2]string {
 		add("data", "%s", t.Exp.Data.Kind)
 		add("objective", "%s", t.Exp.Objective.Kind)
 		add("model", "%s", t.Exp.Model.Kind)
+		if s := t.student; s != nil {
+			add("student", "%s", s.describe())
+		}
 	} else {
 		add("model", "%s, written by diffusers", t.ModelClass)
 		add("scheduler", "%s", t.SchedulerClass)

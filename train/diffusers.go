@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/langevin-go/langevin/internal/invalid"
 	"github.com/langevin-go/langevin/nn"
@@ -114,7 +115,7 @@ func (t *Trainer) adopt() error {
 		return nil
 	}
 	shape := t.data.Train.Shape()
-	job, err := t.exp.Objective.Build(ObjectiveArg{Shape: shape, Levels: data.Levels(t.data.Train), Null: -1, Batch: t.exp.Batch, Device: t.dev})
+	job, err := t.exp.Objective.Build(ObjectiveArg{Shape: shape, Levels: data.Levels(t.data.Train), Null: -1, Draft: true, Batch: t.exp.Batch, Steps: t.exp.Steps, Device: t.dev})
 	if err != nil {
 		return t.exp.at("objective", err)
 	}
@@ -166,9 +167,10 @@ func loadDiffusersInto(path string, net Network) error {
 	for _, n := range have {
 		theirs[n.Name] = n
 	}
-	e := &nn.LoadError{Path: path}
+	e, added := &nn.LoadError{Path: path}, nn.Additions(net)
 	for _, n := range want {
 		switch h, ok := theirs[n.Name]; {
+		case !ok && slices.Contains(added, n.Param):
 		case !ok:
 			e.Missing = append(e.Missing, n.Name)
 		case !equalShape(h.Param.Shape(), n.Param.Shape()):
@@ -189,7 +191,11 @@ func loadDiffusersInto(path string, net Network) error {
 		byName[n.Name] = n
 	}
 	for _, n := range want {
-		if err := n.Param.Set(byName[n.Name].Param.Float32s()); err != nil {
+		from, ok := byName[n.Name]
+		if !ok { // an addition
+			continue
+		}
+		if err := n.Param.Set(from.Param.Float32s()); err != nil {
 			return err
 		}
 	}

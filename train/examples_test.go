@@ -17,7 +17,11 @@ func TestExamples(t *testing.T) {
 	}
 	for _, f := range files {
 		t.Run(filepath.Base(f), func(t *testing.T) {
-			exp, err := LoadExperiment(f, []string{"batch=4"})
+			load := LoadExperiment
+			if strings.HasPrefix(filepath.Base(f), "distill-") {
+				load = loadStudent(t)
+			}
+			exp, err := load(f, []string{"batch=4"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -36,6 +40,28 @@ func TestExamples(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
+	}
+}
+
+// loadStudent reads a file for the distill command with a teacher that has hardly been trained.
+func loadStudent(t *testing.T) func(file string, overrides []string) (*Loaded, error) {
+	return func(file string, overrides []string) (*Loaded, error) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		moons, err := os.ReadFile("../examples/moons.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		set := []string{"steps=1", "batch=4", "sample.every=0"}
+		for line := range strings.Lines(string(text)) { // how the teacher is trained stands in the file
+			if _, more, ok := strings.Cut(line, "langevin train examples/moons.yaml "); ok {
+				more, _, _ = strings.Cut(more, " --run")
+				set = append(set, strings.Fields(more)...)
+			}
+		}
+		return LoadDistillation(file, append(overrides, "teacher="+string(trained(t, string(moons), set...))), t.Logf)
 	}
 }
 

@@ -2,9 +2,11 @@ package train
 
 import (
 	"fmt"
+	"reflect"
 
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/diffusion/guidance"
+	"github.com/langevin-go/langevin/diffusion/student"
 	"github.com/langevin-go/langevin/internal/invalid"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/train/config"
@@ -120,6 +122,8 @@ func (d *Drawer) guided(q Request, e *encoded) (diffusion.Model, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case d.student != nil && d.student.Told:
+		return g.tell(m, d.student.Scales)
 	case !g.on() || !asked && (d.Classes > 0 || d.Vector > 0 || e != nil) && len(g.With) == 0:
 		return m, nil
 	case e != nil && len(g.With) > 0:
@@ -157,6 +161,22 @@ func (d *Drawer) guided(q Request, e *encoded) (diffusion.Model, error) {
 		cfg.With = append(cfg.With, guidance.Weighted{Is: guidance.Class(c.Class), Weight: c.Weight})
 	}
 	return cfg, nil
+}
+
+// tell is a model that knows guidance itself, told the scale. Of scales from and to it knows those between.
+func (g *Guidance) tell(m diffusion.Model, known [2]float64) (diffusion.Model, error) {
+	plain := *g
+	plain.Scale, plain.Weight, plain.Auto = 1, nil, nil
+	var none Guidance
+	none.SetDefaults()
+	s := g.EffectiveScale()
+	switch {
+	case !reflect.DeepEqual(plain, none):
+		return nil, invalid.Field("guidance", "is what the network itself does, at all times and by the rule that it was taught: set its scale alone")
+	case s < known[0] || s > known[1]:
+		return nil, invalid.Field("guidance", "is %g; the network was taught scales from %g to %g", s, known[0], known[1])
+	}
+	return &student.Told{Model: m, Scale: (s - known[0]) / (known[1] - known[0])}, nil
 }
 
 // autoguided is the model, guided by a weaker one if that was asked for.

@@ -87,6 +87,9 @@ func MeasureLikelihood(ctx context.Context, t *Trained, o LikelihoodOptions) (*L
 	if t.Exp == nil {
 		return nil, fmt.Errorf("%s was not trained here: the likelihood needs a run, whose config names the data", t.Path)
 	}
+	if st := t.student; st != nil && st.Maps {
+		return nil, fmt.Errorf("%s is a student by %s, which leads to samples at once: it knows no velocity, and no likelihood follows", t.Path, st.Method)
+	}
 	if o.Progress == nil {
 		o.Progress = func(string, int, int) {}
 	}

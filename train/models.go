@@ -22,6 +22,7 @@ type ModelArg struct {
 	Classes     int     // to condition on; 0: none
 	Vector      int     // numbers of the vector to condition on; 0: none
 	Jump        bool    // the objective tells how far a step leads
+	Scale       bool    // the objective tells how strong guidance is to be
 	OutChannels int     // of the output
 	TextWidth   int     // of encoded prompts to condition on; 0: none
 	Init        rng.Key // of the first weights
@@ -32,7 +33,7 @@ func (a ModelArg) init() *nn.Init { return nn.NewInit(a.Device, a.Init) }
 // cond fills in the classes that the data have and the width of encoded prompts, unless the
 // config names some, and what the objective tells besides.
 func (a ModelArg) cond(o *nn.CondOptions) {
-	o.Jump = o.Jump || a.Jump
+	o.Jump, o.Scale = o.Jump || a.Jump, o.Scale || a.Scale
 	if o.TextWidth == 0 {
 		o.TextWidth = a.TextWidth
 	}
@@ -129,6 +130,9 @@ func (l *Loaded) network(a ModelArg) (Network, []*tensor.Param, error) {
 	c := net.Conditions()
 	if a.Jump && !c.Jump {
 		return nil, nil, invalid.Field("jump", "is not taken by this network, and the objective tells how far a step leads")
+	}
+	if a.Scale && !c.Scale {
+		return nil, nil, invalid.Field("guidance_scale", "is not taken by this network, and the objective tells how strong guidance is to be")
 	}
 	if err := checkConditions(c, a.Classes, a.Vector); err != nil {
 		return nil, nil, err

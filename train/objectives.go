@@ -21,6 +21,7 @@ type ObjectiveArg struct {
 	Prompt   *diffusion.Prompt // what stands for no prompt; nil: the network takes none
 	Draft    bool              // the network is not made yet: it follows from what the objective says
 	Batch    int               // samples a step
+	Steps    int64             // of training
 	Device   backend.Device
 	Init     rng.Key // of the first values of what the objective itself learns
 }
@@ -46,6 +47,12 @@ type Job struct {
 	Jump bool
 	// Source opens what stands at the path's end in the place of normal noise; nil: normal noise.
 	Source func(DataArg) (*Dataset, error)
+	// Teacher opens the model that the objective learns from; nil: there is none.
+	Teacher func(TeacherArg) (diffusion.Model, error)
+	// Student says what the model is, if it is to take few steps, or to know guidance; nil: neither.
+	Student *Student
+	// Scale tells networks how strong guidance is to be.
+	Scale bool
 	// Pairs opens what is trained on in the place of the data; nil: the data.
 	Pairs func(DataArg) (*Pairs, error)
 }

@@ -44,7 +44,7 @@ func (t *Trainer) picture(ctx context.Context) error {
 
 // Drawer draws samples with the averaged weights as they are at the time.
 func (t *Trainer) Drawer() *Drawer {
-	d := &Drawer{Device: t.dev, Model: t.avgMod, Shape: t.data.Train.Shape(), Classes: t.classes(), Null: nullLabel(t.avg), How: t.exp.Sample, Precision: t.exp.Precision, Source: t.source.forSampling(), prompts: t.prompts}
+	d := &Drawer{Device: t.dev, Model: t.avgMod, Shape: t.data.Train.Shape(), Classes: t.classes(), Null: nullLabel(t.avg), How: t.exp.Sample, Precision: t.exp.Precision, Source: t.source.forSampling(), prompts: t.prompts, student: t.job.Student}
 	d.Vector, d.NullVector = t.about().Vector, nullVector(t.avg)
 	d.encoder, _ = t.avg.(*nn.Prompted)
 	return d

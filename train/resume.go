@@ -109,6 +109,9 @@ func (t *Trainer) groups() []group {
 	for i, p := range t.profiles {
 		g = append(g, group{prefix: profilePrefix(i), params: p.params, spare: t.ofFrozen})
 	}
+	for i, c := range t.targets {
+		g = append(g, group{prefix: targetPrefix(i), params: c.params})
+	}
 	return g
 }
 
@@ -146,7 +149,12 @@ func (t *Trainer) restore() error {
 		return fmt.Errorf("cannot go on with these settings: %w", err)
 	}
 	if t.average != nil {
-		if err := t.averageFrozen(); err != nil {
+		if err := t.copyFrozen(t.average); err != nil {
+			return err
+		}
+	}
+	for _, c := range t.targets {
+		if err := t.copyFrozen(c.params); err != nil {
 			return err
 		}
 	}

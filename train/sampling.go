@@ -30,6 +30,15 @@ type GridArg struct{}
 // Grids is the registry of time grids.
 var Grids = config.NewRegistry[GridArg, sampler.Grid]("time grid", "The times that a sampler goes through.")
 
+// thinnedConfig is a grid of which some times are left.
+type thinnedConfig struct {
+	Of   config.Variant[GridArg, sampler.Grid] `yaml:"of" doc:"the grid of more steps"`
+	From int                                   `yaml:"from" doc:"its steps, which the sampling steps divide" range:"[1,100000]"`
+}
+
+// SetDefaults is a teacher of 64 steps.
+func (c *thinnedConfig) SetDefaults() { c.Of, c.From = Grids.Default("auto"), 64 }
+
 // autoGrid is what fits the path.
 type autoGrid struct{}
 
@@ -87,6 +96,11 @@ func init() {
 	for _, e := range sampler.Grids {
 		config.RegisterOptions(Grids, e.Name, e.Doc, e.New())
 	}
+	config.Register(Grids, "thinned", "some of the times of a grid of more steps, at equal distances: what progressive distillation leaves of its teacher's",
+		func(c *thinnedConfig, _ GridArg) (sampler.Grid, error) {
+			of, err := c.Of.Build(GridArg{})
+			return sampler.Thinned{Of: of, From: c.From}, err
+		})
 }
 
 // Sampling says how samples are drawn.
@@ -179,6 +193,7 @@ type Drawer struct {
 	classifierFile string
 	prompts        *prompter    // nil: the model takes no prompts
 	encoder        *nn.Prompted // that they go through
+	student        *Student     // what the model is as one; nil: none
 }
 
 // maxSamples bounds the numbers in all samples of a request: 8 GiB.
@@ -195,6 +210,9 @@ func (d *Drawer) CheckCount(n int) error {
 // plan is the sampler and the times of its grid.
 func (d *Drawer) plan() (how sampler.Sampler, grid []float64, err error) {
 	if err := d.checkSampling(); err != nil {
+		return nil, nil, err
+	}
+	if err := d.student.checkSampler(d.How.Sampler.Kind); err != nil {
 		return nil, nil, err
 	}
 	if how = d.Sampler; how == nil {

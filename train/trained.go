@@ -124,7 +124,7 @@ func openTrained(dev backend.Device, path string, c *checkpoint) (*Trained, erro
 		return nil, err
 	}
 	freeze(t.Params)
-	t.job, t.Model = job, job.Model(t.Net)
+	t.job, t.Model, t.student = job, job.Model(t.Net), job.Student
 	t.How.Sampler = t.How.samplerOn(t.Model.Path()) // so that its keys can be overridden
 	return t, nil
 }
@@ -155,7 +155,7 @@ func loadInitial(path string, net Network, params []*tensor.Param, warn func(for
 		return err
 	}
 	defer c.Close()
-	return c.load(group{prefix: c.weights(), params: params})
+	return c.load(group{prefix: c.weights(), params: params, absent: nn.Additions(net)})
 }
 
 // weights is the prefix of the weights to use: the average's, if there is one.

@@ -42,6 +42,7 @@ type Trainer struct {
 	own     []*tensor.Param // what the objective learns itself
 	updated []*tensor.Param // trained, own
 	model   diffusion.Model // of net
+	teacher diffusion.Model // that the objective learns from; nil: none
 	avg     Network         // the moving average of net; net itself without one
 	avgMod  diffusion.Model // of avg
 	average []*tensor.Param // of avg, in the order of params; nil without one
@@ -59,6 +60,7 @@ type Trainer struct {
 	draw      diffusion.Draw
 	part      diffusion.Draw // of draw
 	profiles  []profile      // averages that are stored
+	targets   []replica      // averages that the objective compares with
 	valid     *validator     // nil: no losses on held-out data
 	stands    standing
 	now       func() time.Time
@@ -171,7 +173,7 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	if b, ok := t.job.Objective.(diffusion.Bound); ok {
-		if err = b.Bind(diffusion.Bindings{Average: t.avgMod}); err != nil {
+		if err = b.Bind(diffusion.Bindings{Average: t.avgMod, Teacher: t.teacher, Target: t.target}); err != nil {
 			return exp.at("objective", err)
 		}
 	}
@@ -245,6 +247,9 @@ func (t *Trainer) buildModels() error {
 	}
 	t.job, t.net, t.params = job, net, params
 	t.model = job.Model(t.net)
+	if t.teacher, err = t.openTeacher(); err != nil {
+		return t.exp.at("objective", err)
+	}
 	t.avg, t.avgMod = t.net, t.model
 	if t.exp.Init != "" && !t.dir.hasCheckpoint() {
 		if err := loadInitial(t.exp.Init, t.net, t.params, t.warn); err != nil {
@@ -273,28 +278,19 @@ func (t *Trainer) buildAverage() (err error) {
 	if t.exp.EMA == nil && !optim.AveragesItself(t.opt) {
 		return nil
 	}
-	_, avg, average, err := t.exp.build(t.dev, t.about(), t.prompts)
+	c, err := t.replicate()
 	if err != nil {
 		return err
 	}
-	t.avg, t.avgMod, t.average = avg, t.job.Model(avg), average
-	if err := t.averageFrozen(); err != nil {
-		return err
-	}
-	var moving []*tensor.Param
-	for i, p := range t.params {
-		if !p.Frozen {
-			moving = append(moving, t.average[i])
-		}
-	}
-	if t.moving = moving; t.exp.EMA == nil {
+	t.avg, t.avgMod, t.average = c.net, t.job.Model(c.net), c.params
+	if t.moving = c.moving; t.exp.EMA == nil {
 		return nil
 	}
 	profile, err := t.exp.EMA.Build(AverageArg{})
 	if err != nil {
 		return t.exp.at("ema", err)
 	}
-	t.ema, err = optim.NewEMA(t.trained, moving, profile)
+	t.ema, err = optim.NewEMA(t.trained, c.moving, profile)
 	return err
 }
 
@@ -306,28 +302,16 @@ func (t *Trainer) settle() {
 	}
 }
 
-// averageFrozen sets the averages of parameters that are not trained.
-func (t *Trainer) averageFrozen() error {
-	for i, p := range t.params {
-		if p.Frozen {
-			if err := t.average[i].Set(p.Float32s()); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // build makes the objective and the network of an experiment. The network's
 // outputs follow from the objective, and the objective's null condition from the network.
 func (l *Loaded) build(dev backend.Device, of about, prompts *prompter) (*Job, Network, []*tensor.Param, error) {
-	arg := ObjectiveArg{Shape: of.Shape, Classes: of.Classes, Vector: of.Vector, Levels: of.Levels, Null: -1, Prompt: prompts.null(), Draft: true, Batch: l.Batch, Device: dev, Init: rng.Key{Seed: l.Seed, Stream: streamObjective}}
+	arg := ObjectiveArg{Shape: of.Shape, Classes: of.Classes, Vector: of.Vector, Levels: of.Levels, Null: -1, Prompt: prompts.null(), Draft: true, Batch: l.Batch, Steps: l.Steps, Device: dev, Init: rng.Key{Seed: l.Seed, Stream: streamObjective}}
 	job, err := l.Objective.Build(arg)
 	if err != nil {
 		return nil, nil, nil, l.at("objective", err)
 	}
 	net, params, err := l.network(ModelArg{Device: dev, Shape: job.inShape(of.Shape), Classes: of.Classes, Vector: of.Vector, TextWidth: l.textWidth(),
-		Jump: job.Jump, OutChannels: job.outChannels(of.Shape), Init: rng.Key{Seed: l.Seed}})
+		Jump: job.Jump, Scale: job.Scale, OutChannels: job.outChannels(of.Shape), Init: rng.Key{Seed: l.Seed}})
 	if err != nil {
 		return nil, nil, nil, l.at("model", err)
 	}
@@ -521,6 +505,9 @@ func (t *Trainer) train(ctx context.Context) error {
 			t.opt.Step(s, grads, lr, clip)
 		}
 		for _, p := range t.profiles {
+			p.ema.Update(s)
+		}
+		for _, p := range t.targets {
 			p.ema.Update(s)
 		}
 		t.inARow = 0

@@ -56,6 +56,7 @@ var Grids = []Entry[Grid]{
 	{"logsnr", "equal steps in the log-SNR", withDefaults[LogSNRGrid, Grid]},
 	{"polyexponential", "noise levels whose logarithm falls as a power of the step (k-diffusion)", withDefaults[PolyexponentialGrid, Grid]},
 	{"ays", "noise levels found best for few steps of Stable Diffusion, SDXL or Stable Video Diffusion (Sabour et al. 2024)", withDefaults[AYSGrid, Grid]},
+	{"angle", "equal steps in arctan(sigma/(alpha·sigma_data)): for consistency models", withDefaults[AngleGrid, Grid]},
 	{"beta", "times at quantiles of a Beta distribution: short steps at both ends (Lee et al. 2024)", withDefaults[BetaGrid, Grid]},
 	{"table", "entries of a discrete table, spaced as diffusers does", withDefaults[TableGrid, Grid]},
 	{"times", "the user's own list", func() Grid { return new(OwnGrid) }},

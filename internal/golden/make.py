@@ -28,6 +28,7 @@ import samplers_sde
 import schedulers
 import schedulers_sde
 import store
+import students
 import text_encoders
 
 TESTDATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "testdata")
@@ -57,6 +58,7 @@ def jobs():
     yield "flow/consistency", consistency.make
     yield "diffusion/guidance", guidance.make
     yield "diffusion/bound", bound.make
+    yield "diffusion/students", students.make
     for name in text_encoders.CASES:
         yield f"text/{name}", lambda name=name: text_encoders.make(name)
     for style in byte_pairs.STYLES:

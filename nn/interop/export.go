@@ -139,6 +139,8 @@ func exportGroups(o nn.UNetOptions, kinds []string, v map[string]any) error {
 
 func exportCond(o nn.UNetOptions, v map[string]any) error {
 	switch {
+	case o.Jump || o.Scale:
+		return cannotTell(o.CondOptions)
 	case o.Vector > 0 && (o.Classes > 0 || o.Null):
 		return cannot("vector", o.Vector)
 	case o.Vector > 0 && o.VectorEmbed == "time":
@@ -153,6 +155,14 @@ func exportCond(o nn.UNetOptions, v map[string]any) error {
 		v["num_class_embeds"] = o.Classes
 	}
 	return nil
+}
+
+// cannotTell refuses networks that are told what diffusers' are not.
+func cannotTell(o nn.CondOptions) error {
+	if o.Jump {
+		return cannot("jump", true)
+	}
+	return cannot("guidance_scale", true)
 }
 
 func ditConfig(o nn.DiTOptions, height, width int) (map[string]any, error) {
@@ -173,6 +183,8 @@ func ditConfig(o nn.DiTOptions, height, width int) (map[string]any, error) {
 		return nil, cannot("time_shift", o.TimeShift)
 	case o.Classes == 0 || !o.Null:
 		return nil, cannot("classes", fmt.Sprintf("%d, null_condition %v,", o.Classes, o.Null))
+	case o.Jump || o.Scale:
+		return nil, cannotTell(o.CondOptions)
 	case o.Vector > 0:
 		return nil, cannot("vector", o.Vector)
 	case o.TextWidth > 0:

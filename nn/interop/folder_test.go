@@ -329,6 +329,8 @@ func TestExportRefusesByName(t *testing.T) {
 		"time_shift":           dit(func(o *nn.DiTOptions) { o.TimeShift = 0 }),
 		"classes":              dit(func(o *nn.DiTOptions) { o.Classes = 0 }),
 		"vector ":              dit(func(o *nn.DiTOptions) { o.Vector = 3 }),
+		"jump":                 dit(func(o *nn.DiTOptions) { o.Jump = true }),
+		"guidance_scale":       unet(func(o *nn.UNetOptions) { o.Scale = true }),
 	} {
 		m, err := make()
 		if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/langevin-go/langevin/train/cli"
 )
 
-var commands = []string{"train", "sample", "eval", "inspect", "average", "reflow", "classifier", "plot", "bench", "doctor", "version"}
+var commands = []string{"train", "sample", "eval", "inspect", "average", "distill", "reflow", "classifier", "plot", "bench", "doctor", "version"}
 
 // examplesOf are the command lines under Examples in a command's help.
 func examplesOf(t *testing.T, args ...string) []string {
@@ -92,6 +92,9 @@ func TestExamplesRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, "examples/digits-prompts.yaml"), strings.Replace(tinyPromptsYAML, "name: prompts", "name: digits-prompts", 1))
+	write(t, filepath.Join(dir, "examples/moons.yaml"), strings.Replace(tinyYAML, "name: tiny", "name: moons", 1))
+	write(t, filepath.Join(dir, "examples/distill-consistency.yaml"), "teacher: runs/moons\nsteps: 3\nsample: {every: 0}\n")
+	write(t, filepath.Join(dir, "student.yaml"), "teacher: runs/digits\nsample: {every: 0}\n")
 	write(t, filepath.Join(dir, "list.txt"), "three\na handwritten seven\n")
 	putPicture(t, filepath.Join(dir, "pictures/seven.png"), 8, 8)
 	write(t, filepath.Join(dir, "moons.yaml"), strings.Replace(tinyYAML, "name: tiny", "name: moons", 1))
@@ -106,6 +109,7 @@ func TestExamplesRun(t *testing.T) {
 	lines = append(lines, documented(t, "../../README.md")...)
 	lines = append(lines, documented(t, "../../docs/getting-started.md")...)
 	lines = append(lines, documented(t, "../../docs/pictures.md")...)
+	lines = append(lines, documented(t, "../../docs/distillation.md")...)
 	seen := make(map[string]bool)
 	for _, line := range lines {
 		if seen[line] || strings.Contains(line, "bench") || strings.Contains(line, "mnist") {

@@ -47,6 +47,7 @@ func mistakesPlace(t *testing.T) string {
 		t.Fatal(err)
 	}
 	file("list.yaml", []byte("- a\n- b\n"))
+	file("student.yaml", []byte("teacher: runs/tiny\nsteps: 4\nsample: {every: 0}\n"))
 	file("broken.yaml", []byte("name: [\n"))
 	file("key.yaml", []byte(tinyYAML+"optimm: {lr: 1}\n"))
 	file("type.yaml", []byte("data: moons\nmodel: mlp\nsteps: many\n"))
@@ -114,6 +115,21 @@ func TestMistakes(t *testing.T) {
 		{"train tiny.yaml conditional=false model.classes=3 model.null_condition=false", 1, []string{"model.classes", "no null class"}},
 		{"train tiny.yaml model.vector=3 model.null_condition=false", 1, []string{"model.vector", "no null vector"}},
 		{"train tiny.yaml device=gpu", 1, []string{"device", "cpu"}},
+		// Students.
+		{"distill none.yaml", 1, []string{"none.yaml", "must be a YAML file"}},
+		{"distill tiny.yaml", 1, []string{"tiny.yaml", "teacher: is required"}},
+		{"distill student.yaml teacher=nowhere", 1, []string{"teacher=nowhere", "teacher: cannot be used", "nowhere"}},
+		{"distill student.yaml teacher=tiny.yaml", 1, []string{"teacher: cannot be used", "tiny.yaml"}},
+		{"distill student.yaml data=digits", 1, []string{"student.yaml", "method.teacher", "[2]", "[8 8 1]"}},
+		{"distill student.yaml method=mean_flow", 1, []string{"method: is no method of distillation", "progressive"}},
+		{"distill student.yaml method=progresive", 1, []string{"method", "did you mean progressive"}},
+		{"distill student.yaml objective=flow", 1, []string{"objective", "has no place"}},
+		{"distill student.yaml --run runs/tiny", 1, []string{"runs/tiny is the teacher itself"}},
+		{"distill student.yaml --run runs/digits", 1, []string{"runs/digits holds another run"}},
+		{"distill student.yaml teacher=pipe", 1, []string{"data", "is required"}},
+		{"distill student.yaml teacher=oddpipe data=digits", 1, []string{"teacher", "oddpipe", "prediction_tipe"}},
+		{"distill student.yaml teacher=cutpipe data=digits", 1, []string{"teacher", "cutpipe"}},
+		{"distill", 2, []string{"a YAML file"}},
 		// Data.
 		{"train tiny.yaml data.kind=idx", 1, []string{"data.images", "required"}},
 		{"train digits.yaml data.kind=idx data.images=none.idx", 1, []string{"data", "none.idx"}},

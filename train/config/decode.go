@@ -28,11 +28,27 @@ func Decode(file string, src []byte, overrides []string, into any) error {
 // Load is Decode that also gives the places of the keys, for mistakes that show
 // later: a class that the data set lacks, a file that is not there.
 func Load(file string, src []byte, overrides []string, into any) (*Places, error) {
+	v := target(into)
+	v.SetZero()
+	setDefaults(v)
+	return load(file, src, overrides, v)
+}
+
+// LoadOver is Load where what into points to has the defaults, in place of those of its type.
+func LoadOver(file string, src []byte, overrides []string, into any) (*Places, error) {
+	return load(file, src, overrides, target(into))
+}
+
+func target(into any) reflect.Value {
 	v := reflect.ValueOf(into)
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
 		panic(fmt.Sprintf("config.Decode: into must be a pointer to a struct, is %T", into))
 	}
-	v = v.Elem()
+	return v.Elem()
+}
+
+// load decodes over v, which has its defaults.
+func load(file string, src []byte, overrides []string, v reflect.Value) (*Places, error) {
 	r := &reader{place: place{file: file}}
 	root, err := r.parse(src)
 	if err != nil {
@@ -50,8 +66,6 @@ func Load(file string, src []byte, overrides []string, into any) (*Places, error
 			r.errors.add(err.(*Error))
 		}
 	}
-	v.SetZero()
-	setDefaults(v)
 	d := &decoder{places: &Places{file: file, root: root}, root: v.Type(), errors: r.errors, failed: map[string]bool{}}
 	for _, e := range r.errors {
 		d.fail(parsePath(e.Key))
@@ -68,6 +82,15 @@ func Load(file string, src []byte, overrides []string, into any) (*Places, error
 
 // LoadFile is Load of a file on disk.
 func LoadFile(file string, overrides []string, into any) (*Places, error) {
+	src, err := ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return Load(file, src, overrides, into)
+}
+
+// ReadFile is the text of a YAML file, for Load.
+func ReadFile(file string) ([]byte, error) {
 	info, err := os.Stat(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -88,7 +111,22 @@ func LoadFile(file string, overrides []string, into any) (*Places, error) {
 	if err != nil {
 		return nil, fmt.Errorf("config: %w", err)
 	}
-	return Load(file, src, overrides, into)
+	return src, nil
+}
+
+// Look is a document with its overrides before it is decoded: where its keys are, and what texts they have.
+func Look(file string, src []byte, overrides []string) (*Places, error) {
+	r := &reader{place: place{file: file}}
+	root, err := r.parse(src)
+	if err != nil {
+		return nil, Errors{err.(*Error)}
+	}
+	for _, o := range overrides {
+		if root, err = r.override(root, o); err != nil {
+			return nil, Errors{err.(*Error)}
+		}
+	}
+	return &Places{file: file, root: root}, nil
 }
 
 // similarFile suggests a YAML file of a similar name in the same folder.
@@ -112,8 +150,35 @@ func similarFile(file string) string {
 
 // Places knows where each key of a decoded config was written.
 type Places struct {
-	file string
-	root *node
+	file  string
+	root  *node
+	names map[string]string // other names of the document's own keys
+}
+
+// Rename has errors about a key of the document's top level speak of the key that stands for it there.
+func (ps *Places) Rename(key, written string) {
+	if ps.names == nil {
+		ps.names = make(map[string]string)
+	}
+	ps.names[key] = written
+}
+
+// Has reports whether a key is in the document.
+func (ps *Places) Has(key string) bool {
+	_, found := ps.find(parsePath(key))
+	return found
+}
+
+// Text is the text at a key, "" where there is none.
+func (ps *Places) Text(key string) string {
+	n := ps.root
+	for _, step := range parsePath(key) {
+		n = n.child(step)
+	}
+	if n == nil || n.kind != scalar || n.isNull() {
+		return ""
+	}
+	return n.text
 }
 
 // Errorf is a mistake at a key path such as data.path, found after decoding. Of
@@ -123,6 +188,11 @@ func (ps *Places) Errorf(key, format string, args ...any) *Error {
 }
 
 func (ps *Places) error(p path, msg string) *Error {
+	if len(p) > 0 {
+		if written, ok := ps.names[p[0]]; ok {
+			p = append(path{written}, p[1:]...)
+		}
+	}
 	at, found := ps.find(p)
 	if !found && len(p) > 0 && (ps.file != "" || ps.root != nil) {
 		msg += " (its default; the key is not set)"

@@ -1,0 +1,359 @@
+package student
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/internal/safetensors"
+	"github.com/langevin-go/langevin/tensor"
+	"github.com/langevin-go/langevin/tensor/cpu"
+	"github.com/langevin-go/langevin/tensor/rng"
+)
+
+// goldenFile holds losses and gradients of PyTorch: see internal/golden/README.md.
+const goldenFile = "../../internal/golden/testdata/diffusion/students.safetensors"
+
+type golden struct {
+	t *testing.T
+	f *safetensors.File
+}
+
+func openGolden(t *testing.T) golden {
+	t.Helper()
+	f, err := safetensors.Open(goldenFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return golden{t, f}
+}
+
+func (g golden) cases(key string) map[string][]any {
+	g.t.Helper()
+	var all map[string][]any
+	if err := json.Unmarshal([]byte(g.f.Metadata()[key]), &all); err != nil || len(all) == 0 {
+		g.t.Fatalf("%s: %v", key, err)
+	}
+	return all
+}
+
+func (g golden) floats(name string) ([]float64, []int) {
+	g.t.Helper()
+	e, err := g.f.Tensor(name)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	v, err := e.Float64s()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return v, e.Shape
+}
+
+func (g golden) ints(name string) []int64 {
+	g.t.Helper()
+	e, err := g.f.Tensor(name)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	v, err := e.Int64s()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return v
+}
+
+// perceptron is the network of the golden file.
+type perceptron map[string]*tensor.Param
+
+func (g golden) network(who string) perceptron {
+	g.t.Helper()
+	w := perceptron{}
+	for _, k := range []string{"w1", "wt", "ws", "b1", "emb", "w2", "b2"} {
+		v, shape := g.floats(who + "/" + k)
+		w[k] = tensor.NewParam(cpu.Default(), tensor.Float64, shape...)
+		if err := w[k].Set64(v); err != nil {
+			g.t.Fatal(err)
+		}
+		w[k].Frozen = who != "student"
+	}
+	return w
+}
+
+func (w perceptron) forward(x, t *tensor.Tensor, c diffusion.Cond) *tensor.Tensor {
+	s := x.Scope()
+	column := func(t *tensor.Tensor) *tensor.Tensor { return t.Reshape(t.Elems(), 1) }
+	h := x.MatMul(w["w1"]).Add(column(t).Mul(w["wt"])).Add(w["b1"]).Add(s.Param(w["emb"]).Gather(c.Labels))
+	if c.Scale != nil {
+		h = h.Add(column(c.Scale).Mul(w["ws"]))
+	}
+	return h.Tanh().MatMul(w["w2"]).Add(w["b2"])
+}
+
+func (w perceptron) on(path diffusion.GaussianPath, kind diffusion.Kind) *diffusion.NetModel {
+	m := &diffusion.NetModel{Net: w.forward, Along: path, Predicts: kind}
+	if _, ok := path.(diffusion.EDM); ok {
+		m.TimeInput = diffusion.EDMInput
+	}
+	return m
+}
+
+// paths are those of the golden file, and what networks predict on them.
+var paths = map[string]struct {
+	path diffusion.GaussianPath
+	kind diffusion.Kind
+}{
+	"edm":    {diffusion.EDM{SigmaMax: 80}, diffusion.Preconditioned{SigmaData: 0.5}},
+	"condot": {diffusion.CondOT{}, diffusion.Velocity},
+	"vp":     {diffusion.VP{Beta0: 0.1, Beta1: 20}, diffusion.Eps},
+}
+
+var predictions = map[string]diffusion.Kind{"v": diffusion.V, "eps": diffusion.Eps, "x0": diffusion.X0}
+
+// draw has the golden file's data, noise and conditions at times of a case.
+func (g golden) draw(from, to []float64, told bool) *diffusion.Draw {
+	data, shape := g.floats("data")
+	noise, _ := g.floats("noise")
+	d := &diffusion.Draw{N: shape[0], Shape: shape[1:], X: narrowed(data), Noise: narrowed(noise), T: from, Next: to}
+	for _, l := range g.ints("labels") {
+		d.Labels = append(d.Labels, int32(l))
+	}
+	if told {
+		scale, _ := g.floats("scale")
+		d.Scale = narrowed(scale)
+	}
+	return d
+}
+
+func narrowed(v []float64) []float32 {
+	out := make([]float32, len(v))
+	for i, x := range v {
+		out[i] = float32(x)
+	}
+	return out
+}
+
+// exact is a bound for float64: both sides are some fifty operations of numbers whose condition is up to 10⁴, at noise level 80 and 0.002.
+const exact = 1e-10
+
+// compare holds a loss and gradients to PyTorch's, to exact.
+func (g golden) compare(name string, o diffusion.Objective, m diffusion.Model, w perceptron, d *diffusion.Draw) {
+	g.t.Helper()
+	g.compareTo(name, exact, o, m, w, d)
+}
+
+func (g golden) compareTo(name string, tol float64, o diffusion.Objective, m diffusion.Model, w perceptron, d *diffusion.Draw) {
+	g.t.Helper()
+	s := tensor.NewScopeOf(cpu.Default(), tensor.Recording, tensor.Float64)
+	defer s.Close()
+	loss := o.Loss(s, m, d)
+	near := func(what string, got, want []float64) {
+		g.t.Helper()
+		size := 0.0
+		for _, v := range want {
+			size = max(size, math.Abs(v))
+		}
+		for i := range want {
+			if !(math.Abs(got[i]-want[i]) <= tol*size) || size == 0 {
+				g.t.Errorf("%s: %s %d is %.15g, PyTorch's %.15g", name, what, i, got[i], want[i])
+				return
+			}
+		}
+	}
+	want, _ := g.floats(name + "/loss")
+	names := []string{"w1", "w2", "emb"}
+	grads := s.Grad(loss, []*tensor.Param{w["w1"], w["w2"], w["emb"]})
+	near("loss", loss.Float64s(), want)
+	for i, k := range names {
+		want, _ := g.floats(name + "/grad/" + k)
+		near("gradient of "+k, grads[i].Float64s(), want)
+	}
+}
+
+func TestConsistencyAgainstPyTorch(t *testing.T) {
+	g := openGolden(t)
+	for name, c := range g.cases("consistency") {
+		on := paths[c[0].(string)]
+		student, bounds := g.network("student"), Bounds{Min: 0.002, Max: 80}
+		f := func(w perceptron) diffusion.Model {
+			return NewFunction(w.on(on.path, on.kind), 0.5, bounds.Min)
+		}
+		o := &Consistency{Base: Base{Regression: diffusion.Regression{Path: on.path}}, Bounds: bounds, Steps: 1, SigmaData: 0.5,
+			Distill: strings.HasPrefix(name, "cd"), Heun: c[1] == "heun", Huber: c[2].(float64), Weigh: Weigh(c[3].(string))}
+		var teacher diffusion.Model = g.network("teacher").on(on.path, on.kind)
+		if scales, ok := c[6].([]any); ok {
+			o.Told = true
+			teacher = &Guided{Of: teacher, Null: 2, From: scales[0].(float64), To: scales[1].(float64)}
+		}
+		if c[5].(bool) {
+			o.Decay = 0.5
+		}
+		if err := o.Bind(diffusion.Bindings{Teacher: teacher, Target: func(decay float64) (diffusion.Model, error) {
+			if decay != 0.5 {
+				t.Errorf("an average of decay %g is asked for", decay)
+			}
+			return f(g.network("target")), nil
+		}}); err != nil {
+			t.Fatal(err)
+		}
+		from, _ := g.floats(name + "/t")
+		to, _ := g.floats(name + "/r")
+		g.compare(name, o, f(student), student, g.draw(from, to, o.Told))
+	}
+}
+
+func TestProgressiveAgainstPyTorch(t *testing.T) {
+	g := openGolden(t)
+	weightings := map[string]diffusion.Weighting{"truncated_snr": diffusion.TruncatedSNR{}, "snr_plus_one": diffusion.SNRPlusOne{}}
+	for name, c := range g.cases("progressive") {
+		kind, path := predictions[c[0].(string)], diffusion.Trig{}
+		student := g.network("student")
+		grid, _ := g.floats(name + "/grid")
+		o := &Progressive{Base: Base{Regression: diffusion.Regression{Path: path, Weighting: weightings[c[1].(string)]}},
+			Grid: grid, Per: int(c[2].(float64) / c[3].(float64))}
+		var teacher diffusion.Model = g.network("teacher").on(path, kind)
+		if scale := c[4].(float64); scale != 1 {
+			teacher = &Guided{Of: teacher, Null: 2, From: scale, To: scale}
+		}
+		if err := o.Bind(diffusion.Bindings{Teacher: teacher}); err != nil {
+			t.Fatal(err)
+		}
+		from, _ := g.floats(name + "/t")
+		to, _ := g.floats(name + "/s")
+		// PyTorch's weights are of the data's error; a v or ε of it is finite at all of these times.
+		g.compare(name, o, student.on(path, kind), student, g.draw(from, to, false))
+	}
+}
+
+func TestGuidanceAgainstPyTorch(t *testing.T) {
+	g := openGolden(t)
+	for name, c := range g.cases("guidance") {
+		student, path := g.network("student"), diffusion.CondOT{}
+		from, to := c[0].(float64), c[1].(float64)
+		o := &Imitation{Base{Regression: diffusion.Regression{Path: path}, Told: from != to}}
+		teacher := &Guided{Of: g.network("teacher").on(path, diffusion.Velocity), Null: 2, From: from, To: to}
+		if err := o.Bind(diffusion.Bindings{Teacher: teacher}); err != nil {
+			t.Fatal(err)
+		}
+		at, _ := g.floats(name + "/t")
+		g.compare(name, o, student.on(path, diffusion.Velocity), student, g.draw(at, nil, o.Told))
+	}
+}
+
+// iCT's numbers of levels and probabilities and ECT's pairs are those of the papers; draws have the
+// probabilities within five standard deviations.
+func TestCurriculaAgainstPyTorch(t *testing.T) {
+	g := openGolden(t)
+	improved := &Improved{First: 10, Last: 1280, Mean: -1.1, Std: 2, Rho: 7}
+	for i, step := range g.ints("ict/steps") {
+		if got, want := improved.Count(step, 10000), int(g.ints("ict/counts")[i]); got != want {
+			t.Errorf("%d levels at step %d, want %d", got, step, want)
+		}
+	}
+	levels, _ := g.floats("ict/levels")
+	p, _ := g.floats("ict/probabilities")
+	const n = 200000
+	from, to := make([]float64, n), make([]float64, n)
+	improved.Levels(rng.Key{Seed: 3}, Bounds{0.002, 80}, 0, 10000, from, to)
+	counts := make([]float64, len(p))
+	for i := range from {
+		found := false
+		for j := range p {
+			if near(from[i], levels[j+1]) && near(to[i], levels[j]) {
+				counts[j]++
+				found = true
+			}
+		}
+		if !found {
+			t.Fatalf("the levels %g and %g are no neighbours", from[i], to[i])
+		}
+	}
+	for j := range p {
+		if sd := math.Sqrt(n * p[j] * (1 - p[j])); math.Abs(counts[j]-n*p[j]) > 5*sd+1 {
+			t.Errorf("pair %d was drawn %g times, want %g ± %g", j, counts[j], n*p[j], sd)
+		}
+	}
+	at, _ := g.floats("ect/levels")
+	for stage, name := range map[int64]string{0: "ect/below-0", 3: "ect/below-3", 7: "ect/below-7"} {
+		want, _ := g.floats(name)
+		for i, level := range at {
+			// The distribution is put at that level, without a width.
+			easy := &Easy{Q: 2, K: 8, B: 1, Stages: 8, Mean: math.Log(level), Std: 0}
+			easy.Levels(rng.Key{}, Bounds{0.002, 80}, stage*100+50, 800, from[:1], to[:1])
+			if !near(from[0], level) || math.Abs(to[0]-want[i]) > 1e-12*level {
+				t.Errorf("stage %d: %g and %g, want %g and %g", stage, from[0], to[0], level, want[i])
+			}
+		}
+	}
+}
+
+// near allows for the roundings of powers.
+func near(a, b float64) bool { return math.Abs(a-b) <= 1e-12*math.Abs(b) }
+
+func TestContinuousAgainstPyTorch(t *testing.T) {
+	g := openGolden(t)
+	for name, c := range g.cases("continuous") {
+		on := paths[c[0].(string)]
+		student := g.network("student")
+		o := NewContinuous(Base{Regression: diffusion.Regression{Path: on.path}}, 0.5)
+		o.Distill, o.Offset, o.MeanSquare, o.Max = c[1] == "teacher", c[3].(float64), c[4].(bool), 80
+		var teacher diffusion.Model = g.network("teacher").on(on.path, on.kind)
+		if scale := c[5].(float64); scale != 1 {
+			teacher = &Guided{Of: teacher, Null: 2, From: scale, To: scale}
+		}
+		if err := o.Bind(diffusion.Bindings{Teacher: teacher}); err != nil {
+			t.Fatal(err)
+		}
+		at, _ := g.floats(name + "/t")
+		d := g.draw(at, nil, false)
+		for range d.N {
+			d.Extra = append(d.Extra, float32(c[2].(float64)))
+		}
+		// Derivatives of coefficients have errors of 1e-9 of them (see logStep), which numbers up to 60 multiply.
+		g.compareTo(name, 1e-7, o, student.on(on.path, on.kind), student, d)
+	}
+}
+
+func TestLatentConsistencyAgainstPyTorch(t *testing.T) {
+	g := openGolden(t)
+	for name, c := range g.cases("latent") {
+		on := paths[c[0].(string)]
+		student := g.network("student")
+		f := func(w perceptron) diffusion.Model {
+			return &LatentFunction{Of: w.on(on.path, on.kind), SigmaData: 0.5, Scale: 1e4}
+		}
+		o := &Consistency{Base: Base{Regression: diffusion.Regression{Path: on.path}}, Bounds: Bounds{Min: on.path.At(1e-3).NoiseLevel()}, Steps: 1,
+			Curriculum: &Skips{on.path, int(c[1].(float64))}, Distill: true, Huber: 0.001, Each: true, Weigh: WeighEven}
+		var teacher diffusion.Model = g.network("teacher").on(on.path, on.kind)
+		if scales, ok := c[3].([]any); ok {
+			o.Told = true
+			teacher = &Guided{Of: teacher, Null: 2, From: scales[0].(float64), To: scales[1].(float64)}
+		}
+		if c[2].(bool) {
+			o.Decay = 0.5
+		}
+		if err := o.Bind(diffusion.Bindings{Teacher: teacher, Target: func(float64) (diffusion.Model, error) { return f(g.network("target")), nil }}); err != nil {
+			t.Fatal(err)
+		}
+		from, _ := g.floats(name + "/t")
+		to, _ := g.floats(name + "/s")
+		g.compare(name, o, f(student), student, g.draw(from, to, o.Told))
+		// Draws are pairs such as these.
+		var d diffusion.Draw
+		o.Draw(rng.Key{Seed: 4}, &diffusion.Batch{N: 300, Shape: []int{1}, X: make([]float32, 300)}, &d)
+		seen := map[int]bool{}
+		for i := range d.T {
+			j := math.Round(d.Next[i] * c[1].(float64))
+			if math.Abs(d.T[i]*c[1].(float64)-j-1) > 1e-9 || math.Abs(d.Next[i]*c[1].(float64)-j) > 1e-9 {
+				t.Fatalf("%s: from %g to %g", name, d.T[i], d.Next[i])
+			}
+			seen[int(j)] = true
+		}
+		if len(seen) != int(c[1].(float64)) {
+			t.Errorf("%s: %d of %g pairs are drawn", name, len(seen), c[1])
+		}
+	}
+}

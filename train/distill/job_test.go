@@ -1,0 +1,232 @@
+package distill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/langevin-go/langevin/train"
+	"github.com/langevin-go/langevin/train/record"
+)
+
+// student is a job of a file for the distill command.
+func student(t *testing.T, run, dir string, overrides ...string) *Job {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "student.yaml")
+	if err := os.WriteFile(file, []byte("teacher: \""+run+"\"\nsteps: 150\nsample: {every: 0}\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	exp, err := train.LoadDistillation(file, overrides, t.Logf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Job{Exp: exp, Dir: dir, Warn: t.Logf}
+}
+
+// weights are the bytes of a run's last checkpoint.
+func weights(t *testing.T, run string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(train.RunDir(run).Checkpoints(), "*"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s: no checkpoint, %v", run, err)
+	}
+	b, err := os.ReadFile(files[len(files)-1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// stopped runs a job that is cancelled again and again until it is done, and counts how often.
+func stopped(t *testing.T, make func() *Job, left, more int) (stops int) {
+	t.Helper()
+	for ; ; left += more {
+		ctx, cancel := context.WithCancel(context.Background())
+		j, n := make(), left
+		j.Progress = func(string, int64, int64) record.Progress {
+			return updates(func() {
+				if n--; n == 0 {
+					cancel()
+				}
+			})
+		}
+		_, err := j.Run(ctx)
+		cancel()
+		if err == nil {
+			return stops
+		}
+		if !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		if stops++; stops > 20 {
+			t.Fatal("the job does not get on")
+		}
+	}
+}
+
+// w2 is how far samples are from the data, sampled as the student's defaults say.
+func w2(t *testing.T, run string, c train.Choice) float64 {
+	t.Helper()
+	m, err := train.Open(run, t.Logf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Choose(c); err != nil {
+		t.Fatal(err)
+	}
+	e, err := train.Eval(context.Background(), m, train.EvalOptions{N: 400, Seed: 1, Warn: t.Logf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return float64(e.Points.W2)
+}
+
+// A student of each method takes one step, by default, and is nearer to the data than its teacher's
+// Euler's, Heun's and DPM-Solver's of one and two evaluations.
+func TestStudentsBeatSolvers(t *testing.T) {
+	run := teacher(t)
+	best := w2(t, run, train.Choice{Sampler: "euler", Steps: 2})
+	for _, how := range []string{"heun", "dpm_multistep", "ddim"} {
+		best = min(best, w2(t, run, train.Choice{Sampler: how, Steps: 1}), w2(t, run, train.Choice{Sampler: how, Steps: 2}))
+	}
+	for _, method := range []string{"{kind: consistency-distillation, curriculum: {kind: fixed, levels: 12}}", "consistency-training", "{kind: consistency-training, curriculum: ect}", "{kind: progressive, teacher_steps: 8}"} {
+		stages, err := student(t, run, filepath.Join(t.TempDir(), "student"), "method="+method, "steps=250").Run(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := stages[len(stages)-1]
+		if last.Steps != 1 {
+			t.Errorf("%s: made for %d steps", method, last.Steps)
+		}
+		if got := w2(t, last.Run, train.Choice{}); !(got < best) {
+			t.Errorf("%s: W2 %.3f in one step, the teacher's best %.3f in two evaluations", method, got, best)
+		}
+	}
+}
+
+// Rounds are halved to the last; stopped again and again, the job ends with the same bits, and a
+// finished one is left as it is.
+func TestProgressiveRounds(t *testing.T) {
+	run := teacher(t, "steps=100")
+	set := []string{"method={kind: progressive, teacher_steps: 16, steps: 2}", "steps=60"}
+	dir := filepath.Join(t.TempDir(), "whole")
+	stages, err := student(t, run, dir, set...).Run(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var steps []int
+	for i, s := range stages {
+		steps = append(steps, s.Steps)
+		m, err := train.Open(s.Run, t.Logf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.How.Steps != s.Steps {
+			t.Errorf("%s is sampled in %d steps, want %d", s.Run, m.How.Steps, s.Steps)
+		}
+		want := run
+		if i > 0 {
+			want = stages[i-1].Run
+		}
+		if got := m.Exp.Init; got != want {
+			t.Errorf("%s begins as %s, want %s", s.Run, got, want)
+		}
+	}
+	if len(steps) != 3 || steps[0] != 8 || steps[1] != 4 || steps[2] != 2 {
+		t.Errorf("rounds of %v steps", steps)
+	}
+	again := filepath.Join(t.TempDir(), "stopped")
+	if stops := stopped(t, func() *Job { return student(t, run, again, set...) }, 25, 40); stops < 2 {
+		t.Errorf("the job was stopped %d times", stops)
+	}
+	for _, s := range stages {
+		name := filepath.Base(s.Run)
+		a, b := weightsOnly(t, s.Run), weightsOnly(t, filepath.Join(again, name))
+		if a != b {
+			t.Errorf("%s of the job that was stopped is another", name)
+		}
+	}
+	before := weights(t, stages[2].Run)
+	if _, err := student(t, run, dir, set...).Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if weights(t, stages[2].Run) != before {
+		t.Error("a finished job was changed")
+	}
+}
+
+// weightsOnly are all arrays of a run's model.
+func weightsOnly(t *testing.T, run string) string {
+	t.Helper()
+	m, err := train.Open(run, t.Logf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, p := range m.Params {
+		for _, v := range p.Float32s() {
+			fmt.Fprintf(&b, "%08x", math.Float32bits(v))
+		}
+	}
+	return b.String()
+}
+
+// Folders of other runs are left alone.
+func TestStudentsFolder(t *testing.T) {
+	run := teacher(t, "steps=1")
+	if _, err := student(t, run, run).Run(context.Background()); err == nil || !strings.Contains(err.Error(), "the teacher itself") {
+		t.Errorf("into the teacher: %v", err)
+	}
+	other := teacher(t, "steps=1", "objective=ddpm")
+	if _, err := student(t, run, other).Run(context.Background()); err == nil || !strings.Contains(err.Error(), "holds another run, by ddpm") {
+		t.Errorf("into another run: %v", err)
+	}
+	if _, err := student(t, run, other, "method=progressive").Run(context.Background()); err == nil || !strings.Contains(err.Error(), "holds a run") {
+		t.Errorf("rounds into a run: %v", err)
+	}
+	if _, err := student(t, run, filepath.Join(t.TempDir(), "x"), "method={kind: progressive, teacher_steps: 12, steps: 4}").Run(context.Background()); err == nil || !strings.Contains(err.Error(), "method.steps: must be half") {
+		t.Errorf("a third: %v", err)
+	}
+	// A run of the same student goes on.
+	dir := filepath.Join(t.TempDir(), "same")
+	for _, steps := range []string{"steps=3", "steps=5"} {
+		if _, err := student(t, run, dir, steps).Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m, err := train.Open(dir, t.Logf); err != nil || m.Step != 5 {
+		t.Errorf("%v, %v", m, err)
+	}
+}
+
+// Guidance that the first round's teacher teaches under is in all students, once.
+func TestGuidedRounds(t *testing.T) {
+	run := teacher(t, "steps=5")
+	for set, want := range map[string]string{
+		"method={kind: progressive, teacher_steps: 8, steps: 2, guidance: 2}":    "guidance 2 built in",
+		"method={kind: progressive, teacher_steps: 8, steps: 2, guidance_to: 3}": "told guidance from 1 to 3",
+	} {
+		stages, err := student(t, run, filepath.Join(t.TempDir(), "job"), set, "steps=4").Run(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range stages {
+			m, err := train.Open(s.Run, t.Logf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found := false
+			for _, f := range m.Facts() {
+				found = found || f[0] == "student" && strings.Contains(f[1], want)
+			}
+			if !found {
+				t.Errorf("%s: inspect does not say %q: %v", s.Run, want, m.Facts())
+			}
+		}
+	}
+}

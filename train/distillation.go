@@ -1,0 +1,141 @@
+package train
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/flow"
+	"github.com/langevin-go/langevin/train/config"
+)
+
+// Distillation is what a file for the distill command says: an experiment whose
+// defaults are its teacher's.
+type Distillation struct {
+	Teacher    string    `yaml:"teacher,required" doc:"what the student learns from: a run, a checkpoint, or a diffusers folder. Data, network, conditions and settings of training are those of a run, unless the file says otherwise; a diffusers folder has no data"`
+	Method     objective `yaml:"method" doc:"how it learns; path, prediction and teacher are filled in"`
+	Experiment `yaml:",inline"`
+}
+
+// SetDefaults is distillation into a consistency function.
+func (d *Distillation) SetDefaults() { d.Method = Objectives.Default("consistency-distillation") }
+
+// LoadDistillation reads a file for the distill command, with overrides, as the experiment that makes the student. A
+// teacher that cannot be one is refused.
+func LoadDistillation(file string, overrides []string, warn func(format string, args ...any)) (*Loaded, error) {
+	src, err := config.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	seen, err := config.Look(file, src, overrides)
+	if err != nil {
+		return nil, err
+	}
+	path := seen.Text("teacher")
+	if path == "" {
+		return nil, seen.Errorf("teacher", "is required: a run, a checkpoint, or a diffusers folder")
+	}
+	t, err := openOn(nil, path, warn)
+	if err != nil {
+		return nil, seen.Errorf("teacher", "cannot be used: %v", err)
+	}
+	info, err := t.asTeacher()
+	if err != nil {
+		return nil, seen.Errorf("teacher", "cannot be used: %v", err)
+	}
+	d := config.Defaults[Distillation]()
+	d.inherit(t, info)
+	places, err := config.LoadOver(file, src, overrides, &d)
+	if err != nil {
+		return nil, err
+	}
+	if places.Has("objective") {
+		return nil, places.Errorf("objective", "has no place in a file for the distill command: the method is the student's objective")
+	}
+	places.Rename("objective", "method")
+	m, ok := d.Method.Config.(Method)
+	if !ok {
+		return nil, places.Errorf("method", "is no method of distillation: want one of %s", strings.Join(methods(), ", "))
+	}
+	cfg, how, err := m.Of(info)
+	if err != nil {
+		return nil, places.Locate("method", err)
+	}
+	method := objective{Kind: d.Method.Kind, Config: cfg}
+	// Once more: how students are sampled from is a default, too, and follows from the method.
+	d = config.Defaults[Distillation]()
+	d.inherit(t, info)
+	how(&d.Sample)
+	if places, err = config.LoadOver(file, src, overrides, &d); err != nil {
+		return nil, err
+	}
+	places.Rename("objective", "method")
+	if !places.Has("init") {
+		places.Rename("init", "teacher")
+	}
+	d.Objective = method
+	l := &Loaded{Experiment: d.Experiment, File: file}
+	return l, l.named(places)
+}
+
+// methods are the kinds of objectives that are methods.
+func methods() (names []string) {
+	for _, k := range Objectives.Kinds() {
+		if _, ok := Objectives.Default(k).Config.(Method); ok {
+			names = append(names, k)
+		}
+	}
+	return names
+}
+
+// inherit takes from the teacher what the student has in common with it.
+func (d *Distillation) inherit(t *Trained, info TeacherInfo) {
+	d.Init, d.Model, d.Conditional = info.Path, info.Model, t.Classes > 0
+	if e := t.Exp; e != nil {
+		d.Data, d.Flip, d.Conditional, d.Text = e.Data, e.Flip, e.Conditional, e.Text
+		d.Seed, d.Batch, d.Accumulate, d.Precision, d.Device, d.Optim = e.Seed, e.Batch, e.Accumulate, e.Precision, e.Device, e.Optim
+		d.Steps = e.Steps
+		d.EMA = nil
+		if e.EMA != nil {
+			ema := *e.EMA
+			d.EMA = &ema
+		}
+	}
+}
+
+// built is the scale of guidance that the model has in it; 1: none, or one that it is told.
+func (t *Trained) built() float64 {
+	if t.student == nil || t.student.Told {
+		return 1
+	}
+	return t.student.Scales[0]
+}
+
+// asTeacher is what methods learn of a teacher.
+func (t *Trained) asTeacher() (TeacherInfo, error) {
+	info := TeacherInfo{Path: t.Path, Sample: t.How}
+	m, err := t.teaching()
+	if err != nil {
+		return info, err
+	}
+	info.Along = m.Path()
+	switch m.Path().(type) {
+	case flow.Interpolant, *flow.Interpolant, *flow.GeodesicPath:
+		return info, errors.New("its path has noise of its own, or is curved: the data do not follow from what it predicts")
+	}
+	if k, ok := m.Kind().(diffusion.Preconditioned); ok {
+		info.SigmaData = k.SigmaData
+	}
+	info.Built, info.Told = t.built(), t.student != nil && t.student.Told
+	if t.scheduler != nil {
+		return info, t.diffusersTeacher(&info, m)
+	}
+	info.Model, info.Like = t.Exp.Model, t.Exp.Objective
+	if s, ok := info.Like.Config.(interface{ like() *objective }); ok && s.like() != nil {
+		info.Like = *s.like()
+	}
+	return info, nil
+}
+
+// like is the objective that the student's path and prediction are named by.
+func (c StudentConfig) like() *objective { return c.Like }
