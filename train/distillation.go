@@ -2,6 +2,7 @@ package train
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/langevin-go/langevin/diffusion"
@@ -119,9 +120,14 @@ func (t *Trained) asTeacher() (TeacherInfo, error) {
 		return info, err
 	}
 	info.Along = m.Path()
-	switch m.Path().(type) {
-	case flow.Interpolant, *flow.Interpolant, *flow.GeodesicPath:
-		return info, errors.New("its path has noise of its own, or is curved: the data do not follow from what it predicts")
+	switch p := m.Path().(type) {
+	case flow.Confined:
+		return info, fmt.Errorf("is a flow on %v: students are of paths in all of space", p)
+	case flow.Interpolant, *flow.Interpolant:
+		return info, errors.New("its path has noise of its own: the data do not follow from what it predicts")
+	}
+	if t.Vector > 0 {
+		return info, errors.New("is conditioned on a vector: students are conditioned on classes only")
 	}
 	if k, ok := m.Kind().(diffusion.Preconditioned); ok {
 		info.SigmaData = k.SigmaData

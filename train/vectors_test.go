@@ -177,6 +177,30 @@ func TestSamplesFollowTheirVector(t *testing.T) {
 }
 
 // With classes, too, both are conditions, and both are dropped.
+// Row i of what lies between samples has vector i, and so the first one begins with the sample itself.
+func TestBetweenVectors(t *testing.T) {
+	m := opened(t, trained(t, vectorYAML, lines(t)))
+	q := Request{N: 4, Seed: 3, Vectors: []float32{0.5, 1, -0.25, 0.125, -1, 0.75, 0, 0}}
+	whole, err := m.Draw(context.Background(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := m.Between(q, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []float32{0.5, 1, 0.5, 1, 0.5, 1, -0.25, 0.125, -0.25, 0.125, -0.25, 0.125}; !slices.Equal(rows.Vectors, want) {
+		t.Fatalf("vectors %v, want %v", rows.Vectors, want)
+	}
+	x, err := m.Draw(context.Background(), rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(x[:2], whole[:2]) {
+		t.Errorf("the first of the first row is %v, the sample %v", x[:2], whole[:2])
+	}
+}
+
 func TestVectorsAndClasses(t *testing.T) {
 	both := "data={kind: csv, path: " + linesCSV(t, 200) + ", samples: [x, y], vectors: [a, b], label: right, heldout: 50}"
 	m := opened(t, trained(t, vectorYAML, both))
