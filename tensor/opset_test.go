@@ -21,6 +21,47 @@ func TestLogSumExpOfNothing(t *testing.T) {
 	}
 }
 
+// The exponentials of large numbers would overflow.
+func TestLogSumExpOfLargeNumbers(t *testing.T) {
+	s := scope(t, Recording)
+	x := s.Variable([]float64{1000, 1000, -2000, -2000, 4000, 1}, 3, 2)
+	if got, want := x.LogSumExp(1).Float32s(), []float32{1000 + math.Ln2, -2000 + math.Ln2, 4000}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestMaskOfFlags(t *testing.T) {
+	s := scope(t, Recording)
+	if got := s.Tensor([]float64{1, 0, -2, 0.5}, 4).AsMask().Float64s(); !slices.Equal(got, []float64{0, math.Inf(-1), 0, 0}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// The sums c·(x₁ + … + xᵢ)² have the Hessian 2·LᵀcL, L the lower triangle of ones: the sums' derivative is
+// differentiated.
+func TestSecondDerivativeOfCumSum(t *testing.T) {
+	s := scope(t, Recording)
+	x, c := s.Variable([]float64{3, -1, 2}, 3), s.Tensor([]float64{1, 10, 100}, 3)
+	g := s.GradOf(x.CumSum(0).Square().Mul(c).Sum(), GradOptions{CreateGraph: true}, x)[0]
+	h := s.GradOf(g.Mul(s.Tensor([]float64{1, 2, 3}, 3)).Sum(), GradOptions{}, x)[0]
+	// L·(1,2,3) = (1,3,6); times 2c: (2,60,1200); Lᵀ of that.
+	if got := h.Float64s(); !slices.Equal(got, []float64{1262, 1260, 1200}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+var firstOfTwo = NewPointwiseSum(NewPointwise("the first", 2, 0, func(in, _ []Expr) Expr { return in[0].Mul(in[0]) }))
+
+// A sum has no gradient for what it does not depend on.
+func TestSumOfOtherThings(t *testing.T) {
+	s := scope(t, Recording)
+	a, b := s.Variable([]float64{1, 2}, 2), s.Variable([]float64{3, 4}, 2)
+	g := s.GradOf(firstOfTwo.Sum(nil, nil, a, b).Reshape(), GradOptions{}, a, b)
+	if !slices.Equal(g[0].Float64s(), []float64{2, 4}) || !slices.Equal(g[1].Float64s(), []float64{0, 0}) {
+		t.Errorf("got %v and %v", g[0].Float64s(), g[1].Float64s())
+	}
+}
+
 // A norm's gradient at 0 is 0, of every order that is asked for.
 func TestGradientsAtZero(t *testing.T) {
 	for name, f := range map[string]func(x *Tensor) *Tensor{
