@@ -112,7 +112,7 @@ func TestPacking(t *testing.T) {
 				equal(fmt.Sprintf("%d columns of %d, strides %v", n, k, s), got, want)
 				if s[1] == 1 {
 					before := got
-					got, want = buffers()
+					got, _ = buffers()
 					sums := make([]float32, u.cols)
 					u.packSums(got, from, sums, 7, s[0], k, n)
 					for p := range words(k) {
