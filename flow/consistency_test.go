@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/langevin-go/langevin/diffusion"
-	"github.com/langevin-go/langevin/internal/safetensors"
+	"github.com/langevin-go/langevin/internal/golden"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/cpu"
 	"github.com/langevin-go/langevin/tensor/rng"
@@ -26,42 +26,37 @@ func (m sines) Eval(x *tensor.Tensor, at diffusion.Step, _ diffusion.Cond) diffu
 
 // Losses and gradients of every number of segments, and with the lines' own ends, are PyTorch's.
 func TestConsistencyLikePyTorch(t *testing.T) {
-	f, err := safetensors.Open("../internal/golden/testdata/flow/consistency.safetensors")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	g := golden{t, f}
+	g := golden.Open(t, "../internal/golden/testdata/flow/consistency.safetensors")
 	var delta, alpha float64
 	var cases map[string][2]float64
-	g.metadata("delta", &delta)
-	g.metadata("alpha", &alpha)
-	g.metadata("cases", &cases)
+	g.JSON("delta", &delta)
+	g.JSON("alpha", &alpha)
+	g.JSON("cases", &cases)
 	if len(cases) < 5 {
 		t.Fatalf("cases %v", cases)
 	}
-	d := &diffusion.Draw{N: 40, Shape: []int{3}, X: narrowed(g.floats("data")), Noise: narrowed(g.floats("noise"))}
-	for _, v := range g.floats("t") {
+	d := &diffusion.Draw{N: 40, Shape: []int{3}, X: narrowed(g.Floats("data")), Noise: narrowed(g.Floats("noise"))}
+	for _, v := range g.Floats("t") {
 		d.T = append(d.T, 1-v)
 		d.Next = append(d.Next, max(0, 1-v-delta))
 	}
 	for name, c := range cases {
 		s := tensor.NewScopeOf(cpu.Default(), tensor.Recording, tensor.Float64)
-		theta := s.Leaf(s.Tensor(g.floats("theta"), 3))
+		theta := s.Leaf(s.Tensor(g.Floats("theta"), 3))
 		o := &Consistency{Regression: diffusion.Regression{Path: diffusion.CondOT{}}}
 		o.ConsistencyOptions = ConsistencyOptions{Segments: int(c[0]), Delta: delta, Alpha: alpha, Truth: 1 - c[1], Average: true}
 		if err := o.Validate(); err != nil {
 			t.Fatal(err)
 		}
-		if err := o.Bind(diffusion.Bindings{Average: sines{s.Tensor(g.floats("average"), 3)}}); err != nil {
+		if err := o.Bind(diffusion.Bindings{Average: sines{s.Tensor(g.Floats("average"), 3)}}); err != nil {
 			t.Fatal(err)
 		}
 		loss := o.Loss(s, sines{theta}, d)
 		// Sums of 120 terms of a few roundings each.
-		if want := g.floats(name + "/loss")[0]; math.Abs(loss.Item()-want) > 1e-13*(1+want) {
+		if want := g.Floats(name + "/loss")[0]; math.Abs(loss.Item()-want) > 1e-13*(1+want) {
 			t.Errorf("%s: loss %.15g, want %.15g", name, loss.Item(), want)
 		}
-		grad, want := s.GradOf(loss, tensor.GradOptions{}, theta)[0].Float64s(), g.floats(name+"/grad")
+		grad, want := s.GradOf(loss, tensor.GradOptions{}, theta)[0].Float64s(), g.Floats(name+"/grad")
 		for i := range want {
 			if math.Abs(grad[i]-want[i]) > 1e-13*(1+math.Abs(want[i])) {
 				t.Errorf("%s: gradient %v, want %v", name, grad, want)

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/langevin-go/langevin/diffusion"
-	"github.com/langevin-go/langevin/internal/safetensors"
+	"github.com/langevin-go/langevin/internal/golden"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/cpu"
 	"github.com/langevin-go/langevin/tensor/rng"
@@ -18,53 +18,6 @@ import (
 // goldenFile holds torchcfm's matchers, POT's plans and SciPy's costs: see internal/golden/README.md.
 const goldenFile = "../internal/golden/testdata/flow/flow.safetensors"
 
-type golden struct {
-	t *testing.T
-	f *safetensors.File
-}
-
-func openGolden(t *testing.T) golden {
-	t.Helper()
-	f, err := safetensors.Open(goldenFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	return golden{t, f}
-}
-
-func (g golden) metadata(key string, to any) {
-	g.t.Helper()
-	if err := json.Unmarshal([]byte(g.f.Metadata()[key]), to); err != nil {
-		g.t.Fatalf("%s: %v", key, err)
-	}
-}
-
-func (g golden) floats(name string) []float64 {
-	g.t.Helper()
-	e, err := g.f.Tensor(name)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	v, err := e.Float64s()
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return v
-}
-
-func (g golden) ints(name string) []int64 {
-	g.t.Helper()
-	e, err := g.f.Tensor(name)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	v, err := e.Int64s()
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return v
-}
 
 // latent is γ, which may be 0.
 func (p Interpolant) latent() Latent {
@@ -99,10 +52,10 @@ func matcherPath(name string, sigma float64) diffusion.GaussianPath {
 // Locations, targets and losses equal torchcfm's on the same ends, times and noise. Our
 // time is 1 less theirs, our data their x1.
 func TestMatchersAgainstTorchCFM(t *testing.T) {
-	g := openGolden(t)
+	g := golden.Open(t, goldenFile)
 	var sigmas map[string]float64
-	g.metadata("sigma", &sigmas)
-	source, data, eps, theirs := g.floats("matcher/x0"), g.floats("matcher/x1"), g.floats("matcher/eps"), g.floats("matcher/t")
+	g.JSON("sigma", &sigmas)
+	source, data, eps, theirs := g.Floats("matcher/x0"), g.Floats("matcher/x1"), g.Floats("matcher/eps"), g.Floats("matcher/t")
 	n := len(theirs)
 	dim := len(data) / n
 	for name, sigma := range sigmas {
@@ -122,7 +75,7 @@ func TestMatchersAgainstTorchCFM(t *testing.T) {
 			x, u := between(s, p, p.latent(), diffusion.DataVelocity, &d, z)
 			times := s.TensorOf(func(i int) float64 { return theirs[i] }, n, 1)
 			loss := x.Mul(times).MSE(u).Item()
-			xt, ut := g.floats("matcher/"+name+"/xt"), g.floats("matcher/"+name+"/ut")
+			xt, ut := g.Floats("matcher/"+name+"/xt"), g.Floats("matcher/"+name+"/ut")
 			// A location is three products and two sums of at most 8: five roundings of 8. A target
 			// is as large as its parts, of which γ'·z is up to 16·|z|; torchcfm adds 10⁻⁸ to the
 			// bridge's denominator, which is a relative 10⁻⁸/(2t(1−t)) of it, and takes the target's
@@ -148,7 +101,7 @@ func TestMatchersAgainstTorchCFM(t *testing.T) {
 				within(t, name+" u", gotU[i], ut[i], tol)
 				lossOff += 2 * (math.Abs(ut[i]) + math.Abs(xt[i])) * (tol + 40*unit)
 			}
-			want := g.floats("matcher/" + name + "/loss")[0]
+			want := g.Floats("matcher/" + name + "/loss")[0]
 			within(t, name+" loss", loss, want, lossOff/float64(len(xt))+float64(n*dim)*unit*want)
 			s.Close()
 		}
@@ -205,10 +158,10 @@ func TestLossWithLatent(t *testing.T) {
 
 // Exact plans are POT's; entropic plans, too, to the tolerance they are solved to.
 func TestPlansAgainstPOT(t *testing.T) {
-	g := openGolden(t)
+	g := golden.Open(t, goldenFile)
 	var regs []float64
-	g.metadata("regularisations", &regs)
-	x, y := g.floats("plan/x0"), g.floats("plan/x1")
+	g.JSON("regularisations", &regs)
+	x, y := g.Floats("plan/x0"), g.Floats("plan/x1")
 	n := len(x) / 2
 	cost := make([]float64, n*n)
 	for i := range n {
@@ -219,12 +172,12 @@ func TestPlansAgainstPOT(t *testing.T) {
 	}
 	var a Assigner
 	for i, j := range a.Solve(cost, n) {
-		if want := g.ints("plan/exact")[i]; int64(j) != want {
+		if want := g.Ints("plan/exact")[i]; int64(j) != want {
 			t.Errorf("row %d goes to %d, POT's to %d", i, j, want)
 		}
 	}
 	for _, reg := range regs {
-		want := g.floats("plan/sinkhorn-" + fmtFloat(reg))
+		want := g.Floats("plan/sinkhorn-" + fmtFloat(reg))
 		var s EntropicSolver
 		if err := s.Solve(cost, n, reg, 1e-12, 1000000); err != nil {
 			t.Fatal(err)
@@ -295,10 +248,10 @@ const allInstances = "LANGEVIN_ALL_ASSIGNMENTS"
 
 // Costs of 1,000 assignments, random and degenerate, equal SciPy's. They are whole numbers, so exactly.
 func TestAssignmentsAgainstSciPy(t *testing.T) {
-	g := openGolden(t)
+	g := golden.Open(t, goldenFile)
 	var kinds []string
-	g.metadata("kinds", &kinds)
-	kind, size, want := g.ints("assign/kind"), g.ints("assign/n"), g.ints("assign/cost")
+	g.JSON("kinds", &kinds)
+	kind, size, want := g.Ints("assign/kind"), g.Ints("assign/n"), g.Ints("assign/cost")
 	if len(want) != 1000 {
 		t.Fatalf("%d instances", len(want))
 	}

@@ -1,13 +1,12 @@
 package student
 
 import (
-	"encoding/json"
 	"math"
 	"strings"
 	"testing"
 
 	"github.com/langevin-go/langevin/diffusion"
-	"github.com/langevin-go/langevin/internal/safetensors"
+	results "github.com/langevin-go/langevin/internal/golden"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/cpu"
 	"github.com/langevin-go/langevin/tensor/rng"
@@ -16,67 +15,30 @@ import (
 // goldenFile holds losses and gradients of PyTorch: see internal/golden/README.md.
 const goldenFile = "../../internal/golden/testdata/diffusion/students.safetensors"
 
-type golden struct {
-	t *testing.T
-	f *safetensors.File
-}
+type golden struct{ results.File }
 
-func openGolden(t *testing.T) golden {
-	t.Helper()
-	f, err := safetensors.Open(goldenFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	return golden{t, f}
-}
+func openGolden(t *testing.T) golden { return golden{results.Open(t, goldenFile)} }
 
 func (g golden) cases(key string) map[string][]any {
-	g.t.Helper()
+	g.T.Helper()
 	var all map[string][]any
-	if err := json.Unmarshal([]byte(g.f.Metadata()[key]), &all); err != nil || len(all) == 0 {
-		g.t.Fatalf("%s: %v", key, err)
+	if g.JSON(key, &all); len(all) == 0 {
+		g.T.Fatalf("%s: none", key)
 	}
 	return all
-}
-
-func (g golden) floats(name string) ([]float64, []int) {
-	g.t.Helper()
-	e, err := g.f.Tensor(name)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	v, err := e.Float64s()
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return v, e.Shape
-}
-
-func (g golden) ints(name string) []int64 {
-	g.t.Helper()
-	e, err := g.f.Tensor(name)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	v, err := e.Int64s()
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return v
 }
 
 // perceptron is the network of the golden file.
 type perceptron map[string]*tensor.Param
 
 func (g golden) network(who string) perceptron {
-	g.t.Helper()
+	g.T.Helper()
 	w := perceptron{}
 	for _, k := range []string{"w1", "wt", "ws", "b1", "emb", "w2", "b2"} {
-		v, shape := g.floats(who + "/" + k)
+		v, shape := g.Floats(who+"/"+k), g.Shape(who+"/"+k)
 		w[k] = tensor.NewParam(cpu.Default(), tensor.Float64, shape...)
 		if err := w[k].Set64(v); err != nil {
-			g.t.Fatal(err)
+			g.T.Fatal(err)
 		}
 		w[k].Frozen = who != "student"
 	}
@@ -115,14 +77,13 @@ var predictions = map[string]diffusion.Kind{"v": diffusion.V, "eps": diffusion.E
 
 // draw has the golden file's data, noise and conditions at times of a case.
 func (g golden) draw(from, to []float64, told bool) *diffusion.Draw {
-	data, shape := g.floats("data")
-	noise, _ := g.floats("noise")
+	data, shape, noise := g.Floats("data"), g.Shape("data"), g.Floats("noise")
 	d := &diffusion.Draw{N: shape[0], Shape: shape[1:], X: narrowed(data), Noise: narrowed(noise), T: from, Next: to}
-	for _, l := range g.ints("labels") {
+	for _, l := range g.Ints("labels") {
 		d.Labels = append(d.Labels, int32(l))
 	}
 	if told {
-		scale, _ := g.floats("scale")
+		scale := g.Floats("scale")
 		d.Scale = narrowed(scale)
 	}
 	return d
@@ -141,34 +102,34 @@ const exact = 1e-10
 
 // compare holds a loss and gradients to PyTorch's, to exact.
 func (g golden) compare(name string, o diffusion.Objective, m diffusion.Model, w perceptron, d *diffusion.Draw) {
-	g.t.Helper()
+	g.T.Helper()
 	g.compareTo(name, exact, o, m, w, d)
 }
 
 func (g golden) compareTo(name string, tol float64, o diffusion.Objective, m diffusion.Model, w perceptron, d *diffusion.Draw) {
-	g.t.Helper()
+	g.T.Helper()
 	s := tensor.NewScopeOf(cpu.Default(), tensor.Recording, tensor.Float64)
 	defer s.Close()
 	loss := o.Loss(s, m, d)
 	near := func(what string, got, want []float64) {
-		g.t.Helper()
+		g.T.Helper()
 		size := 0.0
 		for _, v := range want {
 			size = max(size, math.Abs(v))
 		}
 		for i := range want {
 			if !(math.Abs(got[i]-want[i]) <= tol*size) || size == 0 {
-				g.t.Errorf("%s: %s %d is %.15g, PyTorch's %.15g", name, what, i, got[i], want[i])
+				g.T.Errorf("%s: %s %d is %.15g, PyTorch's %.15g", name, what, i, got[i], want[i])
 				return
 			}
 		}
 	}
-	want, _ := g.floats(name + "/loss")
+	want := g.Floats(name + "/loss")
 	names := []string{"w1", "w2", "emb"}
 	grads := s.Grad(loss, []*tensor.Param{w["w1"], w["w2"], w["emb"]})
 	near("loss", loss.Float64s(), want)
 	for i, k := range names {
-		want, _ := g.floats(name + "/grad/" + k)
+		want := g.Floats(name + "/grad/" + k)
 		near("gradient of "+k, grads[i].Float64s(), want)
 	}
 }
@@ -199,8 +160,8 @@ func TestConsistencyAgainstPyTorch(t *testing.T) {
 		}}); err != nil {
 			t.Fatal(err)
 		}
-		from, _ := g.floats(name + "/t")
-		to, _ := g.floats(name + "/r")
+		from := g.Floats(name + "/t")
+		to := g.Floats(name + "/r")
 		g.compare(name, o, f(student), student, g.draw(from, to, o.Told))
 	}
 }
@@ -211,7 +172,7 @@ func TestProgressiveAgainstPyTorch(t *testing.T) {
 	for name, c := range g.cases("progressive") {
 		kind, path := predictions[c[0].(string)], diffusion.Trig{}
 		student := g.network("student")
-		grid, _ := g.floats(name + "/grid")
+		grid := g.Floats(name + "/grid")
 		o := &Progressive{Base: Base{Regression: diffusion.Regression{Path: path, Weighting: weightings[c[1].(string)]}},
 			Grid: grid, Per: int(c[2].(float64) / c[3].(float64))}
 		var teacher diffusion.Model = g.network("teacher").on(path, kind)
@@ -221,8 +182,8 @@ func TestProgressiveAgainstPyTorch(t *testing.T) {
 		if err := o.Bind(diffusion.Bindings{Teacher: teacher}); err != nil {
 			t.Fatal(err)
 		}
-		from, _ := g.floats(name + "/t")
-		to, _ := g.floats(name + "/s")
+		from := g.Floats(name + "/t")
+		to := g.Floats(name + "/s")
 		// PyTorch's weights are of the data's error; a v or ε of it is finite at all of these times.
 		g.compare(name, o, student.on(path, kind), student, g.draw(from, to, false))
 	}
@@ -238,7 +199,7 @@ func TestGuidanceAgainstPyTorch(t *testing.T) {
 		if err := o.Bind(diffusion.Bindings{Teacher: teacher}); err != nil {
 			t.Fatal(err)
 		}
-		at, _ := g.floats(name + "/t")
+		at := g.Floats(name + "/t")
 		g.compare(name, o, student.on(path, diffusion.Velocity), student, g.draw(at, nil, o.Told))
 	}
 }
@@ -248,13 +209,13 @@ func TestGuidanceAgainstPyTorch(t *testing.T) {
 func TestCurriculaAgainstPyTorch(t *testing.T) {
 	g := openGolden(t)
 	improved := &Improved{First: 10, Last: 1280, Mean: -1.1, Std: 2, Rho: 7}
-	for i, step := range g.ints("ict/steps") {
-		if got, want := improved.Count(step, 10000), int(g.ints("ict/counts")[i]); got != want {
+	for i, step := range g.Ints("ict/steps") {
+		if got, want := improved.Count(step, 10000), int(g.Ints("ict/counts")[i]); got != want {
 			t.Errorf("%d levels at step %d, want %d", got, step, want)
 		}
 	}
-	levels, _ := g.floats("ict/levels")
-	p, _ := g.floats("ict/probabilities")
+	levels := g.Floats("ict/levels")
+	p := g.Floats("ict/probabilities")
 	const n = 200000
 	from, to := make([]float64, n), make([]float64, n)
 	improved.Levels(rng.Key{Seed: 3}, Bounds{0.002, 80}, 0, 10000, from, to)
@@ -276,9 +237,9 @@ func TestCurriculaAgainstPyTorch(t *testing.T) {
 			t.Errorf("pair %d was drawn %g times, want %g ± %g", j, counts[j], n*p[j], sd)
 		}
 	}
-	at, _ := g.floats("ect/levels")
+	at := g.Floats("ect/levels")
 	for stage, name := range map[int64]string{0: "ect/below-0", 3: "ect/below-3", 7: "ect/below-7"} {
-		want, _ := g.floats(name)
+		want := g.Floats(name)
 		for i, level := range at {
 			// The distribution is put at that level, without a width.
 			easy := &Easy{Q: 2, K: 8, B: 1, Stages: 8, Mean: math.Log(level), Std: 0}
@@ -307,7 +268,7 @@ func TestContinuousAgainstPyTorch(t *testing.T) {
 		if err := o.Bind(diffusion.Bindings{Teacher: teacher}); err != nil {
 			t.Fatal(err)
 		}
-		at, _ := g.floats(name + "/t")
+		at := g.Floats(name + "/t")
 		d := g.draw(at, nil, false)
 		for range d.N {
 			d.Extra = append(d.Extra, float32(c[2].(float64)))
@@ -338,8 +299,8 @@ func TestLatentConsistencyAgainstPyTorch(t *testing.T) {
 		if err := o.Bind(diffusion.Bindings{Teacher: teacher, Target: func(float64) (diffusion.Model, error) { return f(g.network("target")), nil }}); err != nil {
 			t.Fatal(err)
 		}
-		from, _ := g.floats(name + "/t")
-		to, _ := g.floats(name + "/s")
+		from := g.Floats(name + "/t")
+		to := g.Floats(name + "/s")
 		g.compare(name, o, f(student), student, g.draw(from, to, o.Told))
 		// Draws are pairs such as these.
 		var d diffusion.Draw

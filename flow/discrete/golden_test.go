@@ -1,13 +1,12 @@
 package discrete
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"testing"
 
 	"github.com/langevin-go/langevin/diffusion"
-	"github.com/langevin-go/langevin/internal/safetensors"
+	results "github.com/langevin-go/langevin/internal/golden"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/cpu"
 )
@@ -15,45 +14,14 @@ import (
 // goldenFile holds PyTorch's losses and SciPy's transitions: see internal/golden/README.md.
 const goldenFile = "../../internal/golden/testdata/flow/discrete.safetensors"
 
-type golden struct {
-	t *testing.T
-	f *safetensors.File
-}
+type golden struct{ results.File }
 
-func openGolden(t *testing.T) golden {
-	t.Helper()
-	f, err := safetensors.Open(goldenFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	return golden{t, f}
-}
-
-func (g golden) floats(name string) []float64 {
-	g.t.Helper()
-	e, err := g.f.Tensor(name)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	v, err := e.Float64s()
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return v
-}
+func openGolden(t *testing.T) golden { return golden{results.Open(t, goldenFile)} }
 
 // values are tokens as states have them.
 func (g golden) values(name string, k Alphabet) []float32 {
-	g.t.Helper()
-	e, err := g.f.Tensor(name)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	tokens, err := e.Int64s()
-	if err != nil {
-		g.t.Fatal(err)
-	}
+	g.T.Helper()
+	tokens := g.Ints(name)
 	out := make([]float32, len(tokens))
 	for i, v := range tokens {
 		out[i] = k.Value(int(v))
@@ -82,19 +50,19 @@ func TestLossesLikePyTorch(t *testing.T) {
 		for name, scheduler := range schedulers {
 			for kind, bound := range map[string]bool{"cross_entropy": false, "bound": true} {
 				s := tensor.NewScopeOf(cpu.Default(), tensor.Recording, tensor.Float64)
-				logits := s.Leaf(s.Tensor(g.floats("logits"), n, 2, 3*int(k)))
+				logits := s.Leaf(s.Tensor(g.Floats("logits"), n, 2, 3*int(k)))
 				m := fixed{&Path{Alphabet: k, Source: source, Scheduler: scheduler}, logits}
-				d := &diffusion.Draw{N: n, Shape: shape, X: g.values("x1", k), T: g.floats("t"), Extra: g.values(source.String()+"/xt", k)}
+				d := &diffusion.Draw{N: n, Shape: shape, X: g.values("x1", k), T: g.Floats("t"), Extra: g.values(source.String()+"/xt", k)}
 				for i := range d.T { // the papers' time runs to the data
 					d.T[i] = 1 - d.T[i]
 				}
 				loss := (&Matching{Path: m.path, Bound: bound}).Loss(s, m, d)
 				at := fmt.Sprintf("%v/%s/%s", source, name, kind)
 				// 36 tokens' sums of 5 exponentials: some hundred roundings.
-				if want := g.floats(at + "/loss")[0]; math.Abs(loss.Item()-want) > 1e-13*(1+math.Abs(want)) {
+				if want := g.Floats(at + "/loss")[0]; math.Abs(loss.Item()-want) > 1e-13*(1+math.Abs(want)) {
 					t.Errorf("%s: loss %.15g, want %.15g", at, loss.Item(), want)
 				}
-				grad, want := s.GradOf(loss, tensor.GradOptions{}, logits)[0].Float64s(), g.floats(at+"/grad")
+				grad, want := s.GradOf(loss, tensor.GradOptions{}, logits)[0].Float64s(), g.Floats(at+"/grad")
 				for i := range want {
 					if math.Abs(grad[i]-want[i]) > 1e-13*(1+math.Abs(want[i])) {
 						t.Fatalf("%s: gradient %d is %g, want %g", at, i, grad[i], want[i])
@@ -110,15 +78,13 @@ func TestLossesLikePyTorch(t *testing.T) {
 func TestKernelsLikeSciPy(t *testing.T) {
 	g := openGolden(t)
 	var steps [][3]float64
-	if err := json.Unmarshal([]byte(g.f.Metadata()["steps"]), &steps); err != nil {
-		t.Fatal(err)
-	}
-	source := g.floats("kernel/source")
+	g.JSON("steps", &steps)
+	source := g.Floats("kernel/source")
 	for name, scheduler := range schedulers {
 		p := &Path{Alphabet: 3, Scheduler: scheduler}
 		for i, at := range steps {
 			stay, data, fresh := p.Kernel(1-at[0], 1-at[1], at[2])
-			for j, want := range g.floats(fmt.Sprintf("kernel/%s/%d", name, i)) {
+			for j, want := range g.Floats(fmt.Sprintf("kernel/%s/%d", name, i)) {
 				from, to := j/3, j%3
 				got := fresh * source[to]
 				if to == from {

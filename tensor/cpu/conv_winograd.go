@@ -12,10 +12,10 @@ import (
 //
 //	y = Aᵀ·[(G·g·Gᵀ) ⊙ (Bᵀ·d·B)]·A,  ⊙ summed over input channels: 16 or 36 matrix products
 //
-// F(2×2) adds and halves, so little accuracy is lost: on normal data of 64
-// to 256 channels the result is off by 3 to 5·10⁻⁷ of its norm, direct
-// convolution, which sums nine times as many terms, by 4 to 6·10⁻⁷. F(4×4), at the points
-// 0, ±5/8, ±3/2 and ∞, is off by 1.1·10⁻⁶ (at 0, ±1, ±2 it would be 2.7·10⁻⁶); it is
+// F(2×2) adds and halves, so little accuracy is lost: on normal data of 64 and
+// 128 channels the result is off by 2.6 and 3.6·10⁻⁷ of its norm, direct
+// convolution, which sums nine times as many terms, by 4.3 and 6.1·10⁻⁷. F(4×4), at the points
+// 0, ±5/8, ±3/2 and ∞, is off by 8 and 10·10⁻⁷ (at 0, ±1, ±2, in a simulation, by 2½ times as much); it is
 // for float32 only. A NaN or Inf reaches the whole of a tile that sees it.
 
 const (

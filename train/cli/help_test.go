@@ -55,7 +55,7 @@ func documented(t *testing.T, file string) []string {
 // small stand-ins have the names of their files.
 func TestExamplesRun(t *testing.T) {
 	if testing.Short() {
-		t.Skip("some sixty processes, each of which does what other tests do")
+		t.Skip("each command is a process, and does what other tests do")
 	}
 	sh, err := exec.LookPath("sh")
 	if err != nil {

@@ -25,6 +25,12 @@ const (
 	weightB        = 1 / (2 * squareB * (squareB - squareA))
 )
 
+// pairsOfPoints are ±a and ±b: what a filter is multiplied by for them, besides.
+var pairsOfPoints = [2]struct{ p, square, weight float64 }{{pointA, squareA, weightA}, {pointB, squareB, weightB}}
+
+// memory512 is a constant in memory, for kernels that have no registers for theirs.
+func memory512(x float64) Mem { return lanes(avx512, x) }
+
 // lattice addresses rows of numbers in memory through a pointer that moves from
 // column to column: row r is r·stride bytes on.
 type lattice struct{ at, stride, stride3, stride5 Register }
@@ -193,7 +199,6 @@ func winogradOutput4() kernel {
 	m := newLattice(six, 6)
 	out := newLattice(p["pixel"], 4)
 	to, bias := GP64(), GP64()
-	memory := func(x float64) Mem { return lanes(avx512, x) }
 	// column folds a column of six products into four.
 	column := func() (y [4]VecVirtual) {
 		pair := func(r int) (sum, difference VecVirtual) {
@@ -206,10 +211,10 @@ func winogradOutput4() kernel {
 		sumB, differenceB := pair(3)
 		y[0] = plus(avx512, sumA, sumB)
 		VADDPS(m.row(0), y[0], y[0])
-		y[1] = plusTimes(timesNew(memory(pointA), differenceA), memory(pointB), differenceB)
-		y[3] = plusTimes(load512(m.row(5)), memory(pointA*squareA), differenceA)
-		plusTimes(y[3], memory(pointB*squareB), differenceB)
-		y[2] = plusTimes(timesNew(memory(squareA), sumA), memory(squareB), sumB)
+		y[1] = plusTimes(timesNew(memory512(pointA), differenceA), memory512(pointB), differenceB)
+		y[3] = plusTimes(load512(m.row(5)), memory512(pointA*squareA), differenceA)
+		plusTimes(y[3], memory512(pointB*squareB), differenceB)
+		y[2] = plusTimes(timesNew(memory512(squareA), sumA), memory512(squareB), sumB)
 		return y
 	}
 	tileLoop(k.name, func() {
@@ -222,7 +227,7 @@ func winogradOutput4() kernel {
 		for r, v := range column() {
 			y[r][0] = v
 		}
-		for i, q := range []struct{ p, square float64 }{{pointA, squareA}, {pointB, squareB}} {
+		for i, q := range pairsOfPoints {
 			ADDQ(p["fromStep"], m.at)
 			left := column()
 			ADDQ(p["fromStep"], m.at)
@@ -231,14 +236,14 @@ func winogradOutput4() kernel {
 				VADDPS(right, left[r], right)
 				VADDPS(right, y[r][0], y[r][0])
 				if i == 0 {
-					y[r][1] = timesNew(memory(q.p), difference)
-					y[r][2] = timesNew(memory(q.square), right)
-					y[r][3] = timesNew(memory(q.p*q.square), difference)
+					y[r][1] = timesNew(memory512(q.p), difference)
+					y[r][2] = timesNew(memory512(q.square), right)
+					y[r][3] = timesNew(memory512(q.p*q.square), difference)
 					continue
 				}
-				plusTimes(y[r][1], memory(q.p), difference)
-				plusTimes(y[r][2], memory(q.square), right)
-				plusTimes(y[r][3], memory(q.p*q.square), difference)
+				plusTimes(y[r][1], memory512(q.p), difference)
+				plusTimes(y[r][2], memory512(q.square), right)
+				plusTimes(y[r][3], memory512(q.p*q.square), difference)
 			}
 		}
 		ADDQ(p["fromStep"], m.at)
@@ -274,18 +279,17 @@ func winogradFilter4() kernel {
 	TEXT(k.name, NOSPLIT, k.signature)
 	p := params("to", "from", "toStep", "line", "pixel", "vectors")
 	g := newGrid(p["from"], p["line"], p["pixel"], 3)
-	memory := func(x float64) Mem { return lanes(avx512, x) }
 	// widen gives G·(x0,x1,x2).
 	widen := func(x0, x1, x2 VecVirtual) (u [6]VecVirtual) {
-		u[0], u[5] = timesNew(memory(weight0), x0), x2
-		for i, q := range []struct{ p, square, weight float64 }{{pointA, squareA, weightA}, {pointB, squareB, weightB}} {
+		u[0], u[5] = timesNew(memory512(weight0), x0), x2
+		for i, q := range pairsOfPoints {
 			even := ZMM()
 			VMOVAPS(x0, even)
-			plusTimes(even, memory(q.square), x2)
-			odd := timesNew(memory(q.p), x1)
+			plusTimes(even, memory512(q.square), x2)
+			odd := timesNew(memory512(q.p), x1)
 			u[1+2*i], u[2+2*i] = plus(avx512, even, odd), minus(avx512, even, odd)
 			for _, v := range u[1+2*i : 3+2*i] {
-				VMULPS(memory(q.weight), v, v)
+				VMULPS(memory512(q.weight), v, v)
 			}
 		}
 		return u
@@ -371,19 +375,18 @@ func winogradFilterGrad4() kernel {
 	TEXT(k.name, NOSPLIT, k.signature)
 	p := params("to", "from", "fromStep", "line", "pixel", "vectors")
 	g := newGrid(p["to"], p["line"], p["pixel"], 3)
-	memory := func(x float64) Mem { return lanes(avx512, x) }
 	// fold gives Gᵀ·u.
 	fold := func(u [6]VecVirtual) (x [3]VecVirtual) {
-		x[0], x[2] = timesNew(memory(weight0), u[0]), u[5]
-		for i, q := range []struct{ p, square, weight float64 }{{pointA, squareA, weightA}, {pointB, squareB, weightB}} {
+		x[0], x[2] = timesNew(memory512(weight0), u[0]), u[5]
+		for i, q := range pairsOfPoints {
 			difference := minus(avx512, u[1+2*i], u[2+2*i])
 			sum := plus(avx512, u[1+2*i], u[2+2*i])
-			plusTimes(x[0], memory(q.weight), sum)
-			plusTimes(x[2], memory(q.weight*q.square), sum)
+			plusTimes(x[0], memory512(q.weight), sum)
+			plusTimes(x[2], memory512(q.weight*q.square), sum)
 			if i == 0 {
-				x[1] = timesNew(memory(q.weight*q.p), difference)
+				x[1] = timesNew(memory512(q.weight*q.p), difference)
 			} else {
-				plusTimes(x[1], memory(q.weight*q.p), difference)
+				plusTimes(x[1], memory512(q.weight*q.p), difference)
 			}
 		}
 		return x
