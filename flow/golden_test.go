@@ -18,7 +18,6 @@ import (
 // goldenFile holds torchcfm's matchers, POT's plans and SciPy's costs: see internal/golden/README.md.
 const goldenFile = "../internal/golden/testdata/flow/flow.safetensors"
 
-
 // latent is γ, which may be 0.
 func (p Interpolant) latent() Latent {
 	if p.Latent == nil {
