@@ -51,14 +51,14 @@ KERNEL(attention_f32, Attention, 1024) { probabilities<float>(p); }
 KERNEL(attention_f64, Attention, 1024) { probabilities<double>(p); }
 
 // P = e^(S + mask − lse) again, and dS = scale·P·(dP − dO·o).
-template <class T> __device__ __forceinline__ void scoresGrad(const Attention &p) {
+template <class T, bool LOW> __device__ __forceinline__ void scoresGrad(const Attention &p) {
 	Where w(p);
 	T *s = (T *)p.scores + (i64)blockIdx.x * p.keys, *g = (T *)p.gradient + (i64)blockIdx.x * p.keys;
 	const T *mask = p.mask.base ? row<const T>(p.mask, w.n, w.h, w.q) : nullptr;
 	const T *o = row<const T>(p.o, w.n, w.h, w.q), *dO = row<const T>(p.dO, w.n, w.h, w.q);
 	T lse = *row<const T>(p.lse, w.n, w.h, w.q);
 	Total<T> total;
-	for (i64 d = threadIdx.x; d < p.width; d += blockDim.x) total.add(o[d * p.o.inner] * dO[d * p.dO.inner]);
+	for (i64 d = threadIdx.x; d < p.width; d += blockDim.x) total.add(o[d * p.o.inner] * entering<LOW>(dO[d * p.dO.inner]));
 	T mean = (T)blockSum(total.get());
 	bool nothing = lse == -inf(T(0));
 	for (i64 j = threadIdx.x; j < p.keys; j += blockDim.x) {
@@ -68,5 +68,6 @@ template <class T> __device__ __forceinline__ void scoresGrad(const Attention &p
 	}
 }
 
-KERNEL(attention_grad_f32, Attention, 1024) { scoresGrad<float>(p); }
-KERNEL(attention_grad_f64, Attention, 1024) { scoresGrad<double>(p); }
+KERNEL(attention_grad_f32, Attention, 1024) { scoresGrad<float, false>(p); }
+KERNEL(attention_grad_f64, Attention, 1024) { scoresGrad<double, false>(p); }
+KERNEL(attention_grad_low, Attention, 1024) { scoresGrad<float, true>(p); }

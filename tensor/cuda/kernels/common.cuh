@@ -41,8 +41,11 @@ __device__ __forceinline__ double logarithm(double x) { return log(x); }
 template <class T> __device__ __forceinline__ T larger(T a, T b) { return a != a || a > b ? a : b; }
 template <class T> __device__ __forceinline__ T smaller(T a, T b) { return a != a || a < b ? a : b; }
 
-// 1/(1+e^−x): e^−x overflows to infinity, whose reciprocal is 0.
-template <class T> __device__ __forceinline__ T sigmoid(T x) { return T(1) / (T(1) + exponential(-x)); }
+// 1/(1+e^−x), by e^−|x|, which does not overflow.
+template <class T> __device__ __forceinline__ T sigmoid(T x) {
+	T e = exponential(x < 0 ? x : -x);
+	return (x < 0 ? e : T(1)) / (T(1) + e);
+}
 
 // bfloat16 is x rounded to the nearest bfloat16, ties to even, as a float; NaN stays NaN.
 __device__ __forceinline__ float bfloat16(float x) {
@@ -50,6 +53,10 @@ __device__ __forceinline__ float bfloat16(float x) {
 	if (x != x) return __uint_as_float((b | 0x400000u) & 0xffff0000u);
 	return __uint_as_float((b + 0x7fffu + (b >> 16 & 1u)) & 0xffff0000u);
 }
+
+// entering is what becomes of a number as it enters a product.
+template <bool LOW> __device__ __forceinline__ float entering(float x) { return LOW ? bfloat16(x) : x; }
+template <bool LOW> __device__ __forceinline__ double entering(double x) { return x; }
 
 // Sums of many terms: up to RUN of them are added in T, these runs in double.
 const int RUN = 64;
@@ -66,30 +73,30 @@ template <class T> struct Total {
 	__device__ __forceinline__ double get() { flush(); return sum; }
 };
 
-// blockSum adds up what the threads of a block (a power of two, 1024 at most) have,
-// in a fixed order, and gives the sum to all of them.
+// blockSum adds up what the threads of a block (whole warps) have, in a fixed
+// order, and gives the sum to all of them; blockMax does so with the largest.
 __device__ __forceinline__ double blockSum(double v) {
-	__shared__ double part[1024];
-	int t = threadIdx.x;
+	__shared__ double part[32];
+#pragma unroll
+	for (int d = 16; d > 0; d /= 2) v += __shfl_xor_sync(0xffffffffu, v, d);
+	if (blockDim.x == 32) return v;
+	__syncthreads(); // the last sum has been read
+	if (threadIdx.x % 32 == 0) part[threadIdx.x / 32] = v;
 	__syncthreads();
-	part[t] = v;
-	for (int half = blockDim.x / 2; half > 0; half /= 2) {
-		__syncthreads();
-		if (t < half) part[t] += part[t + half];
-	}
-	__syncthreads();
-	return part[0];
+	double sum = part[0];
+	for (int w = 1; w < (int)blockDim.x / 32; w++) sum += part[w];
+	return sum;
 }
 
 template <class T> __device__ __forceinline__ T blockMax(T v) {
-	__shared__ T part[1024];
-	int t = threadIdx.x;
+	__shared__ T part[32];
+#pragma unroll
+	for (int d = 16; d > 0; d /= 2) v = larger(v, __shfl_xor_sync(0xffffffffu, v, d));
+	if (blockDim.x == 32) return v;
 	__syncthreads();
-	part[t] = v;
-	for (int half = blockDim.x / 2; half > 0; half /= 2) {
-		__syncthreads();
-		if (t < half) part[t] = larger(part[t], part[t + half]);
-	}
+	if (threadIdx.x % 32 == 0) part[threadIdx.x / 32] = v;
 	__syncthreads();
-	return part[0];
+	T top = part[0];
+	for (int w = 1; w < (int)blockDim.x / 32; w++) top = larger(top, part[w]);
+	return top;
 }

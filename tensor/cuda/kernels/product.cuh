@@ -15,10 +15,6 @@
 
 const int TILE = 64, DEPTH = 16, PRODUCT_THREADS = 256; // C's tile is TILE×TILE, 4×4 a thread
 
-// entering is what becomes of a number as it enters a product.
-template <bool LOW> __device__ __forceinline__ float entering(float x) { return LOW ? bfloat16(x) : x; }
-template <bool LOW> __device__ __forceinline__ double entering(double x) { return x; }
-
 // Part is a thread's share of loading an operand's tile: 4 of its TILE×DEPTH elements.
 template <class T, bool LOW, class Source> struct Part {
 	const Source &s;
