@@ -64,7 +64,37 @@ type Counts struct {
 // Count asks the stand-in.
 func Count(t testing.TB) Counts {
 	t.Helper()
+	f := symbol(t, "emulated_count")
+	get := func(i uintptr) int { n, _, _ := purego.SyscallN(f, i); return int(n) }
+	return Counts{get(0), get(1), get(2), get(3), get(4), get(5), get(6), get(7)}
+}
+
+// Setting is something about the stand-in that tests change.
+type Setting uintptr
+
+const (
+	Devices Setting = iota // their number
+	Memory                 // of a device, in bytes
+	Failing                // the launch from now on that fails with CUDA_ERROR_ILLEGAL_ADDRESS; 0: none
+)
+
+// usual is what settings are when no test has changed them.
+var usual = map[Setting]uintptr{Devices: 1, Memory: 1 << 30, Failing: 0}
+
+// Set changes the stand-in for the length of a test.
+func Set(t testing.TB, s Setting, value uintptr) {
+	t.Helper()
+	f := symbol(t, "emulated_set")
+	purego.SyscallN(f, uintptr(s), value)
+	t.Cleanup(func() { purego.SyscallN(f, uintptr(s), usual[s]) })
+}
+
+func symbol(t testing.TB, name string) uintptr {
+	t.Helper()
 	path, err := Library()
+	if errors.Is(err, ErrNoCompiler) {
+		t.Skip(err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,12 +102,11 @@ func Count(t testing.TB) Counts {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := purego.Dlsym(h, "emulated_count")
+	f, err := purego.Dlsym(h, name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	get := func(i uintptr) int { n, _, _ := purego.SyscallN(f, i); return int(n) }
-	return Counts{get(0), get(1), get(2), get(3), get(4), get(5), get(6), get(7)}
+	return f
 }
 
 var flags = []string{"-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-DEMULATE", "-I.", "-Wno-unknown-pragmas"}

@@ -27,3 +27,18 @@ func Count(t testing.TB) Counts {
 	Open(t)
 	return Counts{}
 }
+
+// Setting is something about the stand-in that tests change.
+type Setting uintptr
+
+const (
+	Devices Setting = iota
+	Memory
+	Failing
+)
+
+// Set skips the test.
+func Set(t testing.TB, _ Setting, _ uintptr) {
+	t.Helper()
+	Open(t)
+}

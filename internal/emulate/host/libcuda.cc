@@ -1,7 +1,7 @@
 // A libcuda whose device is the host: it runs kernels by fibers (fibers.cc) and
 // is strict where a GPU is lenient. Copies outside of allocations, launches that do not fit the
-// kernel, memory freed twice or never, and stale handles are errors. LANGEVIN_EMULATED_DEVICES is the
-// number of devices (1), LANGEVIN_EMULATED_MEMORY their bytes (1 GiB).
+// kernel, memory that is freed twice, and stale handles are errors. emulated_set and
+// emulated_count are for tests.
 #include "fibers.h"
 #include <cstdio>
 #include <cstdlib>
@@ -35,6 +35,7 @@ std::set<Stream *> streams;
 std::set<Event *> events;
 std::set<std::shared_ptr<Graph>> graphs;
 long launches, retains;
+long failing;  // the launch, counted from now, that fails; 0: none
 Result sticky; // a context stays broken once a kernel has failed
 thread_local int current = 0;
 
@@ -68,8 +69,6 @@ Result perform(Stream *s, std::function<Result()> f) {
 
 API cuInit(unsigned) {
 	std::lock_guard<std::mutex> guard(lock);
-	if (const char *v = getenv("LANGEVIN_EMULATED_DEVICES")) devices = atoi(v);
-	if (const char *v = getenv("LANGEVIN_EMULATED_MEMORY")) limit = strtoull(v, nullptr, 10);
 	if (devices < 1) return NO_DEVICE;
 	started = true;
 	return OK;
@@ -224,10 +223,22 @@ API cuLaunchKernel(Function *f, unsigned gx, unsigned gy, unsigned gz, unsigned 
 	std::string param((const char *)params[0], k->size);
 	launches++;
 	return perform(s, [=] {
+		if (failing && !--failing) return sticky = ILLEGAL_ADDRESS;
 		std::string why;
 		if (emulate::run(k, emulate::Dim{gx, gy, gz}, bx, shared, param.data(), why)) return (Result)OK;
 		return sticky = complain(FAILED, why.c_str());
 	});
+}
+
+// What tests set: the number of devices, their bytes of memory, which launch fails (0: none, and
+// all is well again).
+extern "C" __attribute__((visibility("default"))) void emulated_set(int what, long value) {
+	std::lock_guard<std::mutex> guard(lock);
+	switch (what) {
+	case 0: devices = (int)value; break;
+	case 1: limit = value; break;
+	case 2: failing = value, sticky = OK; break;
+	}
 }
 
 // What tests ask: allocations, streams, events, graphs that live; launches so far.
