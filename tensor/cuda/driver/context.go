@@ -20,10 +20,12 @@ type context struct {
 	l      *library
 	info   Info
 	device int32
-	handle uintptr
+	handle [1]uintptr
 
+	// What launches hand over; here, so that they allocate nothing.
 	launch sync.Mutex
-	param  [1]unsafe.Pointer // cuLaunchKernel's array of parameters
+	param  [1]unsafe.Pointer
+	args   [11]uintptr
 }
 
 func (l *library) Open(i int) (Context, error) {
@@ -32,7 +34,7 @@ func (l *library) Open(i int) (Context, error) {
 		return nil, err
 	}
 	c := &context{l: l, info: info, device: dev}
-	if err := l.call(&l.DevicePrimaryCtxRetain, uintptr(unsafe.Pointer(&c.handle)), uintptr(dev)); err != nil {
+	if err := l.call(&l.DevicePrimaryCtxRetain, uintptr(unsafe.Pointer(&c.handle[0])), uintptr(dev)); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -42,7 +44,12 @@ func (l *library) Open(i int) (Context, error) {
 func (c *context) call(p *proc, args ...uintptr) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if r, _, _ := purego.SyscallN(c.l.CtxSetCurrent.addr, c.handle); int32(r) != 0 {
+	return c.bound(p, args)
+}
+
+// bound calls p on a thread that is held.
+func (c *context) bound(p *proc, args []uintptr) error {
+	if r, _, _ := purego.SyscallN(c.l.CtxSetCurrent.addr, c.handle[:]...); int32(r) != 0 {
 		return &Error{Call: c.l.CtxSetCurrent.name, Result: Result(int32(r))}
 	}
 	if r, _, _ := purego.SyscallN(p.addr, args...); int32(r) != 0 {
@@ -170,9 +177,12 @@ func (c *context) Elapsed(from, to Event) (ms float32, err error) {
 func (c *context) Launch(f Func, l Launch, param unsafe.Pointer, _ int, s Stream) error {
 	c.launch.Lock()
 	defer c.launch.Unlock()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	c.param[0] = param
-	err := c.call(&c.l.LaunchKernel, uintptr(f), uintptr(l.Grid[0]), uintptr(l.Grid[1]), uintptr(l.Grid[2]),
-		uintptr(l.Block), 1, 1, uintptr(l.Shared), uintptr(s), uintptr(unsafe.Pointer(&c.param)), 0)
+	c.args = [11]uintptr{uintptr(f), uintptr(l.Grid[0]), uintptr(l.Grid[1]), uintptr(l.Grid[2]), uintptr(l.Block), 1, 1,
+		uintptr(l.Shared), uintptr(s), uintptr(unsafe.Pointer(&c.param)), 0}
+	err := c.bound(&c.l.LaunchKernel, c.args[:])
 	c.param[0] = nil
 	return err
 }
