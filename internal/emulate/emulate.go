@@ -32,24 +32,28 @@ import (
 //go:embed host
 var source embed.FS
 
-// Library gives the path of the stand-in for libcuda. It is built when the text has
-// changed, and kept in the user's cache folder.
-var Library = sync.OnceValues(build)
+// library is built when the text has changed, and kept in the user's cache folder.
+var library = sync.OnceValues(build)
 
-// ErrNoCompiler says that this machine has no C++ compiler.
-var ErrNoCompiler = errors.New("kernels are not tested: there is no C++ compiler (g++) to emulate a GPU with")
+var errNoCompiler = errors.New("kernels are not tested: there is no C++ compiler (g++) to emulate a GPU with")
 
-// Open binds the stand-in, and skips the test where there is no compiler.
-func Open(t testing.TB) driver.Driver {
+// Path is where the stand-in for libcuda lies. It skips the test where there is no compiler.
+func Path(t testing.TB) string {
 	t.Helper()
-	path, err := Library()
-	if errors.Is(err, ErrNoCompiler) {
+	path, err := library()
+	if errors.Is(err, errNoCompiler) {
 		t.Skip(err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := driver.Open(path)
+	return path
+}
+
+// Open binds the stand-in.
+func Open(t testing.TB) driver.Driver {
+	t.Helper()
+	d, err := driver.Open(Path(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,14 +95,7 @@ func Set(t testing.TB, s Setting, value uintptr) {
 
 func symbol(t testing.TB, name string) uintptr {
 	t.Helper()
-	path, err := Library()
-	if errors.Is(err, ErrNoCompiler) {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	h, err := purego.Dlopen(path, purego.RTLD_NOW)
+	h, err := purego.Dlopen(Path(t), purego.RTLD_NOW)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +114,7 @@ func build() (string, error) {
 		cxx = "g++"
 	}
 	if _, err := exec.LookPath(cxx); err != nil {
-		return "", fmt.Errorf("%w: %v", ErrNoCompiler, err)
+		return "", fmt.Errorf("%w: %v", errNoCompiler, err)
 	}
 	files, err := texts()
 	if err != nil {

@@ -4,7 +4,7 @@
 //
 // All work of a device goes into one stream, in the order of the calls; so memory that is freed can be handed out
 // again at once, and nothing waits but Download and Sync. A driver's failure cannot be told by most
-// calls: the first one is kept, what follows it does nothing, Sync returns it and Download panics with it.
+// calls: the first one is kept, what follows it does nothing, Sync returns it and Download panics with it, a *Failure.
 package cuda
 
 import (
@@ -182,10 +182,19 @@ func (d *Device) Sync() error {
 	return d.failed
 }
 
+// Failure says that a device has failed. Nothing that it holds can be relied on any more.
+type Failure struct {
+	Device string
+	Err    error
+}
+
+func (f *Failure) Error() string { return f.Device + " failed: " + f.Err.Error() }
+func (f *Failure) Unwrap() error { return f.Err }
+
 // fail keeps the first failure.
 func (d *core) fail(err error) {
 	if err != nil && d.failed == nil {
-		d.failed = fmt.Errorf("%s failed: %w", d.ctx.Info().Name, err)
+		d.failed = &Failure{d.ctx.Info().Name, err}
 	}
 }
 

@@ -59,9 +59,7 @@ func TestNoLibrary(t *testing.T) {
 
 func TestNoDevice(t *testing.T) {
 	emulate.Set(t, emulate.Devices, 0)
-	path, err := emulate.Library()
-	must(t, err)
-	_, err = driver.Open(path)
+	_, err := driver.Open(emulate.Path(t))
 	unavailable(t, err, "there is a driver but no device (CUDA_ERROR_NO_DEVICE)")
 	if !errors.Is(err, driver.NoDevice) {
 		t.Errorf("%v is not NoDevice", err)

@@ -4,6 +4,7 @@ package driver
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"unsafe"
 
@@ -56,14 +57,15 @@ type library struct {
 	version int
 }
 
-// LibraryName is what is looked for where the dynamic linker looks.
-const LibraryName = "libcuda.so.1"
-
-// Open binds the driver library at path, or LibraryName if path is empty. The
+// Open binds the driver library at path. If that is empty, it is the one that the environment
+// variable LANGEVIN_LIBCUDA names, or the libcuda.so.1 that the dynamic linker finds. The
 // error is an *Unavailable where there is none, or none that works here.
 func Open(path string) (Driver, error) {
 	if path == "" {
-		path = LibraryName
+		path = os.Getenv("LANGEVIN_LIBCUDA")
+	}
+	if path == "" {
+		path = "libcuda.so.1"
 	}
 	h, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
 	if err != nil {
