@@ -48,7 +48,7 @@ func generate(dir string) error {
 	if err != nil {
 		return err
 	}
-	c, err := nvrtc.Open(filepath.Join(tools, "libnvrtc.so.11.2"))
+	c, err := nvrtc.Open(filepath.Join(tools, compilerName))
 	if err != nil {
 		return err
 	}
@@ -138,13 +138,20 @@ func assemble(tools, base string, ptx []byte) ([]string, error) {
 	return rows, nil
 }
 
+const compilerName = "libnvrtc.so.11.2"
+
+// toolsDir is where the tools are kept.
+func toolsDir() (string, error) {
+	cache, err := os.UserCacheDir()
+	return filepath.Join(cache, "langevin", "nvrtc-11.8.89"), err
+}
+
 // fetch gives the folder with the tools, downloading them the first time.
 func fetch() (string, error) {
-	cache, err := os.UserCacheDir()
+	dir, err := toolsDir()
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(cache, "langevin", "nvrtc-11.8.89")
 	if _, err := os.Stat(filepath.Join(dir, "ptxas")); err == nil {
 		return dir, nil
 	}
