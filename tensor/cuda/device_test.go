@@ -32,4 +32,4 @@ func TestDevice(t *testing.T) {
 }
 
 // TestBF16 is what of it differs in bfloat16.
-func TestBF16(t *testing.T) { backendtest.RunProducts(t, emulated(t, Options{}).BF16(), 2) }
+func TestBF16(t *testing.T) { backendtest.RunProducts(t, emulated(t, Options{}).BF16(), 3) }

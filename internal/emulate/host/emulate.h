@@ -31,7 +31,7 @@ struct Kernel {
 void syncBlock(int line);
 // exchange gives what each lane of the warp put in, after all have. The buffer is
 // valid until the lane's next but one exchange.
-struct Lanes { unsigned char value[32][16]; };
+struct Lanes { unsigned char value[32][32]; };
 const Lanes &exchange(const void *value, unsigned bytes, int line);
 unsigned lane();
 extern unsigned char *dynamicShared;
@@ -41,6 +41,29 @@ template <class T> T shuffle(T v, unsigned from, int line) {
 	T r;
 	std::memcpy(&r, all.value[from & 31], sizeof r);
 	return r;
+}
+
+// multiply is mma.m16n8k16 of bfloat16 numbers, whose layout PTX ISA gives: element (r,k) of A is half k%2 of word
+// (r≥8) + 2·(k≥8) of lane 4·(r%8) + (k%8)/2; element (k,n) of B is half k%2 of word (k≥8) of lane 4n + (k%8)/2.
+inline void multiply(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[2], int line) {
+	struct Words { unsigned a[4], b[2]; } mine;
+	std::memcpy(mine.a, a, sizeof a);
+	std::memcpy(mine.b, b, sizeof b);
+	const Lanes &all = exchange(&mine, sizeof mine, line);
+	auto half = [](unsigned word, int k) {
+		unsigned bits = k % 2 ? word & 0xffff0000u : word << 16;
+		float v;
+		std::memcpy(&v, &bits, 4);
+		return v;
+	};
+	int g = lane() / 4, t = lane() % 4 * 2;
+	for (int k = 0; k < 16; k++) {
+		Words left, right[2];
+		std::memcpy(&left, all.value[4 * g + k % 8 / 2], sizeof left);
+		for (int j = 0; j < 2; j++) std::memcpy(&right[j], all.value[4 * (t + j) + k % 8 / 2], sizeof left);
+		for (int e = 0; e < 4; e++)
+			c[e] += half(left.a[e / 2 + 2 * (k >= 8)], k) * half(right[e % 2].b[k >= 8], k);
+	}
 }
 
 } // namespace emulate
