@@ -108,7 +108,7 @@ func alone(t task, n int) {
 	}
 }
 
-// await waits for the helpers that are in the task, which began at begin, and decides on a pause.
+// await waits for the helpers that are in the task, which began at begin.
 func (p *pool) await(begin time.Duration) {
 	for range 100 {
 		if p.inside.Load() == 0 {
@@ -119,7 +119,11 @@ func (p *pool) await(begin time.Duration) {
 	for p.inside.Load() != 0 {
 		yield()
 	}
-	end := now()
+	p.waited(begin, from, now())
+}
+
+// waited decides on a pause, after helpers were waited for from from to end in a task that began at begin.
+func (p *pool) waited(begin, from, end time.Duration) {
 	wait := end - from
 	if wait < tooLong || wait < 2*(from-begin) {
 		return
