@@ -10,8 +10,8 @@ var (
 	attentionGradKernel = kernel{topic: "attention", f32: "attention_grad_f32", f64: "attention_grad_f64", low: "attention_grad_low"}
 )
 
-// scoresBytes bounds what is kept of the scores at once: attention goes through
-// samples, and where one sample has more, through queries, in pieces of that much.
+// scoresBytes bounds what is kept of the scores at once, unless a device says otherwise: attention goes
+// through samples, and where one sample has more, through queries, in pieces of that much.
 const scoresBytes = 128 << 20
 
 // Attention computes o = softmax(scale·q·kᵀ + mask)·v; see backend.Device.
@@ -65,11 +65,11 @@ func (t *attentionTask) pieces(arrays int, f func()) {
 	whole := *t
 	n, queries, heads, keys := t.q.Shape[0], t.q.Shape[1], t.q.Shape[2], t.k.Shape[1]
 	row := max(1, heads*keys*t.q.DType.Size()*arrays) // bytes of a query
-	samples := max(1, min(n, scoresBytes/row/queries))
-	if samples > 1 || row*queries <= scoresBytes {
+	samples := max(1, min(n, t.d.scores/row/queries))
+	if samples > 1 || row*queries <= t.d.scores {
 		t.each(&whole, samples, queries, n, queries, arrays, f)
 	} else {
-		t.each(&whole, 1, max(1, scoresBytes/row), n, queries, arrays, f)
+		t.each(&whole, 1, max(1, t.d.scores/row), n, queries, arrays, f)
 	}
 }
 

@@ -36,6 +36,7 @@ type Device struct {
 type core struct {
 	ctx    driver.Context
 	stream driver.Stream
+	scores int // bytes of attention's scores at once
 
 	mu      sync.Mutex // of all below
 	pool    pool
@@ -70,7 +71,7 @@ func New(o Options) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &core{ctx: ctx, modules: make(map[string]driver.Module), funcs: make(map[string]driver.Func), plans: make(map[*backend.Program]*plan)}
+	c := &core{ctx: ctx, scores: scoresBytes, modules: make(map[string]driver.Module), funcs: make(map[string]driver.Func), plans: make(map[*backend.Program]*plan)}
 	if c.stream, err = ctx.NewStream(); err != nil {
 		return nil, errors.Join(err, ctx.Close())
 	}

@@ -33,3 +33,12 @@ func TestDevice(t *testing.T) {
 
 // TestBF16 is what of it differs in bfloat16.
 func TestBF16(t *testing.T) { backendtest.RunProducts(t, emulated(t, Options{}).BF16(), 3) }
+
+// TestAttentionPieces is attention in pieces of few queries of a sample, and of few samples.
+func TestAttentionPieces(t *testing.T) {
+	d := emulated(t, Options{})
+	for _, bytes := range []int{1, 3000, 60000} {
+		d.scores = bytes
+		backendtest.RunChecks(t, d, 6, "Attention", "AttentionGrad")
+	}
+}

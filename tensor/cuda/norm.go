@@ -32,7 +32,7 @@ func (d *Device) NormGrad(p *backend.NormParams, dx, dscale, dshift, dy, x, mean
 		return
 	}
 	launch(d.core, normChannelsKernel.topic, normChannelsKernel.of(x.DType, false),
-		driver.Launch{Grid: [3]int{blocks(channels, 32), n, 1}, Block: 256}, a)
+		driver.Launch{Grid: [3]int{n, blocks(channels, 32), 1}, Block: 256}, a)
 }
 
 func (d *core) normOf(p *backend.NormParams, x, mean, rstd, scale, shift *backend.View) *normParams {

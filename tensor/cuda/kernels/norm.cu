@@ -105,10 +105,10 @@ KERNEL(norm_grad_f32, Norm, 1024) { normGrad<float>(p); }
 KERNEL(norm_grad_f64, Norm, 1024) { normGrad<double>(p); }
 
 // dshift = Σ dz and dscale = Σ dz·x̂ over a sample's positions. A block has a
-// sample (blockIdx.y) and 32 channels, and 8 threads for each.
+// sample (blockIdx.x) and 32 channels, and 8 threads for each.
 template <class T> __device__ __forceinline__ void channelGrad(const Norm &p) {
 	__shared__ double parts[2][8][33];
-	i64 n = blockIdx.y, c = (i64)blockIdx.x * 32 + threadIdx.x % 32;
+	i64 n = blockIdx.x, c = (i64)blockIdx.y * 32 + threadIdx.x % 32;
 	int lane = threadIdx.x / 32;
 	Total<T> shift, scale;
 	if (c < p.channels) {
