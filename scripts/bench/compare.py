@@ -5,7 +5,7 @@
 
 Run from anywhere in the repository, with Go installed, on an otherwise idle machine. Each
 round measures each workload on one side and then on the other, so that both see the same
-weather. A figure is the median over the rounds of a process's median; a ratio, PyTorch's time
+weather. With --device cuda both sides run on a GPU (otcfm does not). A figure is the median over the rounds of a process's median; a ratio, PyTorch's time
 by Langevin's, is the median of the rounds' ratios, with the lowest and the highest. Beside
 PyTorch's bf16 (autocast) stands Langevin's; beside its other modes, Langevin's float32.
 """
@@ -21,6 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 WORKLOADS = ["gemm", "mlp", "unet", "dit", "latency", "otcfm"]
 BF16 = ["gemm", "mlp", "unet", "dit"]  # those with a bf16 mode
+TRAINING = ["mlp", "unet", "dit"]  # those with a batch to choose
 
 
 def case(r):
@@ -53,7 +54,7 @@ def spread(values):
 
 def mine(mode):
     """Langevin's side of a mode of PyTorch."""
-    return "langevin bf16" if mode == "bf16" else "langevin"
+    return "langevin bf16" if mode.endswith("bf16") else "langevin"
 
 
 def median(rows, key="median_ms"):
@@ -95,7 +96,10 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=", ".join(WORKLOADS))
     p.add_argument("--rounds", type=int, default=3)
-    p.add_argument("--modes", default="eager", help="of PyTorch: eager, channels_last (unet only), compile, bf16")
+    p.add_argument("--modes", default="eager", help="of PyTorch: eager, channels_last (unet only), compile, bf16, compile_bf16")
+    p.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="of both sides")
+    p.add_argument("--runs", type=int, default=0, help="training steps that are timed; 0: as many as is usual")
+    p.add_argument("--batch", type=int, default=0, help="of training steps; 0: the usual one")
     p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of both sides")
     p.add_argument("--langevin", help="the program; default: built from this repository")
     p.add_argument("--peer", default=str(HERE / "torch_side.py"), help="script of the other side")
@@ -113,13 +117,15 @@ def main():
         env = {**os.environ, "GOMAXPROCS": str(a.threads), "OMP_NUM_THREADS": str(a.threads)}
         results = {}
         for i in range(a.rounds):
-            for w in a.workloads or WORKLOADS:
-                wanted = [m for m in modes if m != "bf16" or w in BF16]
+            for w in a.workloads or [w for w in WORKLOADS if a.device == "cpu" or w != "otcfm"]:
+                wanted = [m for m in modes if not m.endswith("bf16") or w in BF16]
+                flags = ["--device", a.device] + (["--runs", str(a.runs)] if a.runs else [])
+                batch = [f"batch={a.batch}"] if a.batch and w in TRAINING else []
                 sides = []
                 for m in wanted:
-                    precision = ["--precision", "bf16"] if m == "bf16" else []
-                    sides.append((mine(m), [program, "bench", "--json", *precision, w]))
-                sides += [(m, [sys.executable, a.peer, "--threads", str(a.threads), "--modes", m, w]) for m in wanted]
+                    precision = ["--precision", "bf16"] if m.endswith("bf16") else []
+                    sides.append((mine(m), [program, "bench", "--json", *flags, *precision, w, *batch]))
+                sides += [(m, [sys.executable, a.peer, "--threads", str(a.threads), "--modes", m, *flags, "--batch", str(a.batch), w]) for m in wanted]
                 sides = list(dict(sides).items())  # Langevin's float32 once
                 for side, command in sides:
                     say(f"round {i + 1} of {a.rounds}: {w}, {side}; load {os.getloadavg()[0]:.1f}")

@@ -1,11 +1,13 @@
 """The workloads of `langevin bench` in PyTorch, one line of JSON a measurement.
 
-    python torch_side.py [--threads N] [--modes eager,channels_last,compile,bf16] [WORKLOAD ...]
+    python torch_side.py [--threads N] [--device cpu|cuda] [--batch N] [--modes eager,channels_last,compile,bf16,compile_bf16] [WORKLOAD ...]
 
 Workloads: gemm, mlp, unet, dit, latency, otcfm; all unless some are named. Networks come
 from diffusers and torchcfm, so that nothing here is slower than what people use. Keys and
 sizes are those of `langevin bench --json`; channels_last is for unet only, and otcfm is
-eager only, because its coupling runs in NumPy. compare.py runs both sides in turn.
+eager only, because its coupling runs in NumPy, and for the CPU only. On a GPU every step is
+waited for, memory is the most that PyTorch took from it, and float32 is exact: TF32 is off.
+compare.py runs both sides in turn.
 """
 import argparse
 import copy
@@ -20,7 +22,15 @@ from torch import nn
 from torch.nn import functional as F
 
 WORKLOADS = ["gemm", "mlp", "unet", "dit", "latency", "otcfm"]
-MODES = ["eager", "channels_last", "compile", "bf16"]
+MODES = ["eager", "channels_last", "compile", "bf16", "compile_bf16"]
+COMPILED = ("compile", "compile_bf16")
+LOW = ("bf16", "compile_bf16")
+DEVICE = "cpu"  # --device
+
+
+def wait():
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
 
 
 # Measuring
@@ -49,10 +59,14 @@ def measure(step, runs, warm=3):
     for i in range(warm + runs):
         start = time.perf_counter()
         step()
+        wait()
         if i >= warm:
             seconds.append(time.perf_counter() - start)
     highest = resident("VmHWM")
-    return {**timing(seconds), "peak_mib": round(highest - before, 1), "max_rss_mib": round(highest, 1)}
+    r = {**timing(seconds), "peak_mib": round(highest - before, 1), "max_rss_mib": round(highest, 1)}
+    if DEVICE == "cuda":
+        r.update(peak_mib=round(torch.cuda.max_memory_reserved() / 2**20, 1), device=torch.cuda.get_device_name())
+    return r
 
 
 # Networks: model, shape of a sample, batch of a training step, and how it is called at times in [0,1]
@@ -105,7 +119,7 @@ def build_dit():
     )
 
     def call(net, x, t):
-        labels = torch.randint(0, 10, (x.shape[0],))
+        labels = torch.randint(0, 10, (x.shape[0],), device=DEVICE)
         return net(x, (999 * t).long(), class_labels=labels).sample
 
     return net, (1, 28, 28), 32, call
@@ -120,33 +134,34 @@ BUILD = {"mlp": build_mlp, "unet": build_unet, "dit": build_dit}
 def gemm(mode):
     if mode not in ("eager", "bf16"):
         return
-    dtype = torch.bfloat16 if mode == "bf16" else torch.float32
+    dtype = torch.bfloat16 if mode in LOW else torch.float32
     shapes = [(n, n, n) for n in (256, 512, 1024, 2048)] + [(6272, 384, 384), (6272, 1536, 384), (6272, 384, 1536)]
     for m, n, k in shapes:
-        a, b = torch.randn(m, k).to(dtype), torch.randn(k, n).to(dtype)
+        a, b = torch.randn(m, k, device=DEVICE).to(dtype), torch.randn(k, n, device=DEVICE).to(dtype)
         flops = 2 * m * n * k
         r = measure(lambda: torch.matmul(a, b), max(5, int(2e10 / flops)))
         yield {**r, "shape": [m, n, k], "gflops": flops / r["median_ms"] / 1e6, "best_gflops": flops / r["min_ms"] / 1e6}
 
 
-def training(workload, mode, runs):
+def training(workload, mode, runs, batch=0):
     """Flow matching between noise and noise: noise, forward, loss, backward, clip, AdamW, EMA."""
     torch.manual_seed(0)
-    net, shape, batch, call = BUILD[workload]()
+    net, shape, usual, call = BUILD[workload]()
+    batch = batch or usual
     layout = torch.channels_last if mode == "channels_last" else torch.contiguous_format
-    net = net.to(memory_format=layout).train()
+    net = net.to(DEVICE, memory_format=layout).train()
     average = copy.deepcopy(net).requires_grad_(False)
-    forward = torch.compile(net) if mode == "compile" else net
+    forward = torch.compile(net) if mode in COMPILED else net
     params, averages = list(net.parameters()), list(average.parameters())
     optimizer = torch.optim.AdamW(params, lr=1e-4)
 
     def step():
-        data = torch.randn(batch, *shape)
+        data = torch.randn(batch, *shape, device=DEVICE)
         if len(shape) == 3:
             data = data.to(memory_format=layout)
-        noise, t = torch.randn_like(data), torch.rand(batch)
+        noise, t = torch.randn_like(data), torch.rand(batch, device=DEVICE)
         s = t.view(batch, *(1 for _ in shape))
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=mode == "bf16"):
+        with torch.autocast(DEVICE, dtype=torch.bfloat16, enabled=mode in LOW):
             velocity = call(forward, torch.lerp(data, noise, s), t)
         loss = F.mse_loss(velocity.float(), noise - data)
         optimizer.zero_grad(set_to_none=True)
@@ -165,21 +180,21 @@ def latency(mode):
         return
     for name, batch, warm, runs in (("mlp", 1, 10, 200), ("mlp", 64, 10, 200), ("dit", 1, 3, 10)):
         net, shape, _, call = BUILD[name]()
-        net.eval()
+        net.to(DEVICE).eval()
         forward = torch.compile(net) if mode == "compile" else net
 
         def sample():
             with torch.inference_mode():
-                x = torch.randn(batch, *shape)
+                x = torch.randn(batch, *shape, device=DEVICE)
                 for i in range(10):
-                    x = x + call(forward, x, torch.full((batch,), i / 10)) / 10
+                    x = x + call(forward, x, torch.full((batch,), i / 10, device=DEVICE)) / 10
 
         params = sum(p.numel() for p in net.parameters())
         yield {**measure(sample, runs, warm), "net": name, "batch": batch, "steps": 10, "params": params}
 
 
 def otcfm(mode):
-    if mode != "eager":
+    if mode != "eager" or DEVICE != "cpu":
         return
     from torchcfm.conditional_flow_matching import ConditionalFlowMatcher, ExactOptimalTransportConditionalFlowMatcher
     from torchcfm.models.models import MLP
@@ -202,11 +217,11 @@ def otcfm(mode):
             yield {**measure(step, runs), "coupling": name, "batch": batch, "params": params}
 
 
-def run(workload, mode):
+def run(workload, mode, runs=0, batch=0):
     if workload in BUILD:
         if mode == "channels_last" and workload != "unet":
             return
-        yield from training(workload, mode, 200 if workload == "mlp" else 6)
+        yield from training(workload, mode, runs or (200 if workload == "mlp" else 6), batch)
     elif mode != "channels_last":
         yield from {"gemm": gemm, "latency": latency, "otcfm": otcfm}[workload](mode)
 
@@ -216,20 +231,28 @@ def main():
     p.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=", ".join(WORKLOADS))
     p.add_argument("--threads", type=int, default=0, help="0: as torch chooses")
     p.add_argument("--modes", default=",".join(MODES))
+    p.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    p.add_argument("--runs", type=int, default=0, help="training steps that are timed; 0: as many as is usual")
+    p.add_argument("--batch", type=int, default=0, help="of training steps; 0: the usual one")
     a = p.parse_args()
     workloads, modes = a.workloads or WORKLOADS, a.modes.split(",")
     for given, known in ((workloads, WORKLOADS), (modes, MODES)):
         for x in given:
             if x not in known:
                 p.error(f"unknown: {x}; want one of {', '.join(known)}")
+    if a.device == "cuda" and not torch.cuda.is_available():
+        p.error("--device cuda: PyTorch finds no GPU")
     if len(workloads) * len(modes) > 1:  # memory figures are a process's
         for w in workloads:
             for m in modes:
-                subprocess.run([sys.executable, __file__, w, "--modes", m, "--threads", str(a.threads)], check=True)
+                subprocess.run([sys.executable, __file__, w, "--modes", m, "--threads", str(a.threads), "--device", a.device, "--runs", str(a.runs), "--batch", str(a.batch)], check=True)
         return
     if a.threads:
         torch.set_num_threads(a.threads)
-    for r in run(workloads[0], modes[0]):
+    global DEVICE
+    DEVICE = a.device
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    for r in run(workloads[0], modes[0], a.runs, a.batch):
         line = {"side": "torch", "workload": workloads[0], "mode": modes[0], "threads": torch.get_num_threads(), **r}
         print(json.dumps(line), flush=True)
 

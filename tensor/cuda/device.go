@@ -95,6 +95,13 @@ func (d *Device) Name() string {
 	return fmt.Sprintf("cuda:%d (%s)", info.Index, how)
 }
 
+// PeakMemory is the most memory that was taken from the GPU at once so far, in bytes.
+func (d *Device) PeakMemory() int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.pool.most
+}
+
 // Close waits for the device and gives back all that it holds, its memory included.
 func (d *Device) Close() error {
 	d.mu.Lock()

@@ -15,6 +15,7 @@ type pool struct {
 	stream driver.Stream
 	limit  int64              // of held; 0: none
 	held   int64              // bytes taken from the driver
+	most   int64              // of held, so far
 	used   int64              // bytes of them handed out
 	size   map[driver.Ptr]int // of every block, in use or not
 	free   map[int][]driver.Ptr
@@ -68,6 +69,7 @@ func (p *pool) alloc(n int) (driver.Ptr, error) {
 	}
 	p.size[b] = size
 	p.held += int64(size)
+	p.most = max(p.most, p.held)
 	p.used += int64(size)
 	return b, nil
 }

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -21,7 +22,7 @@ func (*GEMM) Name() string { return "gemm" }
 
 // Measure times every shape.
 func (g *GEMM) Measure(ctx context.Context, e *Env, emit func(Result) error) error {
-	dev, err := train.OpenDevice("auto")
+	dev, err := train.OpenDevice(cmp.Or(e.Device, "auto"))
 	if err != nil {
 		return err
 	}
@@ -65,6 +66,7 @@ func (g *GEMM) product(ctx context.Context, e *Env, dev backend.Device, shape [3
 		a.Tensor(s).MatMul(b)
 		return dev.Sync()
 	})
+	r.heldBy(dev)
 	r.Workload, r.Shape = g.Name(), shape[:]
 	if r.Median > 0 {
 		r.GFLOPS, r.BestGFLOPS = operations/r.Median/1e6, operations/r.Min/1e6

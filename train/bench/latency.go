@@ -47,6 +47,9 @@ func (w *Latency) sample(ctx context.Context, e *Env, c LatencyCase) (Result, er
 	if err != nil {
 		return Result{}, err
 	}
+	if e.Device != "" {
+		exp.Device = e.Device
+	}
 	t, err := train.New(ctx, exp, train.Options{Bare: true})
 	if err != nil {
 		return Result{}, err
@@ -62,9 +65,12 @@ func (w *Latency) sample(ctx context.Context, e *Env, c LatencyCase) (Result, er
 	what := measurement{label: fmt.Sprintf("latency %s, batch %d", c.Net, c.Batch), warm: c.Warm, runs: c.Runs}
 	r, err := e.measure(ctx, what, func() error {
 		p.Key.Step++
-		_, err := p.Draw(ctx, shape...)
-		return err
+		if _, err := p.Draw(ctx, shape...); err != nil {
+			return err
+		}
+		return t.Drawer().Device.Sync()
 	})
+	r.heldBy(t.Drawer().Device)
 	r.Workload, r.Net, r.Batch, r.Steps, r.Params = w.Name(), c.Net, c.Batch, w.Steps, t.Params()
 	return r, err
 }

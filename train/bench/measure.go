@@ -36,6 +36,8 @@ type Env struct {
 	// Precision is what matrix products and training steps compute in, float32
 	// or bf16; empty: float32, and for an experiment what it says.
 	Precision string
+	// Device is auto, cpu or cuda; empty: the CPU, and for an experiment what it says.
+	Device string
 
 	known map[string]Machine // by the device's name
 }
@@ -95,4 +97,14 @@ func (e *Env) measure(ctx context.Context, m measurement, step func() error) (Re
 	r := Result{Side: side, Mode: modeOf(e.Precision), Threads: runtime.GOMAXPROCS(0), Timing: timingOf(durations)}
 	r.PeakMiB, r.MaxRSSMiB = memory.peak()
 	return r, nil
+}
+
+// holder is a device with memory of its own, and knows the most that it has taken.
+type holder interface{ PeakMemory() int64 }
+
+// heldBy adds to a result what it was measured on, and its memory, where that is not the host's.
+func (r *Result) heldBy(dev backend.Device) {
+	if h, ok := dev.(holder); ok {
+		r.Device, r.PeakMiB = dev.Name(), float64(h.PeakMemory())/(1<<20)
+	}
 }

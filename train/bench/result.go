@@ -8,6 +8,7 @@ type Result struct {
 	Workload string `json:"workload"`
 	Mode     string `json:"mode"` // arithmetic: "fp32" or "bf16"
 	Threads  int    `json:"threads"`
+	Device   string `json:"device,omitempty"` // where it is not the CPU
 
 	Timing
 
@@ -28,7 +29,7 @@ type Result struct {
 	Coupling string `json:"coupling,omitempty"`
 
 	// PeakMiB is the highest resident memory from the first step on minus that
-	// before it; MaxRSSMiB is the process's highest.
+	// before it, on a GPU the most memory taken from that; MaxRSSMiB is the process's highest.
 	PeakMiB   float64 `json:"peak_mib"`
 	MaxRSSMiB float64 `json:"max_rss_mib"`
 

@@ -20,11 +20,15 @@ import (
 
 // Options say what to measure and where results go.
 type Options struct {
-	// Args are names of standard workloads, none for all; or a YAML file and
-	// key=value overrides of it.
+	// Args are names of standard workloads, none for all; or a YAML file. Key=value
+	// settings behind them change the file, or the named training steps.
 	Args []string
 	// Precision is float32 or bf16; empty: float32, and for a file what it says.
 	Precision string
+	// Device is auto, cpu or cuda; empty: the CPU, and for a file what it says.
+	Device string
+	// Runs is how many steps of a training step are timed; 0: as many as is usual.
+	Runs int
 	// JSON prints a line of JSON a result instead of a table, Markdown a table of that kind.
 	JSON, Markdown bool
 	// Of training steps: Ops adds a breakdown by operation, which files have anyway,
@@ -57,11 +61,20 @@ func Run(ctx context.Context, o Options) error {
 		}
 		o.Child = append(o.Child[:len(o.Child):len(o.Child)], "--precision", o.Precision)
 	}
+	if o.Device != "" {
+		if jobs, err = onDevice(jobs, o.Device, len(o.Args) > 0); err != nil {
+			return err
+		}
+		o.Child = append(o.Child[:len(o.Child):len(o.Child)], "--device", o.Device)
+	}
+	if o.Runs < 0 {
+		return fmt.Errorf("--runs %d: want a number of steps, 1 or more", o.Runs)
+	}
 	if err := o.choose(jobs); err != nil {
 		return err
 	}
 	if len(jobs) == 1 {
-		env := &Env{Precision: o.Precision, Progress: func(label string, total int64) record.Progress {
+		env := &Env{Precision: o.Precision, Device: o.Device, Progress: func(label string, total int64) record.Progress {
 			return record.NewProgress(o.Stderr, label, 0, total)
 		}}
 		return jobs[0].Measure(ctx, env, out)
@@ -81,6 +94,9 @@ func (o *Options) choose(jobs []Workload) error {
 		if t, ok := j.(*Training); ok {
 			t.Ops = t.Ops || o.Ops || o.Detail
 			t.Detail, t.Sample = o.Detail, o.Sample
+			if o.Runs > 0 {
+				t.Runs, t.Budget = o.Runs, 0
+			}
 		} else if len(flags) > 0 && len(o.Args) > 0 {
 			return fmt.Errorf("%s: %s is no training step: want mlp, unet, dit, or a YAML file", flags[0], j.Name())
 		}
@@ -98,6 +114,9 @@ func (o *Options) trainingFlags() (flags []string) {
 	}
 	if o.Sample {
 		flags = append(flags, "--sample")
+	}
+	if o.Runs > 0 {
+		flags = append(flags, fmt.Sprintf("--runs=%d", o.Runs))
 	}
 	return flags
 }
@@ -119,15 +138,60 @@ func plan(args []string) ([]Workload, error) {
 		}
 		return []Workload{w}, nil
 	}
+	names, settings := split(args)
+	if len(names) == 0 {
+		return nil, fmt.Errorf("%s: want the training steps that are to be changed before it: mlp, unet, dit, or a YAML file", settings[0])
+	}
 	var jobs []Workload
-	for _, a := range args {
+	for _, a := range names {
 		w, err := Find(a)
 		if err != nil {
 			return nil, err
 		}
+		if t, ok := w.(*Training); ok {
+			t.Load = func() (*train.Loaded, error) { return builtinExperiment(a, settings) }
+			if _, err := t.Load(); err != nil {
+				return nil, err
+			}
+		} else if len(settings) > 0 {
+			return nil, fmt.Errorf("%s: %s has no settings: want mlp, unet, dit, or a YAML file", settings[0], a)
+		}
 		jobs = append(jobs, w)
 	}
 	return jobs, nil
+}
+
+// split tells settings, which have a =, from names.
+func split(args []string) (names, settings []string) {
+	for _, a := range args {
+		if strings.Contains(a, "=") {
+			settings = append(settings, a)
+		} else {
+			names = append(names, a)
+		}
+	}
+	return names, settings
+}
+
+// onDevice are the jobs that can be measured on a device; it is an error to have
+// named one that cannot.
+func onDevice(jobs []Workload, device string, named bool) ([]Workload, error) {
+	switch device {
+	case "auto", "cpu":
+		return jobs, nil
+	case "cuda":
+	default:
+		return nil, fmt.Errorf("unknown device %q: want auto, cpu or cuda", device)
+	}
+	var can []Workload
+	for _, j := range jobs {
+		if _, host := j.(*Coupling); !host {
+			can = append(can, j)
+		} else if named {
+			return nil, fmt.Errorf("%s is measured on the CPU only", j.Name())
+		}
+	}
+	return can, nil
 }
 
 // inPrecision are the jobs that can be measured in a precision; it is an error to
@@ -169,6 +233,8 @@ func measureInChild(ctx context.Context, o Options, job Workload, emit func(Resu
 	name, args := job.Name(), slices.Clone(o.Child[1:])
 	if _, ok := job.(*Training); ok {
 		args = append(args, o.trainingFlags()...)
+		_, settings := split(o.Args)
+		args = append(args, settings...)
 	}
 	c := exec.CommandContext(ctx, o.Child[0], append(args, name)...)
 	c.Stderr = o.Stderr

@@ -133,7 +133,11 @@ type table struct {
 func (t *table) add(r Result) error {
 	if !t.began {
 		t.began = true
-		if _, err := fmt.Fprintf(t.w, "%s, %d threads\n\n", r.Mode, r.Threads); err != nil {
+		on := ""
+		if r.Device != "" {
+			on = ", " + r.Device
+		}
+		if _, err := fmt.Fprintf(t.w, "%s, %d threads%s\n\n", r.Mode, r.Threads, on); err != nil {
 			return err
 		}
 		if err := head(&t.page, columns); err != nil {

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"time"
 
+	"github.com/langevin-go/langevin/tensor/backend"
 	"github.com/langevin-go/langevin/tensor/backend/trace"
 	"github.com/langevin-go/langevin/train"
 )
@@ -63,9 +64,13 @@ func (w *Training) Measure(ctx context.Context, e *Env, emit func(Result) error)
 	if e.Precision != "" {
 		exp.Precision = e.Precision
 	}
+	if e.Device != "" {
+		exp.Device = e.Device
+	}
 	var (
 		o       = train.Options{Bare: true}
 		tracer  *trace.Tracer
+		beneath backend.Device // the tracer
 		machine Machine
 	)
 	if w.Ops {
@@ -76,7 +81,7 @@ func (w *Training) Measure(ctx context.Context, e *Env, emit func(Result) error)
 		if machine, err = e.machine(dev); err != nil {
 			return err
 		}
-		tracer = trace.New(dev)
+		tracer, beneath = trace.New(dev), dev
 		o.Device = tracer.Device()
 	}
 	t, err := train.New(ctx, exp, o)
@@ -85,7 +90,14 @@ func (w *Training) Measure(ctx context.Context, e *Env, emit func(Result) error)
 	}
 	defer t.Close()
 	plan := measurement{label: w.Label, warm: w.Warm, runs: w.Runs, budget: w.Budget}
-	step, batch := t.Train, exp.Batch
+	dev := t.Drawer().Device
+	batch := exp.Batch
+	step := func() error {
+		if err := t.Train(); err != nil {
+			return err
+		}
+		return dev.Sync()
+	}
 	if w.Sample {
 		d := t.Drawer()
 		plan.label, plan.warm, batch = w.Label+", samples", 1, exp.Sample.Batch
@@ -96,6 +108,10 @@ func (w *Training) Measure(ctx context.Context, e *Env, emit func(Result) error)
 		return err
 	}
 	r.Mode, r.Workload, r.Batch, r.Params = modeOf(exp.Precision), w.Label, batch, t.Params()
+	if beneath == nil {
+		beneath = dev
+	}
+	r.heldBy(beneath)
 	if w.Sample {
 		r.Sampler, r.Steps = t.Drawer().SamplerKind(), exp.Sample.Steps
 	}

@@ -17,7 +17,7 @@ func (a *app) bench() *cobra.Command {
 		isChild bool
 	)
 	c := &cobra.Command{
-		Use:   "bench [WORKLOAD ... | FILE.yaml [key=value ...]]",
+		Use:   "bench [WORKLOAD ... | FILE.yaml] [key=value ...]",
 		Short: "Time matrix products, training steps and sampling",
 		Long: `Time standard workloads, all of them unless some are named, each in a process
 of its own; or the training step of an experiment, operation by operation.
@@ -35,6 +35,9 @@ Peak MiB is the highest resident memory minus that before the first step.
 
 With --precision bf16, gemm, mlp, unet and dit compute matrix products,
 convolutions and attention in bfloat16; latency and otcfm are left out.
+With --device cuda all but otcfm are measured on a GPU, each step until the GPU is
+done; peak MiB is then the most memory taken from it. Settings behind mlp, unet
+and dit change their experiments.
 
 A breakdown sets every operation beside what the machine does, measured in the same
 run: its share of the rate of the matrix product's innermost kernel, of the
@@ -48,6 +51,7 @@ Figures mean something on an otherwise idle machine only.`,
   %[1]s bench gemm unet --json
   %[1]s bench --precision bf16 dit
   %[1]s bench unet --ops
+  %[1]s bench --device cuda dit batch=256
   %[1]s bench examples/digits.yaml batch=256
   %[1]s bench examples/digits.yaml --detail
   %[1]s bench examples/digits.yaml --sample sample.batch=1`, a.Name),
@@ -64,6 +68,8 @@ Figures mean something on an otherwise idle machine only.`,
 	c.Flags().BoolVar(&o.Detail, "detail", false, "break them down by operation and shape")
 	c.Flags().BoolVar(&o.Sample, "sample", false, "time sampling, as the experiment's sample settings say, instead of training")
 	c.Flags().StringVar(&o.Precision, "precision", "", "float32 or bf16 (default float32, or what the file says)")
+	c.Flags().StringVar(&o.Device, "device", "", "auto, cpu or cuda (default the CPU, or what the file says)")
+	c.Flags().IntVar(&o.Runs, "runs", 0, "time so many training steps (default as many as is usual)")
 	c.Flags().BoolVar(&isChild, childFlag, false, "measure for another process")
 	if err := c.Flags().MarkHidden(childFlag); err != nil {
 		panic(err) // the flag is there
