@@ -1,6 +1,6 @@
 # What the project's people type. Users need none of it: go build, go test.
 
-.PHONY: build test bench lint generate fuzz ci
+.PHONY: build test bench lint generate fuzz ci gpu-check
 
 build: # the command, in the current folder
 	go build -o langevin ./cmd/langevin
@@ -24,3 +24,6 @@ fuzz: # every target for some seconds
 
 ci: # all that must hold
 	.ci/run
+
+gpu-check: # all that a GPU must show, as a report: make gpu-check CHECK='--out report.md --peer venv/bin/python'
+	go run ./internal/gpucheck $(CHECK)
