@@ -25,5 +25,5 @@ fuzz: # every target for some seconds
 ci: # all that must hold
 	.ci/run
 
-gpu-check: # all that a GPU must show, as a report: make gpu-check CHECK='--out report.md --peer venv/bin/python'
+gpu-check: # what a GPU does, as a report; CHECK='--out report.md --peer venv/bin/python'
 	go run ./internal/gpucheck $(CHECK)

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/langevin-go/langevin/internal/emulate"
 	"github.com/langevin-go/langevin/train"
 	"github.com/langevin-go/langevin/train/record"
 )
@@ -398,5 +399,89 @@ unet      batch 64                      1000        1000        1200        1200
 `
 	if got := out.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// Settings behind named training steps change them; what cannot be is an error before anything is measured.
+func TestSettingsOfWorkloads(t *testing.T) {
+	var out bytes.Buffer
+	args := append([]string{"mlp"}, tiny["mlp"]...)
+	if err := Run(t.Context(), Options{Args: args, Runs: 4, Device: "cpu", JSON: true, Stdout: &out, Stderr: devNull(t)}); err != nil {
+		t.Fatal(err)
+	}
+	var r Result
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		t.Fatalf("%v: %s", err, &out)
+	}
+	if r.Workload != "mlp" || r.Batch != 8 || r.Runs != 4 || r.Params >= 346882 || r.Device != "" {
+		t.Errorf("%s", &out)
+	}
+	for _, k := range []struct {
+		o    Options
+		want string
+	}{
+		{Options{Args: []string{"batch=8"}}, "batch=8: want the training steps that are to be changed before it"},
+		{Options{Args: []string{"mlp", "gemm", "batch=8"}}, "batch=8: gemm has no settings: want mlp, unet, dit, or a YAML file"},
+		{Options{Args: []string{"mlp", "batches=8"}}, "batches"},
+		{Options{Args: []string{"gemm"}, Runs: 3}, "--runs=3: gemm is no training step"},
+		{Options{Args: []string{"mlp"}, Runs: -1}, "--runs -1: want a number of steps"},
+		{Options{Args: []string{"mlp"}, Device: "gpu"}, `unknown device "gpu": want auto, cpu or cuda`},
+		{Options{Args: []string{"otcfm"}, Device: "cuda"}, "otcfm is measured on the CPU only"},
+	} {
+		k.o.Stdout, k.o.Stderr = &out, devNull(t)
+		if err := Run(t.Context(), k.o); err == nil || !strings.Contains(err.Error(), k.want) {
+			t.Errorf("%v: %v, want an error with %q", k.o.Args, err, k.want)
+		}
+	}
+}
+
+// Children are told the device, the number of steps and the settings, each what is meant for it.
+func TestChildrenAreTold(t *testing.T) {
+	o := Options{Args: []string{"mlp", "dit", "batch=2"}, Device: "cpu", Runs: 3, JSON: true, Stderr: devNull(t)}
+	script := filepath.Join(t.TempDir(), "child.sh")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\necho \"{\\\"workload\\\":\\\"$*\\\"}\"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if runtime.GOOS == "windows" {
+		t.Skip("there is no shell")
+	}
+	var out bytes.Buffer
+	o.Stdout, o.Child = &out, []string{"/bin/sh", script}
+	if err := Run(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for line := range strings.Lines(out.String()) {
+		var r Result
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatal(err)
+		}
+		told = append(told, r.Workload)
+	}
+	if want := []string{"--device cpu --runs=3 mlp batch=2", "--device cpu --runs=3 dit batch=2"}; !slices.Equal(told, want) {
+		t.Errorf("children were told %q, want %q", told, want)
+	}
+}
+
+// On a GPU, here an emulated one, a step says what it ran on and how much of its memory it took.
+func TestOnCUDA(t *testing.T) {
+	t.Setenv("LANGEVIN_LIBCUDA", emulate.Path(t))
+	for _, w := range []Workload{
+		&Training{Label: "mlp", Warm: 1, Runs: 2, Load: func() (*train.Loaded, error) { return builtinExperiment("mlp", tiny["mlp"]) }},
+		&GEMM{Shapes: [][3]int{{8, 16, 24}}},
+		&Latency{Steps: 2, Cases: []LatencyCase{{Net: "mlp", Batch: 1, Runs: 2, Overrides: tiny["mlp"]}}},
+	} {
+		n := 0
+		err := w.Measure(t.Context(), &Env{Device: "cuda"}, func(r Result) error {
+			n++
+			// 5 arrays of the network's size, in float32, is what AdamW and an average take at least.
+			if !strings.HasPrefix(r.Device, "cuda:0 (emulation 0") || r.PeakMiB < 5*4*float64(r.Params)/(1<<20) || r.PeakMiB == 0 || r.PeakMiB > 64 {
+				t.Errorf("%s: on %q, %g MiB", w.Name(), r.Device, r.PeakMiB)
+			}
+			return nil
+		})
+		if err != nil || n != 1 {
+			t.Errorf("%s: %d results, %v", w.Name(), n, err)
+		}
 	}
 }

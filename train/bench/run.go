@@ -231,12 +231,12 @@ const longestLine = 16 << 20
 // measureInChild has a process of its own measure a workload, and passes its results on.
 func measureInChild(ctx context.Context, o Options, job Workload, emit func(Result) error) error {
 	name, args := job.Name(), slices.Clone(o.Child[1:])
+	var settings []string
 	if _, ok := job.(*Training); ok {
 		args = append(args, o.trainingFlags()...)
-		_, settings := split(o.Args)
-		args = append(args, settings...)
+		_, settings = split(o.Args)
 	}
-	c := exec.CommandContext(ctx, o.Child[0], append(args, name)...)
+	c := exec.CommandContext(ctx, o.Child[0], append(append(args, name), settings...)...)
 	c.Stderr = o.Stderr
 	c.WaitDelay = patience
 	c.Cancel = func() error {
