@@ -31,7 +31,7 @@ def train(args, method, seed):
     interpolant, coupling = METHODS[method]
     start = time.time()
     subprocess.run(
-        [args.langevin, "train", str(EXAMPLE), f"objective.interpolant={interpolant}", f"objective.coupling={coupling}", f"seed={seed}", f"steps={args.steps}", "sample.every=0", "--run", run],
+        [args.langevin, "train", str(EXAMPLE), f"objective.interpolant={interpolant}", f"objective.coupling={coupling}", f"seed={seed}", f"steps={args.steps}", "checkpoint.every=500", "checkpoint.keep_every=500", "sample.every=0", "--run", run],
         check=True, capture_output=True, env={**os.environ, "GOMAXPROCS": "1"},
     )
     print(json.dumps({"method": method, "seed": seed, "seconds": time.time() - start}), flush=True)
