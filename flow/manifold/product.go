@@ -80,6 +80,16 @@ func (m Product) Log(v, x, y []float64) {
 	}
 }
 
+// SquaredDistance adds up the parts'.
+func (m Product) SquaredDistance(x, y []float64) (sum float64) {
+	for _, p := range m {
+		n := p.Ambient()
+		sum += p.SquaredDistance(x[:n], y[:n])
+		x, y = x[n:], y[n:]
+	}
+	return sum
+}
+
 // Transport carries each part.
 func (m Product) Transport(w, x, v []float64) {
 	for _, p := range m {

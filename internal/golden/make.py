@@ -17,6 +17,7 @@ import byte_pairs
 import consistency
 import discrete
 import flow
+import flow_training
 import guidance
 import manifolds
 import modern
@@ -53,6 +54,7 @@ def jobs():
     yield "optimizers/optimizers", optimizers.make
     yield "optimizers/modern", modern.make
     yield "flow/flow", flow.make
+    yield "flow/training", flow_training.make
     yield "flow/manifold", manifolds.make
     yield "flow/discrete", discrete.make
     yield "flow/consistency", consistency.make
