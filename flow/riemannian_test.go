@@ -12,6 +12,8 @@ import (
 	"github.com/langevin-go/langevin/diffusion/likelihood"
 	"github.com/langevin-go/langevin/diffusion/sampler"
 	"github.com/langevin-go/langevin/flow/manifold"
+	"github.com/langevin-go/langevin/internal/testenv"
+	"github.com/langevin-go/langevin/nn"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/cpu"
 	"github.com/langevin-go/langevin/tensor/rng"
@@ -570,4 +572,41 @@ func sorted(x []float32) []float32 {
 	x = slices.Clone(x)
 	slices.Sort(x)
 	return x
+}
+
+// In a steady state a plan of the sampler allocates nothing on any manifold, by any method.
+func TestGeodesicAllocatesNothing(t *testing.T) {
+	testenv.NeedsExactAllocs(t)
+	for _, m := range manifolds {
+		o := nn.MLPOptions{}
+		o.SetDefaults()
+		o.Width, o.Dim, o.OutDim = 16, m.Width(), m.Ambient()
+		net, err := nn.NewMLP(nn.NewInit(cpu.Default(), rng.Key{Seed: 1}), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		model := NewGeodesicModel(&GeodesicPath{Manifold: m}, func(x, t *tensor.Tensor, c diffusion.Cond) *tensor.Tensor { return net.Forward(x, t, nn.Cond(c)) })
+		start := based(m, 2, 8)
+		for _, method := range []string{"euler", "midpoint", "rk4"} {
+			s := tensor.NewScope(cpu.Default(), tensor.Inference)
+			plan, err := sampler.NewPlan(s, model, &Geodesic{Method: method}, []float64{1, 0.7, 0.4, 0}, sampler.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			run := func() {
+				s.Reset()
+				if _, err := plan.Run(context.Background(), s.Tensor(start, 8, m.Ambient())); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 5 {
+				run()
+			}
+			if n := testing.AllocsPerRun(20, run); n != 0 {
+				t.Errorf("%v, %s: %g allocations a run", m, method, n)
+			}
+			plan.Close()
+			s.Close()
+		}
+	}
 }
