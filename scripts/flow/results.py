@@ -102,6 +102,48 @@ def table_c2ot():
     return out
 
 
+NAMES = {"flow": "flow", "mean_flow": "mean flow", "shortcut": "shortcut model"}
+
+
+def few_steps(data):
+    """Lines by (model, sampler, steps), in the order in which they were measured."""
+    groups = {}
+    for r in lines("few-steps"):
+        if r["data"] == data:
+            groups.setdefault((r["model"], r["sampler"], r["steps"]), []).append(r)
+    return dict(sorted(groups.items(), key=lambda g: (list(NAMES).index(g[0][0]), g[0][2])))
+
+
+def against_flow(group, data, figure):
+    """Each seed's figure over that of the same seed's flow in 50 steps."""
+    flow = {r["seed"]: r[figure] for r in lines("few-steps") if (r["data"], r["model"], r["steps"]) == (data, "flow", 50)}
+    return [r[figure] / flow[r["seed"]] for r in group if r["seed"] in flow]
+
+
+def table_few_steps_digits():
+    out = head("", "steps", "Fréchet", "of the flow's in 50 steps", "accuracy, %", "precision", "recall", "seeds")
+    for (model, sampler, steps), g in few_steps("digits").items():
+        out.append(row(NAMES[model], f"{steps}, `{sampler}`", spread([r["frechet"] for r in g]), spread(against_flow(g, "digits", "frechet"), 2), spread([100 * r["class_accuracy"] for r in g], 1),
+                       *[spread([r[k] for r in g], 2) for k in ("precision", "recall")], len(g)))
+    return out
+
+
+def table_few_steps_moons():
+    out = head("", "steps", "W2", "of the flow's in 50 steps", "seeds")
+    for (model, sampler, steps), g in few_steps("moons").items():
+        out.append(row(NAMES[model], f"{steps}, `{sampler}`", spread([r["w2"] for r in g]), spread(against_flow(g, "moons", "w2"), 2), len(g)))
+    return out
+
+
+def table_reflow():
+    rounds = sorted(lines("reflow"), key=lambda r: r["round"])
+    steps = [q["steps"] for q in rounds[0]["quality"]] if rounds else []
+    out = head("round", "straightness", "curvature", "transport", *[f"{n} step{'s' * (n > 1)}" for n in steps])
+    for r in rounds:
+        out.append(row(r["round"], f"{r['straightness']:.4f}", f"{r['curvature']:.4f}", f"{r['transport']:.2f}", *[f"{q['frechet']:.3f}" for q in r["quality"]]))
+    return out
+
+
 def write_tables():
     with open(PAGE) as f:
         page = f.read()
