@@ -135,6 +135,18 @@ def table_few_steps_moons():
     return out
 
 
+def table_recipes():
+    recipes = {}
+    for r in lines("recipe"):
+        recipes.setdefault(r["recipe"], {})[r["steps"]] = r
+    out = head("", "Fréchet, 1 step", "4 steps", "50 steps", "accuracy, 1 step", "precision, recall, 1 step", "50 steps")
+    for name, by in recipes.items():
+        frechet = [f"{by[n]['frechet']:.2f}" if n in by else "–" for n in (1, 4, 50)]
+        both = [f"{by[n]['precision']:.2f}, {by[n]['recall']:.2f}" if n in by else "–" for n in (1, 50)]
+        out.append(row(name, *frechet, f"{by[1]['class_accuracy']:.1%}".replace("%", " %"), *both))
+    return out
+
+
 def table_reflow():
     rounds = sorted(lines("reflow"), key=lambda r: r["round"])
     steps = [q["steps"] for q in rounds[0]["quality"]] if rounds else []
@@ -149,7 +161,10 @@ def write_tables():
         page = f.read()
     names = [n.removeprefix("table_") for n in globals() if n.startswith("table_")]
     for name in names:
-        made = "\n".join(globals()["table_" + name]())
+        made = globals()["table_" + name]()
+        if len(made) == 2:
+            continue  # nothing was measured yet
+        made = "\n".join(made)
         page, n = re.subn(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", lambda m: m[1] + made + "\n" + m[2], page, flags=re.S)
         if n != 1:
             sys.exit(f"{PAGE}: no place for the table {name}")
