@@ -83,6 +83,27 @@ func TestOrders(t *testing.T) {
 	}
 }
 
+// A small error of the model moves samples in proportion, by any solver, and none moves them not at all.
+func TestErrorOfTheModelMovesSamples(t *testing.T) {
+	path := diffusion.VP{Beta0: 0.1, Beta1: 20}
+	for _, how := range []Sampler{entry(t, Samplers, "heun"), entry(t, Samplers, "unipc"), entry(t, Samplers, "ddpm")} {
+		moved := func(size float64) float64 {
+			o := &diffusion.Oracle{Of: testMixture(), Along: path, Predicts: diffusion.V}
+			grid := append(levels(path, 8, 0.05, 12), 0)
+			return distance(sample(t, &diffusion.Imperfect{Of: o, Error: size, Key: rng.Key{Seed: 2}}, how, grid, 4, Options{}), sample(t, o, how, grid, 4, Options{}))
+		}
+		const size = 1e-4
+		one, two := moved(size), moved(2*size)
+		// What is not in proportion is of second order, some hundred times size² at most.
+		if !(one > size/10) || math.Abs(two/one-2) > 100*size/0.1 {
+			t.Errorf("%T: samples move by %g, by %g with twice the error", how, one, two)
+		}
+		if d := moved(0); d != 0 {
+			t.Errorf("%T: without an error, samples move by %g", how, d)
+		}
+	}
+}
+
 // Whatever the model predicts, the samples are the same: to 1e-10. dopri5, which chooses its steps by
 // estimates of its error, has 1e-9: on arm64, on a table, it was seen to differ by 2.7e-10. A rounding of 1e-16 in an
 // estimate of the size of atol, 1e-6, would move a step by 1e-10 of itself, and ten steps by 1e-9; that this is

@@ -125,6 +125,8 @@ func TestPlotMistakes(t *testing.T) {
 		{"score --mixture pair conditional=false --class 1", 1, []string{"--class 1", "no classes"}},
 		{"score runs/tiny --guidance 2", 2, []string{"--guidance", "--class"}},
 		{"score runs/tiny --class 1 --guidance -1", 2, []string{"--guidance", "not negative"}},
+		{"score runs/tiny --error 0.1", 2, []string{"--error", "--mixture"}},
+		{"score --mixture pair --error -1", 2, []string{"--error", "not negative"}},
 		{"score runs/tiny --dpi 5", 2, []string{"--dpi", "36"}},
 		{"score runs/tiny gidance=2", 1, []string{"gidance", "guidance"}},
 		{"score runs/digits", 1, []string{"score", "runs/digits", "[8 8 1]"}},
