@@ -31,6 +31,7 @@ func TestObjectives(t *testing.T) {
 		"{kind: sm, estimator: exact, predict: score, times: {kind: uniform, from: 0.1}}",
 		"{kind: ddpm, steps: 50, loss: hybrid, variance: learned_range}",
 		"{kind: ddpm, steps: 50, loss: vlb, variance: large, times: {kind: by_loss, bins: 3, history: 2}}",
+		"{kind: ddpm, steps: 8, loss: vlb, times: by_loss}",
 		"{kind: flow, times: {kind: by_loss, bins: 3, history: 2}}",
 		"{kind: mean_flow}",
 		"{kind: mean_flow, path: trig, improved: true, guidance: 2, guidance_mix: 0.5, power: 0}",
