@@ -267,9 +267,9 @@ func saysSteps(args []string) bool {
 }
 
 // checkPicture says whether a picture can be written to path.
-func checkPicture(path, ending string) error {
-	if strings.ToLower(filepath.Ext(path)) != ending {
-		return usagef("--out %s: this picture is written as %s", path, ending)
+func checkPicture(path string, endings ...string) error {
+	if !slices.Contains(endings, strings.ToLower(filepath.Ext(path))) {
+		return usagef("--out %s: this picture is written as %s", path, strings.Join(endings, " or "))
 	}
 	return train.CheckPlace(path)
 }
