@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/langevin-go/langevin/diffusion"
 )
 
 // Every objective, weighting and distribution of times trains, and what it trained can
@@ -134,4 +136,31 @@ func mistaken(t *testing.T, text string) error {
 		return err
 	}
 	return trainIn(context.Background(), exp, Options{Dir: filepath.Join(t.TempDir(), "run")})
+}
+
+// A table of one's own has the variances that it says, and between two entries the noise level that it says.
+func TestTableOfOnesOwn(t *testing.T) {
+	betas := []float64{0.01, 0.1, 0.3, 0.5}
+	for how, between := range map[string]func(a, b float64) float64{
+		"linear": func(a, b float64) float64 { return (a + b) / 2 }, "log": func(a, b float64) float64 { return math.Sqrt(a * b) },
+	} {
+		m := opened(t, trained(t, moonsYAML, "steps=1", "objective={kind: ddpm, schedule: own, betas: [0.01, 0.1, 0.3, 0.5], interpolate: "+how+"}"))
+		path, left := m.Model.Path(), 1.0
+		if path.End() != 4 {
+			t.Fatalf("%g entries", path.End())
+		}
+		for i, b := range betas {
+			left *= 1 - b
+			if a := path.At(float64(i + 1)).Alpha; math.Abs(a*a-left) > 1e-15 {
+				t.Errorf("after entry %d, α² is %g, want %g", i, a*a, left)
+			}
+		}
+		if got, want := path.At(2.5).NoiseLevel(), between(path.At(2).NoiseLevel(), path.At(3).NoiseLevel()); math.Abs(got/want-1) > 1e-14 {
+			t.Errorf("%s: between entries the noise level is %g, want %g", how, got, want)
+		}
+		// The network is told the place in the table of its own, as a fraction.
+		if got := m.Model.(*diffusion.NetModel).TimeInput(path.At(3)); got != 0.5 {
+			t.Errorf("the third of four entries is told as %g", got)
+		}
+	}
 }
