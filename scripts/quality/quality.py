@@ -104,7 +104,7 @@ def by_guidance():
     return {(run, g): (run, [f"guidance={g}"] + HEUN) for run in SAMPLED for g in SCALES}
 
 
-NOISES = (0, 0.25, 0.5, 1, 1.5, 2, 3)
+NOISES = (0, 0.25, 0.5, 1, 1.5, 2, 3, 6)
 NOISE_STEPS = (20, 50)
 
 
