@@ -13,6 +13,7 @@ import torch
 import transformers
 
 import bound
+import bound_network
 import byte_pairs
 import consistency
 import discrete
@@ -60,6 +61,7 @@ def jobs():
     yield "flow/consistency", consistency.make
     yield "diffusion/guidance", guidance.make
     yield "diffusion/bound", bound.make
+    yield "diffusion/bound_network", bound_network.make
     yield "diffusion/students", students.make
     for name in text_encoders.CASES:
         yield f"text/{name}", lambda name=name: text_encoders.make(name)

@@ -30,7 +30,7 @@ type CurveOptions struct {
 	ReferenceName string
 }
 
-// WriteCurve writes curves to path. A long one is drawn as the average of
+// WriteCurve writes curves to path, as PNG or, if it ends so, as SVG. A long one is drawn as the average of
 // neighbouring values, over a band that has four fifths of them. Values that
 // are not finite are left out.
 func WriteCurve(path string, series []Series, opt CurveOptions) error {
@@ -108,14 +108,11 @@ func WriteCurve(path string, series []Series, opt CurveOptions) error {
 	case p.X.Min == p.X.Max:
 		p.X.Min, p.X.Max = p.X.Min-0.5, p.X.Max+0.5
 	}
+	width, below := 6.4, header
 	if headerWidth(opt.Title, entries) > 6 {
-		img, c := canvas(6.4+listWidth, 3.6)
-		p.Draw(listed(c, opt.Title, entries))
-		return WritePNG(path, pixels(img))
+		width, below = width+listWidth, listed
 	}
-	img, c := canvas(6.4, 3.6)
-	p.Draw(header(c, opt.Title, entries))
-	return WritePNG(path, pixels(img))
+	return writeSheet(path, width, 3.6, func(c draw.Canvas) { p.Draw(below(c, opt.Title, entries)) })
 }
 
 // dashes tell curves apart that have one colour.
