@@ -63,10 +63,10 @@ func LoadDistillation(file string, overrides []string, warn func(format string, 
 		return nil, places.Locate("method", err)
 	}
 	method := objective{Kind: d.Method.Kind, Config: cfg}
-	// Once more: how students are sampled from is a default, too, and follows from the method.
+	// Once more: how students are sampled from and begin are defaults, too, and follow from the method.
 	d = config.Defaults[Distillation]()
 	d.inherit(t, info)
-	how(&d.Sample)
+	how(&d.Experiment)
 	if places, err = config.LoadOver(file, src, overrides, &d); err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (t *Trained) asTeacher() (TeacherInfo, error) {
 	if err != nil {
 		return info, err
 	}
-	info.Along = m.Path()
+	info.Along, info.Predicts = m.Path(), m.Kind()
 	switch p := m.Path().(type) {
 	case flow.Confined:
 		return info, fmt.Errorf("is a flow on %v: students are of paths in all of space", p)

@@ -122,12 +122,12 @@ func (c *consistencyDistillationConfig) SetDefaults() {
 }
 
 // Of has the teacher filled in.
-func (c consistencyDistillationConfig) Of(t TeacherInfo) (any, func(*Sampling), error) {
+func (c consistencyDistillationConfig) Of(t TeacherInfo) (any, func(*Experiment), error) {
 	if err := c.learn(t); err != nil {
 		return nil, nil, err
 	}
 	c.fill(t)
-	return c, func(s *Sampling) { c.ConsistencyPart.sampling(s); c.TeacherConfig.sampling(s) }, nil
+	return c, sampledAs(c.ConsistencyPart.sampling, c.TeacherConfig.sampling), nil
 }
 
 func (c *consistencyDistillationConfig) build(a ObjectiveArg) (*Job, error) {
@@ -150,9 +150,9 @@ func (c *consistencyTrainingConfig) SetDefaults() {
 }
 
 // Of has the teacher's path filled in: only its weights are learned from, as the first ones.
-func (c consistencyTrainingConfig) Of(t TeacherInfo) (any, func(*Sampling), error) {
+func (c consistencyTrainingConfig) Of(t TeacherInfo) (any, func(*Experiment), error) {
 	c.fill(t)
-	return c, c.sampling, nil
+	return c, sampledAs(c.sampling), nil
 }
 
 // ProgressiveConfig is one round of progressive distillation.
@@ -189,12 +189,12 @@ func (c *ProgressiveConfig) Validate() error {
 func (c *ProgressiveConfig) of() int { return max(c.Thinned, c.TeacherSteps) }
 
 // Of has the teacher filled in.
-func (c ProgressiveConfig) Of(t TeacherInfo) (any, func(*Sampling), error) {
+func (c ProgressiveConfig) Of(t TeacherInfo) (any, func(*Experiment), error) {
 	if err := c.learn(t); err != nil {
 		return nil, nil, err
 	}
 	c.fill(t)
-	return c, c.Sampling, nil
+	return c, sampledAs(c.Sampling), nil
 }
 
 // Sampling is DDIM in the student's steps.
@@ -267,7 +267,7 @@ func (c *guidanceConfig) SetDefaults() {
 }
 
 // Of has the teacher filled in; its students take as many steps as it does.
-func (c guidanceConfig) Of(t TeacherInfo) (any, func(*Sampling), error) {
+func (c guidanceConfig) Of(t TeacherInfo) (any, func(*Experiment), error) {
 	if err := c.learn(t); err != nil {
 		return nil, nil, err
 	}
@@ -275,10 +275,9 @@ func (c guidanceConfig) Of(t TeacherInfo) (any, func(*Sampling), error) {
 	if !c.guided() {
 		return nil, nil, invalid.Field("guidance", "is 1: there is nothing to learn that the teacher does not do; set it, or guidance_to")
 	}
-	return c, func(s *Sampling) {
+	return c, sampledAs(func(s *Sampling) {
 		s.Sampler, s.Grid, s.Steps = t.Sample.Sampler, t.Sample.Grid, t.Sample.Steps
-		c.sampling(s)
-	}, nil
+	}, c.sampling), nil
 }
 
 func (c *guidanceConfig) build(a ObjectiveArg) (*Job, error) {

@@ -47,6 +47,7 @@ type PairsArg struct {
 	Dir      string
 	Count    int
 	Seed     uint64
+	Like     *Loaded // whose data say which classes pairs have; nil: the model's own
 	Progress func(done, total int)
 }
 
@@ -61,7 +62,7 @@ func MakePairs(ctx context.Context, t *Trained, a PairsArg) error {
 	if err := os.MkdirAll(a.Dir, 0o777); err != nil {
 		return unwritten(err)
 	}
-	labels, err := t.pairLabels(ctx, a.Count)
+	labels, err := t.pairLabels(ctx, a)
 	if err != nil {
 		return err
 	}
@@ -98,16 +99,20 @@ func (t *Trained) recipe(a PairsArg) (string, error) {
 }
 
 // pairLabels are the classes of the pairs, as frequent as in the data; nil for a model without.
-func (t *Trained) pairLabels(ctx context.Context, n int) ([]int32, error) {
+func (t *Trained) pairLabels(ctx context.Context, a PairsArg) ([]int32, error) {
 	if t.Classes == 0 {
 		return nil, nil
 	}
-	ds, err := t.Exp.openData(ctx)
+	of := a.Like
+	if of == nil {
+		of = t.Exp
+	}
+	ds, err := of.openData(ctx)
 	if err != nil {
 		return nil, err
 	}
-	order := data.NewOrder(ds.Train.Len(), t.Exp.Seed)
-	x, labels := make([]float32, volume(t.Shape)), make([]int32, n)
+	order := data.NewOrder(ds.Train.Len(), of.Seed)
+	x, labels := make([]float32, volume(t.Shape)), make([]int32, a.Count)
 	for i := range labels {
 		index, _ := order.At(uint64(i))
 		label, err := ds.Train.Sample(index, x)
@@ -134,7 +139,7 @@ func (t *Trained) makeShard(ctx context.Context, path, recipe string, from, n in
 			rng.Normal(noise[i*size:(i+1)*size], rng.Key{Seed: a.Seed, Stream: streamPairs}, uint64(from+i))
 		}
 	}
-	q := Request{N: n, Seed: a.Seed, Noise: noise}
+	q := Request{N: n, Seed: a.Seed, Noise: noise, Still: true}
 	if labels != nil {
 		q.Labels = labels[from : from+n]
 	}
