@@ -16,11 +16,13 @@ type meanFlowStudentConfig struct {
 	flow.MeanFlowLoss `yaml:",inline"`
 }
 
-// SetDefaults takes MeanFlow's choices.
+// SetDefaults takes MeanFlow's choices, but for times and the part of samples with a step: a teacher's velocity varies less than that
+// of the sample at hand, and the ends of the path are what one step is about (docs/distillation.md has what it makes).
 func (c *meanFlowStudentConfig) SetDefaults() {
 	c.TeacherConfig.SetDefaults()
 	c.StepsConfig.SetDefaults()
 	c.MeanFlowLoss.SetDefaults()
+	c.Times, c.Ratio = Times.Default("uniform"), 0.5
 }
 
 // Validate checks ranges.

@@ -16,26 +16,31 @@ type CurriculumArg struct{}
 // Curricula is the registry of ways to choose the noise levels that consistency objectives compare.
 var Curricula = config.NewRegistry[CurriculumArg, student.Curriculum]("curriculum", "Which two noise levels of a trajectory a consistency objective compares, as training goes on.")
 
-// ConsistencyPart is what the two ways to train consistency functions share.
-type ConsistencyPart struct {
+// LevelsConfig are the settings of students that are made for a range of noise levels.
+type LevelsConfig struct {
 	StudentConfig  `yaml:",inline"`
 	SigmaData      float64 `yaml:"sigma_data" doc:"standard deviation of the data, for the student's preconditioning; 0: the teacher's, or 0.5 where it has none" range:"[0,inf)"`
 	student.Bounds `yaml:",inline"`
-	Curriculum     config.Variant[CurriculumArg, student.Curriculum] `yaml:"curriculum" doc:"which noise levels are compared"`
-	Huber          float64                                           `yaml:"huber" doc:"pseudo-Huber loss of each sample √(‖e‖²+c²)−c with c = huber·√(numbers of a sample), as 0.00054 (Song and Dhariwal 2024); 0: mean squares" range:"[0,inf)"`
-	Weighting      string                                            `yaml:"weighting" doc:"how much comparisons count: even; step, by 1/(n−r) of the noise levels; edm, by (n²+s²)/(n·s)², s the standard deviation of the data" oneof:"even step edm"`
 }
 
-// SetDefaults is for both.
-func (c *ConsistencyPart) SetDefaults() {
+// SetDefaults is EDM's range.
+func (c *LevelsConfig) SetDefaults() {
 	c.StudentConfig.SetDefaults()
 	c.Bounds.SetDefaults()
+}
+
+// ConsistencyPart is what the two ways to train consistency functions share.
+type ConsistencyPart struct {
+	LevelsConfig `yaml:",inline"`
+	Curriculum   config.Variant[CurriculumArg, student.Curriculum] `yaml:"curriculum" doc:"which noise levels are compared"`
+	Huber        float64                                           `yaml:"huber" doc:"pseudo-Huber loss of each sample √(‖e‖²+c²)−c with c = huber·√(numbers of a sample), as 0.00054 (Song and Dhariwal 2024); 0: mean squares" range:"[0,inf)"`
+	Weighting    string                                            `yaml:"weighting" doc:"how much comparisons count: even; step, by 1/(n−r) of the noise levels; edm, by (n²+s²)/(n·s)², s the standard deviation of the data" oneof:"even step edm"`
 }
 
 // defaultSigmaData is EDM's.
 const defaultSigmaData = 0.5
 
-func (c *ConsistencyPart) sigmaData() float64 {
+func (c *LevelsConfig) sigmaData() float64 {
 	if c.SigmaData == 0 {
 		return defaultSigmaData
 	}
@@ -43,7 +48,7 @@ func (c *ConsistencyPart) sigmaData() float64 {
 }
 
 // bounded are the noise levels that the path has: on a table, those of its entries.
-func (c *ConsistencyPart) bounded(path diffusion.GaussianPath) (student.Bounds, error) {
+func (c *LevelsConfig) bounded(path diffusion.GaussianPath) (student.Bounds, error) {
 	b := c.Bounds
 	if end := path.At(path.End()).NoiseLevel(); end < b.Max {
 		b.Max = end
@@ -96,7 +101,7 @@ func (c *ConsistencyPart) sampling(s *Sampling) {
 }
 
 // fill takes what a teacher says.
-func (c *ConsistencyPart) fill(t TeacherInfo) {
+func (c *LevelsConfig) fill(t TeacherInfo) {
 	c.StudentConfig.fill(t)
 	if c.SigmaData == 0 {
 		c.SigmaData = t.SigmaData

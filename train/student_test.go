@@ -76,6 +76,11 @@ var students = []string{
 	"method={kind: scm, guidance: 1, guidance_to: 3}",
 	"method=meanflow",
 	"method={kind: meanflow, guidance: 1, guidance_to: 3, improved: true, ratio: 0.5}",
+	"method=ctm",
+	"method={kind: ctm, guidance: 1, guidance_to: 3, levels: 6, reach: 2, balance: false, huber: 0.01}",
+	"method=dmd2",
+	"method={kind: dmd2, steps: 1, guidance: 2, critic_steps: 3, critic_rate: 0.5, weighting: min_snr}",
+	"method={kind: dmd2, steps: 2, critic: sds, guidance: 1, guidance_to: 3}",
 	"method=guidance",
 	"method={kind: guidance, guidance: 2, guidance_to: 0, times: logit_normal, weighting: min_snr}",
 }
@@ -163,7 +168,7 @@ func TestStudentsBeginAsTheirTeachers(t *testing.T) {
 	teachers["short"] = short
 	teachers["unet-ddim"], teachers["dit-ddim"] = filepath.Join(pipelines, "unet-ddim"), filepath.Join(pipelines, "dit-ddim")
 	for name, teacher := range teachers {
-		for _, method := range []string{"{kind: consistency-distillation, sigma_min: 1e-7}", "progressive", "guidance", "lcm", "scm", "meanflow"} {
+		for _, method := range []string{"{kind: consistency-distillation, sigma_min: 1e-7}", "progressive", "guidance", "lcm", "scm", "meanflow", "ctm", "dmd2"} {
 			t.Run(name+" "+method, func(t *testing.T) {
 				set := []string{"method=" + method, "batch=2", "accumulate=1"}
 				if !strings.HasPrefix(name, "objective") {
@@ -468,7 +473,7 @@ func TestWhatStudentsTakeOver(t *testing.T) {
 	}
 	wantError(t, err, "method.guidance", "from 1 to 5")
 	guided := string(trained(t, studentText(t, good, "steps=1", "method={kind: guidance, guidance: 2, guidance_to: 0}")))
-	for _, method := range []string{"consistency-distillation", "progressive", "scm", "lcm", "meanflow"} {
+	for _, method := range []string{"consistency-distillation", "progressive", "scm", "lcm", "meanflow", "ctm", "dmd2"} {
 		exp, err := distilled(t, guided, "method="+method)
 		if err != nil {
 			t.Fatal(err)
