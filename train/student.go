@@ -19,6 +19,7 @@ type Student struct {
 	Steps   int        // of sampling that it is made for
 	Scales  [2]float64 // of guidance that it has in it, from 1 to 1 where it has none
 	Told    bool       // the network is told which of the scales; else they are the same
+	Fixed   bool       // it knows the times of so many steps only, or of parts of them
 	Maps    bool       // it leads to samples at once and knows no velocities: it cannot be a teacher
 }
 
