@@ -23,6 +23,7 @@ type CompareOptions struct {
 	Seed        uint64   // of samples, the same starts for all models, and of the choice of sets
 	Evaluations []int    // the most that a sample may take, rising
 	Solvers     []string // that models which follow trajectories are sampled by, each; none: as their config says
+	Guidance    *float64 // the scale of those; nil: as their config says
 	Teacher     string   // whose samples from the same starts the others are compared with; "": the first students' own
 	Steps       int      // in which it samples, by Heun's method
 	Requests    int      // whose latency is measured; 0: none
@@ -174,6 +175,11 @@ func (c *comparison) open(ctx context.Context, runs []string) error {
 			}
 			if !same || a.Classes != b.Classes {
 				return fmt.Errorf("%s and %s have other data, or are conditioned on other classes: nothing can be compared", runs[0], run)
+			}
+		}
+		if t.student == nil && c.Guidance != nil {
+			if err := t.Choose(Choice{Guidance: c.Guidance}); err != nil {
+				return err
 			}
 		}
 		c.all = append(c.all, t)

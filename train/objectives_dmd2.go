@@ -21,9 +21,6 @@ type dmd2Config struct {
 	Critic        string                                `yaml:"critic" doc:"the score of the student's samples: that of a network of its own, or none (sds: score distillation, which leads to modes; for what it shows)" oneof:"network sds"`
 	CriticSteps   int                                   `yaml:"critic_steps" doc:"steps of training, all of which the critic makes, for one of the student's" range:"[1,1000]"`
 	CriticRate    float64                               `yaml:"critic_rate" doc:"factor on the learning rate of the critic" range:"(0,inf)"`
-	WarmUp        float64                               `yaml:"warm_up" doc:"part of training in which the student learns where the teacher leads noise, before distributions are compared" range:"[0,1]"`
-	WarmUpSteps   int                                   `yaml:"warm_up_steps" doc:"steps of DDIM in which the teacher leads it" range:"[1,100000]"`
-	SigmaData     float64                               `yaml:"sigma_data" doc:"divide the difference of scores by its usual size for data of that standard deviation, for points: of few numbers a sample's own size, which the paper divides by, is often next to 0; 0: by that" range:"[0,inf)"`
 	Weighting     weighting                             `yaml:"weighting" doc:"how much the critic's errors count at each time"`
 }
 
@@ -32,7 +29,6 @@ func (c *dmd2Config) SetDefaults() {
 	c.TeacherConfig.SetDefaults()
 	c.StudentConfig.SetDefaults()
 	c.Steps, c.Grid, c.Critic, c.CriticSteps, c.CriticRate = 4, Grids.Default(autoKind), "network", 5, 1
-	c.WarmUp, c.WarmUpSteps = 0.25, 16
 	c.Times, c.Weighting = Times.Default("log_normal"), Weightings.Default("even")
 	c.Times.Config = diffusion.LogNormal{Mean: 0, Std: 1.8}
 }
@@ -75,17 +71,9 @@ func (c *dmd2Config) build(a ObjectiveArg) (*Job, error) {
 	if err := checkGrid(path, kind, w, steps); err != nil {
 		return nil, err
 	}
-	way, err := grid.Times(path, c.WarmUpSteps)
-	if err != nil {
-		return nil, invalid.Field("grid", "%v", err)
-	}
-	if err := checkGrid(path, kind, w, way); err != nil {
-		return nil, err
-	}
 	b := c.base(a, path, w)
 	b.Times, b.Told = times, c.told()
-	o := &student.Matching{Base: b, Steps: steps[:len(steps)-1], Every: c.CriticSteps, Pace: c.CriticRate, SigmaData: c.SigmaData,
-		WarmUp: int64(c.WarmUp * float64(a.Steps)), Way: way}
+	o := &student.Matching{Base: b, Steps: steps[:len(steps)-1], Every: c.CriticSteps, Pace: c.CriticRate}
 	if c.Critic == "network" {
 		of := job.Model
 		o.Twin = func() (diffusion.Model, []*tensor.Param) {

@@ -1,8 +1,6 @@
 package student
 
 import (
-	"math"
-
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/rng"
@@ -28,22 +26,13 @@ type Matching struct {
 	Base            // times: of the noise on samples
 	Steps []float64 // times at which the generator is asked, falling from the path's end
 	Every int       // steps of training for one of the generator's
-	// In the first WarmUp steps of training the generator regresses on where the teacher leads noise along the times of Way, which fall to 0, by
-	// DDIM, while the critic learns: as in the first DMD, and before DMD2 for one step. A teacher's estimate of the data from noise alone hardly
-	// depends on the noise, and the difference of scores, which knows nothing of it, is long in telling samples apart.
-	WarmUp int64
-	Way    []float64
-	// SigmaData has g divided by the usual error of estimates of data of that standard deviation, in place of the sample's own, which of a few
-	// numbers is often next to 0: single samples then outweigh all others. 0: the sample's own.
-	SigmaData float64
-	Pace      float64 // factor on the learning rate of the critic
+	Pace  float64   // factor on the learning rate of the critic
 	// Twin makes the critic: a network like the generator's, and its parameters. nil: there is none.
 	Twin func() (diffusion.Model, []*tensor.Param)
 
 	critic  Teacher
 	learned []*tensor.Param
 	asked   []float64
-	next    []float64
 	drawn   func(s *tensor.Scope, d *diffusion.Draw, which uint32) *tensor.Tensor // normal noise; tests put theirs in its place
 }
 
@@ -51,7 +40,8 @@ type Matching struct {
 const (
 	streamTurn   uint32 = 0xa2 // which step
 	streamOn     uint32 = 0xa3 // on samples, for the generator
-	streamCritic uint32 = 0xa4 // on samples, for the critic; of its times, too
+	streamCritic uint32 = 0xa4 // on samples, for the critic
+	streamTimes  uint32 = 0xa5 // of the critic's times
 	streamAnew   uint32 = 0xb0 // between steps, one each
 )
 
@@ -80,80 +70,48 @@ func (o *Matching) Bind(with diffusion.Bindings) error {
 func (o *Matching) Draw(k rng.Key, b *diffusion.Batch, d *diffusion.Draw) {
 	o.Base.Draw(k, b, d)
 	d.Next = append(d.Next[:0], d.T...)
-	o.DrawTimes(d.Next, k.WithStream(streamCritic))
-	turn, steps := critics, len(o.Steps)
-	switch {
-	case k.Step < uint64(o.WarmUp):
-		turn, steps = warming, 1
-	case o.Twin == nil || k.Step%uint64(o.Every) == 0:
-		turn = both
+	o.DrawTimes(d.Next, k.WithStream(streamTimes))
+	turn := float32(0)
+	if o.Twin == nil || k.Step%uint64(o.Every) == 0 {
+		turn = 1
 	}
 	extra := d.HostExtra(2)
 	for i := range d.N {
-		extra[2*i], extra[2*i+1] = float32(rng.Intn(k.WithStream(streamTurn), uint64(i), 0, steps)), turn
+		extra[2*i], extra[2*i+1] = float32(rng.Intn(k.WithStream(streamTurn), uint64(i), 0, len(o.Steps))), turn
 	}
 }
 
 // Loss is a scalar: the critic's loss and, when it is its turn, the generator's.
 func (o *Matching) Loss(s *tensor.Scope, m diffusion.Model, d *diffusion.Draw) *tensor.Tensor {
 	c := d.Cond(s)
-	turn := d.Extra[1]
+	turn := d.N > 0 && d.Extra[1] != 0
 	state := o.begun(s, m, d, c)
 	var x *tensor.Tensor
 	make := func() {
 		x = m.Eval(state, diffusion.Step{T: o.asked}, c).As(diffusion.X0, state, o.Path, diffusion.Step{T: o.asked})
 	}
-	if turn == critics {
-		Teacher{m}.Ask(s, make)
-	} else {
+	if turn {
 		make()
-	}
-	of := o.matched
-	if turn == warming {
-		of = o.warm
+	} else {
+		Teacher{m}.Ask(s, make)
 	}
 	if o.Twin == nil {
-		return of(s, x, d, c)
+		return o.matched(s, x, d, c)
 	}
 	loss := o.criticism(s, x.Detach(), d, c)
-	if turn != critics {
-		loss = loss.Add(of(s, x, d, c))
+	if turn {
+		loss = loss.Add(o.matched(s, x, d, c))
 	}
 	return loss
-}
-
-// What a step of training is: the critic's alone, the generator's, too, or one of its regression.
-const critics, both, warming float32 = 0, 1, 2
-
-// warm is the mean squared error to where the teacher leads the same noise.
-func (o *Matching) warm(s *tensor.Scope, x *tensor.Tensor, d *diffusion.Draw, c diffusion.Cond) *tensor.Tensor {
-	var there *tensor.Tensor
-	o.teacher.Ask(s, func() {
-		there = o.noisiest(s, d)
-		for k := range len(o.Way) - 1 {
-			o.asked, o.next = o.asked[:0], o.next[:0]
-			for range d.N {
-				o.asked, o.next = append(o.asked, o.Way[k]), append(o.next, o.Way[k+1])
-			}
-			there = o.teacher.Step(there, diffusion.Step{T: o.asked, Next: o.next}, c)
-		}
-	})
-	return x.MSE(there)
-}
-
-// noisiest is what sampling starts from.
-func (o *Matching) noisiest(s *tensor.Scope, d *diffusion.Draw) *tensor.Tensor {
-	x := d.Eps(s)
-	if std := diffusion.PriorStd(o.Path.At(o.Steps[0])); std != 1 {
-		x = x.Scale(std)
-	}
-	return x
 }
 
 // begun is what each sample's step of the generator begins from, whose time it leaves in asked: noise, or what the steps
 // before it make.
 func (o *Matching) begun(s *tensor.Scope, m diffusion.Model, d *diffusion.Draw, c diffusion.Cond) *tensor.Tensor {
-	x := o.noisiest(s, d)
+	x := d.Eps(s)
+	if std := diffusion.PriorStd(o.Path.At(o.Steps[0])); std != 1 {
+		x = x.Scale(std)
+	}
 	last := 0
 	for i := range d.N {
 		last = max(last, int(d.Extra[2*i]))
@@ -205,20 +163,10 @@ func (o *Matching) matched(s *tensor.Scope, x *tensor.Tensor, d *diffusion.Draw,
 		if o.critic.Model != nil {
 			fake = estimate(o.critic)
 		}
-		var size *tensor.Tensor
-		if o.SigmaData > 0 {
-			size = s.TensorOf(func(i int) float64 { return o.usual(o.Path.At(d.T[i])) }, d.N)
-		} else {
-			size = from.Sub(real).Abs().Reshape(d.N, -1).Mean(1).AddScalar(smallest)
-		}
-		there = from.Sub(fake.Sub(real).Div(each(size, from)))
+		size := from.Sub(real).Abs().Reshape(d.N, -1).Mean(1)
+		there = from.Sub(fake.Sub(real).Div(each(size.AddScalar(smallest), from)))
 	})
 	return x.Sub(there).Square().Mean().Scale(0.5)
-}
-
-// usual is the error of estimates of data of the standard deviation s, were they normal: n·s/√(n²+s²).
-func (o *Matching) usual(p diffusion.Point) float64 {
-	return p.Sigma * o.SigmaData / math.Hypot(p.Sigma, p.Alpha*o.SigmaData)
 }
 
 // smallest keeps a quotient finite where the teacher moves nothing.

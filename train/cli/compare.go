@@ -47,7 +47,7 @@ func (f *compareFlags) check(changed func(string) bool, args []string) error {
 		}
 		return nil
 	}
-	for _, name := range []string{"steps", "sampler", "guidance", "samples", "likelihood"} {
+	for _, name := range []string{"steps", "sampler", "samples", "likelihood"} {
 		if changed(name) {
 			return usagef("--compare and --%s exclude each other: every run is sampled as it was made to be", name)
 		}

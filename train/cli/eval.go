@@ -55,6 +55,10 @@ Of points with a known density, -ln p is its mean over samples: only with the ot
 				if o.N < 10 {
 					return usagef("--n must be at least 10, is %d", o.N)
 				}
+				var err error
+				if cmp.o.Guidance, err = scale(c, guidance); err != nil {
+					return err
+				}
 				return a.runCompare(c.Context(), args, o, cmp, asJSON)
 			}
 			choice.Overrides = args[1:]
@@ -93,7 +97,7 @@ Of points with a known density, -ln p is its mean over samples: only with the ot
 	fl.Uint64Var(&o.Seed, "seed", 0, "seed of the samples")
 	fl.IntVar(&choice.Steps, "steps", 0, "sampling steps (default: as in the run's config)")
 	fl.StringVar(&choice.Sampler, "sampler", "", "sampler (default: as in the run's config)")
-	fl.Float64Var(&guidance, "guidance", 1, "scale of classifier-free guidance (default: as in the run's config)")
+	fl.Float64Var(&guidance, "guidance", 1, "scale of classifier-free guidance, of --compare that of runs which are no students (default: as in the run's config)")
 	fl.StringVar(&samples, "samples", "", "safetensors file of samples to measure instead of drawing any")
 	l.add(fl)
 	cmp.add(fl)
