@@ -306,7 +306,7 @@ func (c *comparison) fit(ctx context.Context, t *Trained, most int) (evaluations
 		case n <= most:
 			return n, "", nil
 		}
-		steps = min(steps-1, steps*most/n)
+		steps = min(steps-1, (steps*most+n-1)/n) // what remains may be one too many
 	}
 	return 0, "one step takes more evaluations", nil
 }
