@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"errors"
 
 	"github.com/langevin-go/langevin/diffusion/sampler"
 	"github.com/langevin-go/langevin/internal/invalid"
@@ -36,7 +37,12 @@ func (c *PairsConfig) learn(t TeacherInfo) error {
 }
 
 // open opens the folder.
-func (c *PairsConfig) open(a DataArg) (*Pairs, error) { return OpenPairs(a.Path(c.Pairs)) }
+func (c *PairsConfig) open(a DataArg) (*Pairs, error) {
+	if c.Pairs == "" {
+		return nil, errors.New("is required, and not made yet: the distill command has the teacher make it")
+	}
+	return OpenPairs(a.Path(c.Pairs))
+}
 
 // paired completes a job of a student with its pairs.
 func (c *PairsConfig) paired(job *Job, method string, steps int) {
