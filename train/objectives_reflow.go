@@ -54,7 +54,7 @@ func (c reflowConfig) Of(t TeacherInfo) (any, func(*Experiment), error) {
 		c.SigmaData, c.SigmaMax = t.SigmaData, levels.SigmaMax
 	}
 	return c, func(e *Experiment) {
-		if !straight && !(edm && t.SigmaData > 0) {
+		if t.Told || !straight && !(edm && t.SigmaData > 0) { // pairs are of one scale, and a network that is told of none has another shape
 			e.Init = ""
 		}
 		e.Flip = false // a mirrored sample is not where its start leads

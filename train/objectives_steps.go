@@ -75,6 +75,9 @@ func (c shortcutConfig) Of(t TeacherInfo) (any, func(*Experiment), error) {
 	begin := c.stepsLike(t)
 	return c, func(e *Experiment) {
 		begin(e)
+		if t.Told { // pairs are of one scale, and a network that is told of none has another shape
+			e.Init = ""
+		}
 		e.Flip = false // a mirrored sample is not where its start leads
 		jumps(&e.Sample)
 	}, nil

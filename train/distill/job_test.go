@@ -287,3 +287,54 @@ func TestPairsThatAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// Pairs are made of whatever teaches: a diffusers folder along what its scheduler trains, a model that is told guidance at the scale that is asked for,
+// one with guidance in it, which the student then has.
+func TestPairsOfOtherTeachers(t *testing.T) {
+	run := teacher(t, "steps=5")
+	guided := filepath.Join(t.TempDir(), "guided")
+	for set, dir := range map[string]string{"method={kind: guidance, guidance: 2, guidance_to: 0}": guided, "method={kind: guidance, guidance: 1, guidance_to: 3}": guided + "-told"} {
+		if _, err := student(t, run, dir, set, "steps=4").Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pairs := "method={kind: reflow, count: 6, solver: heun, intervals: 2"
+	for name, c := range map[string]struct {
+		teacher string
+		set     []string
+		want    string // what inspect says; "": that nothing is built in
+	}{
+		"diffusers":     {"../../internal/golden/testdata/pipelines/dit-ddim", []string{pairs + "}", "data=digits", "batch=2"}, ""},
+		"guided":        {guided, []string{pairs + "}"}, "guidance 2 built in"},
+		"told":          {guided + "-told", []string{pairs + ", guidance: 1.5}"}, "guidance 1.5 built in"},
+		"classes":       {run, []string{pairs + ", guidance: 3}"}, "guidance 3 built in"},
+		"unconditional": {run, []string{pairs + "}", "conditional=false", `init=""`}, ""},
+	} {
+		stages, err := student(t, c.teacher, filepath.Join(t.TempDir(), "student"), append(c.set, "steps=2")...).Run(context.Background())
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		m, err := train.Open(stages[0].Run, t.Logf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := ""
+		for _, f := range m.Facts() {
+			if f[0] == "student" {
+				said = f[1]
+			}
+		}
+		if !strings.Contains(said, c.want) || c.want == "" && strings.Contains(said, "guidance") || !strings.Contains(said, "by reflow from") {
+			t.Errorf("%s: inspect says %q", name, said)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "student.yaml")
+	if err := os.WriteFile(file, []byte("teacher: \""+guided+"\"\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	_, err := train.LoadDistillation(file, []string{pairs + ", guidance: 3}"}, t.Logf)
+	if err == nil || !strings.Contains(err.Error(), "guidance 2 in it already") {
+		t.Errorf("guided twice: %v", err)
+	}
+}
