@@ -50,6 +50,71 @@ func TestSecondDerivativeOfCumSum(t *testing.T) {
 	}
 }
 
+// Sums over an axis of two, and of one.
+func TestShortCumSum(t *testing.T) {
+	s := scope(t, Recording)
+	x := s.Tensor([]float64{1, 2, 3, 4}, 2, 2)
+	if got := x.CumSum(0).Float64s(); !slices.Equal(got, []float64{1, 2, 4, 6}) {
+		t.Errorf("got %v", got)
+	}
+	if got := x.Slice(0, 0, 1).CumSum(0).Float64s(); !slices.Equal(got, []float64{1, 2}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// A sum's derivative does not take its direction from what the tape held in the step before, when the sums were derivatives themselves.
+func TestCumSumOnAUsedTape(t *testing.T) {
+	s := scope(t, Recording)
+	for at := range 6 {
+		s.Reset()
+		x := s.Variable([]float64{1, 2, 3}, 3)
+		y := x
+		for range 3 { // sums that run backwards, in many places of the tape
+			y = s.GradOf(y.CumSum(0).Sin().Sum(), GradOptions{CreateGraph: true}, x)[0]
+		}
+		s.Reset()
+		x = s.Variable([]float64{1, 2, 3}, 3)
+		y = x
+		for range at {
+			y = y.Neg()
+		}
+		g := s.GradOf(y.CumSum(0).Mul(s.Tensor([]float64{1, 10, 100}, 3)).Sum(), GradOptions{}, x)[0]
+		want := []float64{111, 110, 100}
+		if at%2 == 1 {
+			want = []float64{-111, -110, -100}
+		}
+		if got := g.Float64s(); !slices.Equal(got, want) {
+			t.Errorf("after %d operations: got %v, want %v", at, got, want)
+		}
+	}
+}
+
+// A slice's gradient is added to what a slice along another axis left.
+func TestGradientsOfSlicesAlongTwoAxes(t *testing.T) {
+	type slice struct{ axis, from, to int }
+	for _, c := range [][2]slice{
+		{{0, 1, 3}, {1, 2, 3}}, // the last is differentiated first
+		{{0, 1, 2}, {1, 1, 3}},
+		{{1, 0, 1}, {0, 0, 1}},
+	} {
+		s := scope(t, Recording)
+		x := s.Variable(make([]float64, 9), 3, 3)
+		y := x.Slice(c[0].axis, c[0].from, c[0].to).Sum().Scale(10)
+		y = y.Add(x.Slice(c[1].axis, c[1].from, c[1].to).Sum())
+		for i, got := range s.GradOf(y, GradOptions{}, x)[0].Float64s() {
+			want, at := 0., [2]int{i / 3, i % 3}
+			for j, sl := range c {
+				if k := at[sl.axis]; sl.from <= k && k < sl.to {
+					want += []float64{10, 1}[j]
+				}
+			}
+			if got != want {
+				t.Errorf("%v: the gradient of element %v is %v, want %v", c, at, got, want)
+			}
+		}
+	}
+}
+
 var firstOfTwo = NewPointwiseSum(NewPointwise("the first", 2, 0, func(in, _ []Expr) Expr { return in[0].Mul(in[0]) }))
 
 // A sum has no gradient for what it does not depend on.

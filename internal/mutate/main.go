@@ -55,11 +55,19 @@ var targets = []target{
 		exprs:  true,
 		stages: []stage{{"tensor", quick}, {"tensor", "Gradients|Golden|Random"}, {"tensor", ""}},
 	},
-	{
+	kernels("Attention|Softmax", `[aA]ttention.*(backward|Grad)|[sS]oftmaxGrad`),
+	kernels("Norm", `^normTask\..*(Grad|layerSums|behindSilu)|^goNorm(Sums|.*Grad)|^goAddProducts$|^siluGrad$|^Device\.NormGrad$`),
+	kernels("Conv", `^conv.*\.(backward|inputGrad|weightGrad|outputAt)$|^Device\.Conv.*Grad$`),
+	kernels("Gather|Scatter", `ScatterAdd$|addRow$`),
+}
+
+// kernels are those of a topic, in the names of tests.
+func kernels(topic, include string) target {
+	return target{
 		dir:     "tensor/cpu",
-		include: `Grad|backward|outputAt|ScatterAdd|addRow|behindSilu|goNormSums|goAddProducts|layerSums`,
-		stages:  []stage{{"tensor", quick}, {"tensor", "Golden|OfRandom"}, {"tensor/cpu", "Compliance|Attention|Conv|Norm|Reduce"}},
-	},
+		include: include,
+		stages:  []stage{{"tensor", quick}, {"tensor/cpu", topic + "|Compliance///" + topic}, {"tensor", "Golden|OfRandom"}},
+	}
 }
 
 type options struct {

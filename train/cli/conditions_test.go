@@ -74,6 +74,7 @@ func TestSampleConditions(t *testing.T) {
 
 // Tokens go through the same commands as pictures.
 func TestTokensByCommand(t *testing.T) {
+	long(t)
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "tokens.yaml"), `
 name: tokens

@@ -36,6 +36,7 @@ func beside(t *testing.T, v map[string]any, keys ...string) {
 }
 
 func TestEvalImages(t *testing.T) {
+	long(t)
 	dir := workplace(t)
 	first := succeeds(t, dir, "eval", "runs/digits", "--n", "40", "--json")
 	v := figures(t, first.stdout)
@@ -68,6 +69,7 @@ func TestEvalImages(t *testing.T) {
 // Samples that went through a file are measured like those that eval draws itself;
 // without labels nothing is said of classes. Samples are of all classes in turn.
 func TestEvalOfAFile(t *testing.T) {
+	long(t)
 	dir := workplace(t)
 	for run, n := range map[string]string{"runs/digits": "40", "runs/tiny": "60"} {
 		drawn := succeeds(t, dir, "eval", run, "--n", n, "--json")
@@ -138,9 +140,7 @@ func TestEvalPoints(t *testing.T) {
 
 // A run's folder that cannot keep the classifier can be measured all the same.
 func TestEvalWithoutItsCache(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains a classifier")
-	}
+	long(t)
 	dir := workplace(t)
 	if err := os.Mkdir(filepath.Join(dir, "runs/digits/classifier.safetensors"), 0o777); err != nil {
 		t.Fatal(err)
@@ -183,6 +183,7 @@ func TestInspect(t *testing.T) {
 }
 
 func TestEvalLikelihood(t *testing.T) {
+	long(t)
 	dir := workplace(t)
 	o := succeeds(t, dir, "eval", "runs/tiny", "--likelihood", "--n", "20", "--tolerance", "1e-3", "--json")
 	v := figures(t, o.stdout)

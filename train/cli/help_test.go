@@ -54,9 +54,7 @@ func documented(t *testing.T, file string) []string {
 // All command lines that help texts and documents show do run, in a place where
 // small stand-ins have the names of their files.
 func TestExamplesRun(t *testing.T) {
-	if testing.Short() {
-		t.Skip("each command is a process, and does what other tests do")
-	}
+	long(t)
 	sh, err := exec.LookPath("sh")
 	if err != nil {
 		t.Skip("needs a shell")
@@ -138,6 +136,7 @@ func TestExamplesRun(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
+	long(t)
 	dir := t.TempDir()
 	all := succeeds(t, dir, "--help").stdout
 	for _, c := range append(commands, "completion") {

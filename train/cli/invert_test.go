@@ -43,6 +43,7 @@ func TestInvertCommand(t *testing.T) {
 
 // Pictures are led back to noise and drawn again, nearly as they were; a folder's class folders are the classes.
 func TestInvertPictures(t *testing.T) {
+	long(t)
 	dir := workplace(t)
 	for _, class := range strings.Split("zero one two three four five six seven eight nine", " ") {
 		putPicture(t, filepath.Join(dir, "classes", class, "x.png"), 8, 8)

@@ -24,6 +24,15 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// long skips in short runs what takes many processes or much computing and has
+// no goroutines but those of other tests: the race detector makes it minutes.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("many processes, or much computing")
+	}
+}
+
 // output is what a process left behind.
 type output struct {
 	code           int

@@ -148,6 +148,7 @@ func samplesOf(t *testing.T, path string) ([]float64, []int) {
 }
 
 func TestPipelines(t *testing.T) {
+	long(t)
 	entries, err := os.ReadDir(pipelines)
 	if err != nil || len(entries) < 8 {
 		t.Fatalf("%d pipelines, %v", len(entries), err)

@@ -12,6 +12,7 @@ import (
 
 // Every kind of picture, of a run and of a mixture: the same again, and another with another seed.
 func TestPlotKinds(t *testing.T) {
+	long(t)
 	dir := workplace(t)
 	for _, c := range []struct {
 		args string
@@ -72,6 +73,7 @@ func TestPlotKinds(t *testing.T) {
 }
 
 func TestPlotCurvesAndQuality(t *testing.T) {
+	long(t)
 	dir := workplace(t)
 	o := succeeds(t, dir, "plot", "curves", "runs/tiny", "runs/digits", "--metric", "train/loss", "--metric", "train/lr", "--log", "--logx", "--title", "t", "--out", "c.png")
 	if !strings.HasPrefix(o.stdout, "c.png: 4 curves") {
@@ -168,6 +170,7 @@ func TestPlotMistakes(t *testing.T) {
 
 // Steps and samplers are those of the flags, or of settings of the sample section; guidance counts where there is a class.
 func TestPlotSettings(t *testing.T) {
+	long(t)
 	dir := workplace(t)
 	draw := func(args ...string) []byte {
 		succeeds(t, dir, append([]string{"plot", "transport", "--n", "5", "--out", "x.png"}, args...)...)
@@ -194,6 +197,7 @@ func TestPlotSettings(t *testing.T) {
 }
 
 func TestPlotHelp(t *testing.T) {
+	long(t)
 	dir := t.TempDir()
 	all := succeeds(t, dir, "plot", "--help").stdout
 	if bare := succeeds(t, dir, "plot").stdout; bare != all {

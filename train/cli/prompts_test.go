@@ -22,6 +22,7 @@ sample: {steps: 2, every: 0, guidance: 2}
 
 // From captions to samples by prompts, and what may be said wrongly about them.
 func TestPrompts(t *testing.T) {
+	long(t)
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "prompts.yaml"), tinyPromptsYAML)
 	o := succeeds(t, dir, "train", "prompts.yaml")
