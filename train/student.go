@@ -98,9 +98,7 @@ func (c *StudentConfig) job(a ObjectiveArg) (*Job, diffusion.GaussianPath, diffu
 // base is the part that objectives of students share.
 func (c *StudentConfig) base(a ObjectiveArg, path diffusion.GaussianPath, w diffusion.Weighting) student.Base {
 	b := student.Base{Regression: diffusion.Regression{Path: path, Weighting: w}}
-	if a.Null >= 0 || a.Prompt != nil {
-		b.Dropout = diffusion.Dropout{P: c.ConditionDropout, Classes: a.Null, Prompt: a.Prompt}
-	}
+	b.Dropout = a.dropout(c.ConditionDropout)
 	return b
 }
 

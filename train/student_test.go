@@ -253,6 +253,8 @@ func TestTeachersThatAreRefused(t *testing.T) {
 	if err := trainIn(context.Background(), experiment(t, studentText(t, good, "steps=1", "method={kind: guidance, guidance: 2, guidance_to: 0}")), Options{Dir: guided}); err != nil {
 		t.Fatal(err)
 	}
+	table := lines(t)
+	vectors := string(trained(t, vectorYAML, table, "steps=1"))
 	damaged := filepath.Join(t.TempDir(), "damaged.safetensors")
 	if err := os.WriteFile(damaged, []byte("nothing"), 0o666); err != nil {
 		t.Fatal(err)
@@ -275,7 +277,9 @@ func TestTeachersThatAreRefused(t *testing.T) {
 		"a source":           {run("objective={kind: flow, source: moons}"), nil, []string{"student.yaml:1: teacher", "other data"}},
 		"on a sphere":        {string(trained(t, sphereYAML, "steps=1")), nil, []string{"student.yaml:1: teacher", "sphere"}},
 		"of tokens":          {string(trained(t, tokensYAML, "steps=1")), nil, []string{"student.yaml:1: teacher", "tokens"}},
-		"of vectors":         {string(trained(t, vectorYAML, lines(t), "steps=1")), nil, []string{"student.yaml:1: teacher", "vector"}},
+		"other vectors":      {vectors, []string{strings.Replace(table, "[a, b]", "[a]", 1), "model.vector=0", `init=""`}, []string{"method.teacher", "vectors of 2 numbers, the student on 1"}},
+		"no null vector":     {string(trained(t, vectorYAML, table, "steps=1", "model.null_condition=false")), []string{"method={kind: progressive, guidance: 2}", "conditional=true"}, []string{"method.guidance", "no null vector"}},
+		"dropped vectors":    {string(trained(t, vectorYAML, table, "steps=1", "model.null_condition=false")), []string{"model.null_condition=true", `init=""`}, []string{"method.teacher", "no null vector"}},
 		"no null class":      {run("model.null_condition=false"), []string{"method={kind: progressive, guidance: 2}"}, []string{"method.guidance", "no null class"}},
 		"no data at α=0":     {run("objective={kind: flow, predict: eps, times: {kind: uniform, from: 0.01, to: 0.99}}"), []string{"method=progressive"}, []string{"method.", "eps"}},
 		"guided already":     {guided, []string{"method={kind: progressive, guidance: 3}"}, []string{"method.guidance", "guidance 2"}},
@@ -489,5 +493,26 @@ func TestWhatStudentsTakeOver(t *testing.T) {
 			t.Errorf("%s: the teacher is guided twice", method)
 		}
 		tr.Close()
+	}
+}
+
+// Students of teachers that are conditioned on vectors are, too, and can be guided away from none.
+func TestStudentsOfVectors(t *testing.T) {
+	teacher := string(trained(t, vectorYAML, lines(t)))
+	for _, method := range []string{"consistency-distillation", "{kind: progressive, teacher_steps: 8, steps: 4, guidance: 2}", "{kind: meanflow, guidance: 1, guidance_to: 3}", "{kind: ctm, guidance: 1.5}", "{kind: dmd2, steps: 2, guidance: 2}", "scm", "lcm"} {
+		text := studentText(t, teacher, "method="+method)
+		dir := trained(t, text)
+		resumesExactly(t, dir, text)
+		m := opened(t, dir)
+		if m.Vector != 2 {
+			t.Fatalf("%s: the student knows vectors of %d numbers", method, m.Vector)
+		}
+		q := Request{N: 4}
+		q.SetVectors([]float32{0.5, -0.5}, 2)
+		a := draw(t, m, q)
+		q.SetVectors([]float32{-0.5, 0.5}, 2)
+		if slices.Equal(a, draw(t, m, q)) {
+			t.Errorf("%s: samples do not depend on the vectors", method)
+		}
 	}
 }
