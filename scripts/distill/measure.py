@@ -41,7 +41,7 @@ METHODS = {
     "reflow": ("reflow", []),
     "reflow, times: noise": ("{kind: reflow, times: noise}", []),
     "dmd2": ("{kind: dmd2, steps: 4}", []),
-    "dmd2, critic: sds": ("{kind: dmd2, steps: 1, critic: sds, warm_up: 0}", []),
+    "dmd2, critic: sds": ("{kind: dmd2, steps: 1, critic: sds}", []),
 }
 FIGURES = {
     "w2": "2-Wasserstein distance to the data", "nll": "mean of −ln p of samples under the data's density", "rare_mass": "part of the samples in the mode that is 1 % of the data",
@@ -89,7 +89,6 @@ def measure(o, name, seed, known):
     for who, (method, more) in METHODS.items():
         if (name, seed, who) in known or o.only and who not in o.only:
             continue
-        method = method.replace("", ", sigma_data: 0.7" if name != "digits" else "")
         folder = os.path.join(o.work, f"{name}-{seed}", re.sub("[^a-z0-9]+", "-", who))
         file = os.path.join(o.work, f"{name}-{seed}", "student.yaml")
         with open(file, "w") as f:
