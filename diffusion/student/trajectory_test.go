@@ -100,3 +100,46 @@ func TestTrajectoryDraws(t *testing.T) {
 		t.Errorf("%d ways come up, want %d", len(seen), want)
 	}
 }
+
+// Terms are balanced by the norms of their gradients, also where the second has to grow: f = Σx² at (2, −1) has one of √20, g = Σy/100 one of √2/100, so that
+// the whole is 5 + √20/(√2/100)·0.02 and its gradient by y is as long as that by x.
+func TestBalanced(t *testing.T) {
+	s := tensor.NewScopeOf(cpu.Default(), tensor.Recording, tensor.Float64)
+	defer s.Close()
+	var p [2]*tensor.Param
+	for i, v := range [][]float64{{2, -1}, {1, 1}} {
+		p[i] = tensor.NewParam(cpu.Default(), tensor.Float64, 2)
+		if err := p[i].Set64(v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	loss := balanced(s, s.Param(p[0]).Scale(1), func(x *tensor.Tensor) *tensor.Tensor { return x.Square().Sum() },
+		s.Param(p[1]).Scale(1), func(y *tensor.Tensor) *tensor.Tensor { return y.Sum().Scale(0.01) })
+	ratio := math.Sqrt(20) / (math.Sqrt2 / 100)
+	if got, want := loss.Item(), 5+ratio*0.02; math.Abs(got-want) > 1e-12*want {
+		t.Errorf("the loss is %g, want %g", got, want)
+	}
+	grads := s.Grad(loss, p[:])
+	for i, want := range []float64{4, -2, ratio / 100, ratio / 100} {
+		if got := grads[i/2].Float64s()[i%2]; math.Abs(got-want) > 1e-12*ratio {
+			t.Errorf("gradient %d is %g, want %g", i, got, want)
+		}
+	}
+}
+
+// The network is told of no noise below the least: a jump to the data is one to that level.
+func TestTransitionToTheData(t *testing.T) {
+	var told []float64
+	m := &Transition{Least: 0.25, Of: &diffusion.NetModel{Along: diffusion.EDM{SigmaMax: 80}, Predicts: diffusion.X0, Jumps: true, Net: func(x, _ *tensor.Tensor, c diffusion.Cond) *tensor.Tensor {
+		told = c.Jump.Float64s()
+		return x
+	}}}
+	s := tensor.NewScopeOf(cpu.Default(), tensor.Inference, tensor.Float64)
+	defer s.Close()
+	m.Eval(s.Zeros(3, 1), diffusion.Step{T: []float64{2, 2, 1}, Next: []float64{0, 0.25, 0.5}, Jump: true}, diffusion.Cond{})
+	for i, want := range []float64{1.75, 1.75, 0.5} {
+		if told[i] != want {
+			t.Errorf("jump %d is %g, want %g", i, told[i], want)
+		}
+	}
+}
