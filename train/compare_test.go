@@ -56,6 +56,7 @@ func TestCompare(t *testing.T) {
 	best := map[key]int{}
 	for _, r := range rows {
 		got[key{r.Run, r.Sampler, r.Asked}] = r
+		best[key{r.Run, "", r.Asked}] += 0
 		if r.Best {
 			best[key{r.Run, "", r.Asked}]++
 		}

@@ -319,6 +319,13 @@ func TestPairsOfOtherTeachers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		p, err := train.OpenPairs(train.RunDir(stages[0].Run).Pairs())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := map[string]float64{"told": 1.5, "classes": 3}[name]; p.Recipe.Guidance != max(want, 1) { // what a teacher has in it is not asked for again
+			t.Errorf("%s: pairs were made under guidance %g", name, p.Recipe.Guidance)
+		}
 		said := ""
 		for _, f := range m.Facts() {
 			if f[0] == "student" {
