@@ -20,6 +20,7 @@ import (
 	"github.com/langevin-go/langevin/optim"
 	"github.com/langevin-go/langevin/tensor/backend"
 	"github.com/langevin-go/langevin/tensor/cpu"
+	"github.com/langevin-go/langevin/tensor/cuda"
 	"github.com/langevin-go/langevin/train/config"
 )
 
@@ -27,7 +28,7 @@ import (
 type Experiment struct {
 	Name        string                                     `yaml:"name" doc:"names the run's folder, runs/NAME; empty: the file's name"`
 	Seed        uint64                                     `yaml:"seed" doc:"of all random numbers: initial weights, order of the data, noise, times"`
-	Device      string                                     `yaml:"device" doc:"where tensors live; auto takes the best there is" oneof:"auto cpu"`
+	Device      string                                     `yaml:"device" doc:"where tensors live: cuda is an NVIDIA GPU, of which no run has been made yet; auto is the CPU until that has been done" oneof:"auto cpu cuda"`
 	Precision   string                                     `yaml:"precision" doc:"what matrix products, convolutions and attention compute in while training: with bf16, what enters a product is rounded to bfloat16; sums, weights and all else stay float32" oneof:"float32 bf16"`
 	Steps       int64                                      `yaml:"steps" doc:"training steps" range:"[1,inf)"`
 	Batch       int                                        `yaml:"batch" doc:"samples a step" range:"[1,inf)"`
@@ -147,15 +148,25 @@ func (l *Loaded) at(key string, err error) error {
 }
 
 // device opens the device that the experiment asks for.
-func (e *Experiment) device() (backend.Device, error) { return OpenDevice(e.Device) }
+func (l *Loaded) device() (backend.Device, error) {
+	d, err := OpenDevice(l.Device)
+	return d, l.at("device", err)
+}
 
-// OpenDevice opens a device by name: auto or cpu.
+// OpenDevice opens a device by name: auto, cpu or cuda. Of several GPUs cuda is the first that
+// the driver shows; CUDA_VISIBLE_DEVICES changes that.
 func OpenDevice(name string) (backend.Device, error) {
 	switch name {
 	case "auto", "cpu", "":
 		return cpu.New(cpu.Options{})
+	case "cuda":
+		d, err := cuda.New(cuda.Options{})
+		if err != nil {
+			return nil, fmt.Errorf("cuda cannot be used: %w", err)
+		}
+		return d, nil
 	}
-	return nil, fmt.Errorf("unknown device %q: want auto or cpu", name)
+	return nil, fmt.Errorf("unknown device %q: want auto, cpu or cuda", name)
 }
 
 // openData opens the training data; relative paths are taken from where the program was started.

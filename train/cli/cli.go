@@ -14,6 +14,9 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/langevin-go/langevin/tensor/backend"
+	"github.com/langevin-go/langevin/tensor/cuda"
 )
 
 // Options say what a program passes to Main. The zero value of each but Args is fine.
@@ -58,7 +61,7 @@ func Main(o Options) int {
 	root.SetArgs(o.Args)
 	root.SetOut(o.Stdout)
 	root.SetErr(o.Stderr)
-	err := root.ExecuteContext(ctx)
+	err := execute(ctx, root)
 	var usage usageError
 	switch {
 	case err == nil:
@@ -73,6 +76,23 @@ func Main(o Options) int {
 		fmt.Fprintf(o.Stderr, "%s: %s\n", o.Name, line)
 	}
 	return exitError
+}
+
+// execute runs the command. What a device cannot tell as an error, that it has no memory left or has
+// failed, comes as a panic, and is an error from here on.
+func execute(ctx context.Context, root *cobra.Command) (err error) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case *backend.AllocError:
+			err = p
+		case *cuda.Failure:
+			err = p
+		default:
+			panic(p)
+		}
+	}()
+	return root.ExecuteContext(ctx)
 }
 
 // errInterrupted says that work was cut short by the user, who has been told.

@@ -7,6 +7,7 @@ package backendtest
 
 import (
 	"encoding/binary"
+	"slices"
 	"testing"
 
 	"github.com/langevin-go/langevin/tensor/backend"
@@ -76,6 +77,17 @@ func RunProducts(t *testing.T, d backend.Device, n int) {
 		if k.products {
 			runCheck(t, i, d, backend.Float32, n)
 		}
+	}
+}
+
+// RunChecks is RunEvery in float32 of the named checks, for a device with settings that matter to these alone.
+func RunChecks(t *testing.T, d backend.Device, n int, names ...string) {
+	for _, name := range names {
+		i := slices.IndexFunc(checks, func(k check) bool { return k.name == name })
+		if i < 0 {
+			t.Fatalf("backendtest has no check %q", name)
+		}
+		runCheck(t, i, d, backend.Float32, n)
 	}
 }
 

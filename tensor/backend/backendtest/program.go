@@ -42,6 +42,9 @@ func apply(op backend.Opcode, dt backend.DType, in [3]value) value {
 	}
 	if k := ulps[op]; k > 0 {
 		r.err = (k + 0.5) * ulp(exact, dt)
+		if dt == backend.Float64 {
+			r.err += evalError(op, in, exact)
+		}
 		if op == backend.OpMulAdd {
 			r.err += ulp(in[0].v*in[1].v, dt)
 			if product := math.Abs(in[0].v * in[1].v); product > largest(dt) && !math.IsInf(product, 0) {
@@ -80,6 +83,21 @@ func apply(op backend.Opcode, dt backend.DType, in [3]value) value {
 	}
 	r.err += 2 * carried
 	return r
+}
+
+// evalError bounds the error of the truth itself in float64, where it is Go's: sin and cos reduce
+// their argument to an accuracy of some 2⁻⁵³, of which much is left where they are near 0; a
+// power is made by repeated squaring and as e^(b·ln a), either of which multiplies errors.
+func evalError(op backend.Opcode, in [3]value, exact float64) float64 {
+	switch op {
+	case backend.OpSin, backend.OpCos:
+		return 0x1p-53
+	case backend.OpPow:
+		if a, b := math.Abs(in[0].v), math.Abs(in[1].v); exact != 0 && a > 0 && !math.IsInf(a+b+math.Abs(exact), 0) {
+			return 0x1p-52 * b * (1 + math.Abs(math.Log(a))) * math.Abs(exact)
+		}
+	}
+	return 0
 }
 
 // run evaluates p at one point. vals has room for every instruction.
