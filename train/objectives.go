@@ -25,7 +25,8 @@ type ObjectiveArg struct {
 	Batch    int               // samples a step
 	Steps    int64             // of training
 	Device   backend.Device
-	Init     rng.Key // of the first values of what the objective itself learns
+	Twin     func() (Network, []*tensor.Param, error) // makes one more network like the one in training; nil: there is none yet
+	Init     rng.Key                                  // of the first values of what the objective itself learns
 }
 
 // dropout drops a part p of the conditions that the network knows a null condition of.

@@ -50,6 +50,7 @@ type PairsArg struct {
 	Count    int
 	Real     int // of these, made backwards: training samples, each once, that the model leads back to their starts
 	Seed     uint64
+	Like     *Loaded // whose data say which classes pairs have; nil: the model's own
 	Progress func(done, total int)
 }
 
@@ -117,14 +118,18 @@ func (t *Trained) pairData(ctx context.Context, a PairsArg) (pairData, error) {
 	if t.Classes == 0 && a.Real == 0 {
 		return known, nil
 	}
-	ds, err := t.Exp.openData(ctx)
+	of := a.Like
+	if of == nil {
+		of = t.Exp
+	}
+	ds, err := of.openData(ctx)
 	if err != nil {
 		return known, err
 	}
 	if n := ds.Train.Len(); n != data.Infinite && a.Real > n {
 		return known, fmt.Errorf("%d pairs of real samples: there are %d to train on", a.Real, n)
 	}
-	order := data.NewOrder(ds.Train.Len(), t.Exp.Seed)
+	order := data.NewOrder(ds.Train.Len(), of.Seed)
 	n := a.Real
 	if t.Classes > 0 {
 		n = a.Count
@@ -215,7 +220,7 @@ func (t *Trained) invertedPairs(ctx context.Context, from, n int, known pairData
 
 // pairRequest asks for n pairs, the first of which is from.
 func (t *Trained) pairRequest(from, n int, known pairData, a PairsArg) Request {
-	q := Request{N: n, Seed: a.Seed}
+	q := Request{N: n, Seed: a.Seed, Still: true}
 	if known.labels != nil {
 		q.Labels = known.labels[from : from+n]
 	}
