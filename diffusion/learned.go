@@ -10,6 +10,14 @@ type Learner interface {
 	Params() []*tensor.Param
 }
 
+// Paced is a Learner whose own parameters change at a rate of their own. Steps in which they, or the network's, are not to change at all are
+// those whose loss does not depend on them.
+type Paced interface {
+	Learner
+	// Rate is the factor on the learning rate.
+	Rate() float64
+}
+
 // Adaptive is a distribution of times that follows from past losses.
 type Adaptive interface {
 	TimeSampler
@@ -54,8 +62,9 @@ func (d *Draw) Losses() []float32 { return d.losses.Float32s() }
 
 // Bindings are models that an objective may ask besides the one in training.
 type Bindings struct {
-	Average Model // with the moving average of the weights; where there is none, the model in training
-	Teacher Model // that the experiment names for the objective; nil: it names none
+	Average Model           // with the moving average of the weights; where there is none, the model in training
+	Weights []*tensor.Param // of the model in training, as it begins
+	Teacher Model           // that the experiment names for the objective; nil: it names none
 
 	// Target is the model with a moving average of the weights of its own, which keeps so much at
 	// each step: it is part of checkpoints, and not what is sampled from.

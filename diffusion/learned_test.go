@@ -237,6 +237,36 @@ func TestTimesByLoss(t *testing.T) {
 	}
 }
 
+// By default a table's entries are told apart, as in the paper: one whose loss is a thousand times the others' is drawn for
+// half of the samples, not its neighbours with it.
+func TestTimesByLossOfEveryEntry(t *testing.T) {
+	const entries, n = 1000, 1 << 16
+	p := linearTable(t, entries)
+	d := new(ByLoss)
+	d.SetDefaults()
+	for range d.History {
+		var times []float64
+		losses := make([]float32, entries)
+		for i := range losses {
+			times, losses[i] = append(times, float64(i+1)), 1
+		}
+		losses[entries-1] = entries - 1
+		d.Observe(p, times, losses)
+	}
+	last := 0.0
+	for i := range n {
+		if d.Time(p, (float64(i)+0.5)/n) == entries {
+			last += 1.0 / n
+		}
+	}
+	close(t, "the last entry's share", last, 0.999*0.5+0.001/entries, 2.0/n)
+	close(t, "its factor", d.Importance(p, entries), 1/(entries*(0.999*0.5+0.001/entries)), 1e-9)
+	close(t, "that of the entry before", d.Importance(p, entries-1), 1/(entries*(0.999*0.5/(entries-1)+0.001/entries)), 1e-9)
+	if flow := new(ByLoss); flow.bins(CondOT{}) != 100 {
+		t.Errorf("%d bins on a path without entries", flow.bins(CondOT{}))
+	}
+}
+
 func TestTimesByLossRemember(t *testing.T) {
 	p := CondOT{}
 	d := byLoss(t, p, 5)

@@ -100,6 +100,12 @@ func (d Shifted) Time(p GaussianPath, u float64) float64 {
 // Shift is kt/(1+(k−1)t) for t in [0,1]: on CondOT it multiplies the noise level by k.
 func Shift(k, t float64) float64 { return k * t / (1 + (k-1)*t) }
 
+// ShiftOf is the shift for pictures of so many tokens: e^μ, μ a straight line from ½ for 256 to 1.15 for 4096 (Esser et al.
+// 2024; the line is FLUX's and diffusers'). With more tokens, more noise is needed to hide as much.
+func ShiftOf(tokens int) float64 {
+	return math.Exp(0.5 + (1.15-0.5)/(4096-256)*float64(tokens-256))
+}
+
 func normalQuantile(u float64) float64 { return math.Sqrt2 * math.Erfinv(2*u-1) }
 
 func positive(name string, x float64) error {

@@ -20,6 +20,8 @@ func TestWeightsBySNR(t *testing.T) {
 			}{
 				{&SoftMinSNR{4}, X0, 1 / (1/s + 0.25)},
 				{&SoftMinSNR{4}, Eps, 4 / (s + 4)},
+				{&WeightPoints{Eps, []float64{-1, 1}, []float64{3, 1}}, X0, s * min(max(2-lambda, 1), 3)},
+				{&WeightPoints{X0, []float64{-2, 0, 2}, []float64{0, 4, 0}}, X0, max(4-2*math.Abs(lambda), 0)},
 				{TruncatedSNR{}, X0, max(s, 1)},
 				{SNRPlusOne{}, X0, math.Pow(p.Alpha*p.Alpha+p.Sigma*p.Sigma, 2) / (p.Sigma * p.Sigma)},
 				{&SoftMinSNR{math.Exp(-3)}, X0, math.Exp(-3) * sigmoid(lambda+3)},
@@ -41,6 +43,7 @@ func TestWeightsBySNR(t *testing.T) {
 		p    Point
 		want float64
 	}{
+		{&WeightPoints{Eps, []float64{0, 1}, []float64{2, 5}}, Eps, none, 2}, {&WeightPoints{X0, []float64{0, 1}, []float64{2, 5}}, X0, clean, 5},
 		{&SoftMinSNR{4}, Eps, none, 1}, {&SoftMinSNR{4}, X0, none, 0}, {&SoftMinSNR{4}, X0, clean, 4}, {&SoftMinSNR{4}, V, none, 0},
 		{&P2{1, 1}, Eps, none, 1}, {&P2{1, 1}, Eps, clean, 0}, {&Sigmoid{Bias: 2}, Eps, none, 1}, {&Sigmoid{Bias: 2}, Eps, clean, 0},
 	} {

@@ -25,17 +25,17 @@ type C2OT struct {
 	Distance string  `yaml:"distance" doc:"of vector conditions: squared, or cosine (1 less the cosine of the angle)" oneof:"squared cosine"`
 	Replace  bool    `yaml:"replace" doc:"draw pairs from the plan with replacement instead of all of them once"`
 
-	solver   Assigner
-	products products
-	cost     []float64
-	cond     []float64 // costs between conditions
-	limits   []float64
-	members  []int32 // of a class
-	classes  []int32
-	x, y     []float32
-	best     []int32
-	match    []int32
-	pairs    pairs
+	costs
+	solver  Assigner
+	cost    []float64
+	cond    []float64 // costs between conditions
+	limits  []float64
+	members []int32 // of a class
+	classes []int32
+	x, y    []float32
+	best    []int32
+	match   []int32
+	pairs   pairs
 }
 
 // SetDefaults takes the paper's.
@@ -95,7 +95,7 @@ func (c *C2OT) byClass(d *diffusion.Draw) {
 		}
 		m := len(c.members)
 		c.cost = grow(c.cost, m*m)
-		c.products.negative(bestScans(), c.cost, c.x, c.y, m, dim)
+		c.half(c.cost, c.x, c.y, m)
 		for i, j := range c.solver.Solve(c.cost, m) {
 			c.best[c.members[i]] = c.members[j]
 		}
@@ -106,7 +106,7 @@ func (c *C2OT) byClass(d *diffusion.Draw) {
 func (c *C2OT) byVector(d *diffusion.Draw) {
 	n := d.N
 	c.cost, c.cond = grow(c.cost, n*n), grow(c.cond, n*n)
-	squaredDistances(c.cost, d.X, d.Noise, n)
+	c.squared(c.cost, d.X, d.Noise, n)
 	conditionDistances(c.cond, d.Vector, d.Drop, n, c.Distance == "cosine")
 	w := c.weight(n)
 	for ij := range c.cost {

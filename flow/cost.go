@@ -1,5 +1,45 @@
 package flow
 
+// Cost sets cost (n,n), by rows, to the squared distance of each of the samples x from each of the noises y, both (n,…).
+type Cost func(cost []float64, x, y []float32, n int)
+
+// Costed is a coupling whose squared distance may be another than that of Euclidean space; nil is the latter. It is
+// for before the first Couple.
+type Costed interface {
+	Coupling
+	SetCost(Cost)
+}
+
+// costs are those of a coupling.
+type costs struct {
+	products products
+	other    Cost
+}
+
+// SetCost is [Costed]'s.
+func (c *costs) SetCost(other Cost) { c.other = other }
+
+// half is half the squared distance, but for terms of rows and of columns, which no plan depends on.
+func (c *costs) half(cost []float64, x, y []float32, n int) {
+	if c.other == nil {
+		c.products.negative(bestScans(), cost, x, y, n, len(x)/n)
+		return
+	}
+	c.other(cost, x, y, n)
+	for i := range cost {
+		cost[i] /= 2
+	}
+}
+
+// squared is the squared distance.
+func (c *costs) squared(cost []float64, x, y []float32, n int) {
+	if c.other == nil {
+		squaredDistances(cost, x, y, n)
+		return
+	}
+	c.other(cost, x, y, n)
+}
+
 // products computes matrices of dot products. It uses its storage again.
 type products struct {
 	x, y []float64 // the factors, in the order in which the kernel reads them

@@ -30,11 +30,11 @@ type OT struct {
 	// does; otherwise the batch keeps each of its samples once.
 	Replace bool `yaml:"replace" doc:"draw pairs from the plan with replacement, as torchcfm does, instead of all of them once"`
 
-	solver   Assigner
-	products products
-	cost     []float64
-	match    []int32
-	pairs    pairs
+	costs
+	solver Assigner
+	cost   []float64
+	match  []int32
+	pairs  pairs
 }
 
 // SetDefaults takes every pair once.
@@ -47,7 +47,7 @@ func (o *OT) Couple(k rng.Key, d *diffusion.Draw) error {
 	}
 	noise := d.HostNoise()
 	o.cost = grow(o.cost, d.N*d.N)
-	o.products.negative(bestScans(), o.cost, d.X, noise, d.N, len(d.X)/d.N)
+	o.half(o.cost, d.X, noise, d.N)
 	best := o.solver.Solve(o.cost, d.N)
 	o.pairs.choose(k, d.N, o.Replace)
 	o.match = grow(o.match, d.N)

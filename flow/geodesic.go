@@ -21,7 +21,7 @@ import (
 // and Wanner 2006, IV.4): u is taken at the nearest point, which is a smooth field around the
 // manifold, and no order is lost.
 //
-// Geodesics are computed on the host: states go there and back, and a step allocates a little, also in a [sampler.Plan].
+// Geodesics are computed on the host: states go there and back.
 type Geodesic struct {
 	Method string `yaml:"method" doc:"euler (order 1) or midpoint (2) along geodesics; rk4 (4), projected" oneof:"euler midpoint rk4"`
 }
@@ -52,12 +52,13 @@ func (o *Geodesic) Sample(r *sampler.Run) {
 		return
 	}
 	path := r.Path.(*GeodesicPath)
+	work := r.Floats(2 * path.Manifold.Ambient())
 	for st := range r.Steps() {
 		switch o.Method {
 		case "euler":
 			path.euler(r, st)
 		case "midpoint":
-			path.midpoint(r, st)
+			path.midpoint(r, st, work)
 		default:
 			path.rk4(r, st)
 		}
@@ -69,11 +70,11 @@ func (p *GeodesicPath) euler(r *sampler.Run, st *sampler.Step) {
 	r.X = p.exp(r.X, r.Predict(r.X, st.From), h)
 }
 
-func (p *GeodesicPath) midpoint(r *sampler.Run, st *sampler.Step) {
+func (p *GeodesicPath) midpoint(r *sampler.Run, st *sampler.Step, work []float64) {
 	h := st.To.T - st.From.T
 	u := r.Predict(r.X, st.From)
 	slope := r.Predict(p.exp(r.X, u, h/2), p.At(st.From.T+h/2))
-	r.X = p.exp(r.X, p.back(r.X, u, slope, h/2), h)
+	r.X = p.exp(r.X, p.back(r.X, u, slope, h/2, work), h)
 }
 
 func (p *GeodesicPath) rk4(r *sampler.Run, st *sampler.Step) {
@@ -100,10 +101,10 @@ func (p *GeodesicPath) exp(x, v *tensor.Tensor, h float64) *tensor.Tensor {
 
 // back carries w from exp_x(h·v) to x: along the same geodesic, whose velocity there is v carried
 // ahead, backwards.
-func (p *GeodesicPath) back(x, v, w *tensor.Tensor, h float64) *tensor.Tensor {
+func (p *GeodesicPath) back(x, v, w *tensor.Tensor, h float64, work []float64) *tensor.Tensor {
 	m := p.Manifold
 	n := m.Ambient()
-	there, ahead := make([]float64, n), make([]float64, n)
+	there, ahead := work[:n], work[n:]
 	return x.Scope().Host(func(y []float64, in [][]float64) {
 		scale(in[1], h)
 		copy(y, in[2])

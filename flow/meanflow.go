@@ -5,31 +5,42 @@ import (
 
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/diffusion/guidance"
+	"github.com/langevin-go/langevin/diffusion/student"
 	"github.com/langevin-go/langevin/internal/invalid"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/rng"
 )
 
-// MeanFlow trains a model of whole steps from scratch (Geng et al. 2025, "Mean flows for one-step
+// MeanFlow trains a model of whole steps, from scratch or from a teacher (Geng et al. 2025, "Mean flows for one-step
 // generative modeling"). The mean velocity u over the time from t to r=t−j satisfies
-// u = v − (t−r)·du/dt, the derivative taken along the way, which one JVP of the network along
+// u = v − (t−r)·du/dt (their eq. 6), v being the velocity of the sample at hand, or the teacher's there, the derivative taken along the way, which one JVP of the network along
 // (v,1,1) in (x,t,j) gives. The right side is the target, of which no gradient is taken; the
 // loss is ‖u−target‖²/(‖u−target‖²+c)^p, the denominator without a gradient, too.
 //
 // Its model must be a StepModel of velocities. Networks with dropout have it drawn anew for
 // the derivative.
 type MeanFlow struct {
-	diffusion.Regression // path, times (of both ends), condition dropout; the weighting is the loss's own
+	student.Base // path, times (of both ends), condition dropout, a teacher or none; the weighting is the loss's own
 	MeanFlowOptions
-	Null int // the label of no class, for guidance
+	Null int // the label of no class, for guidance without a teacher, which has its own
 }
 
 // MeanFlowOptions are its settings.
 type MeanFlowOptions struct {
+	MeanFlowLoss     `yaml:",inline"`
+	MeanFlowGuidance `yaml:",inline"`
+}
+
+// MeanFlowLoss are the settings of the loss.
+type MeanFlowLoss struct {
 	Ratio    float64 `yaml:"ratio" doc:"part of the samples that have a step to make; the others are flow matching" range:"(0,1]"`
 	Power    float64 `yaml:"power" doc:"p of the loss e/(e+c)^p of a squared error e: 0 is e itself, 1 gives all samples gradients of one size" range:"[0,2]"`
 	Offset   float64 `yaml:"offset" doc:"c of the loss e/(e+c)^p" range:"(0,inf)"`
 	Improved bool    `yaml:"improved" doc:"take the derivative along the network's own velocity instead of that of the sample at hand, which varies more (Geng et al. 2025b)"`
+}
+
+// MeanFlowGuidance is the guidance that the network learns to have without a teacher.
+type MeanFlowGuidance struct {
 	Guidance float64 `yaml:"guidance" doc:"w of the velocity that the network learns to have, w·v + k·u(c) + (1−w−k)·u(null): guidance of scale w/(1−k) in one evaluation; 1: none" range:"[0,inf)"`
 	Mix      float64 `yaml:"guidance_mix" doc:"k of that: the part of the network's own conditional velocity" range:"[0,1)"`
 	From     float64 `yaml:"guidance_from" doc:"smallest time with guidance, as a fraction of the path (0 is data)" range:"[0,1)"`
@@ -38,11 +49,23 @@ type MeanFlowOptions struct {
 
 // SetDefaults takes the paper's choices, without guidance.
 func (o *MeanFlowOptions) SetDefaults() {
-	*o = MeanFlowOptions{Ratio: 0.25, Power: 1, Offset: 0.01, Guidance: 1, To: 1}
+	o.MeanFlowLoss.SetDefaults()
+	o.MeanFlowGuidance.SetDefaults()
 }
 
 // Validate checks the ranges.
 func (o *MeanFlowOptions) Validate() error {
+	if err := o.MeanFlowLoss.Validate(); err != nil {
+		return err
+	}
+	return o.MeanFlowGuidance.Validate()
+}
+
+// SetDefaults takes the paper's choices.
+func (o *MeanFlowLoss) SetDefaults() { *o = MeanFlowLoss{Ratio: 0.25, Power: 1, Offset: 0.01} }
+
+// Validate checks the ranges.
+func (o *MeanFlowLoss) Validate() error {
 	switch {
 	case !(o.Ratio > 0 && o.Ratio <= 1):
 		return invalid.Field("ratio", "must be in (0, 1], is %g", o.Ratio)
@@ -50,6 +73,16 @@ func (o *MeanFlowOptions) Validate() error {
 		return invalid.Field("power", "must be in [0, 2], is %g", o.Power)
 	case !(o.Offset > 0):
 		return invalid.Field("offset", "must be positive, is %g", o.Offset)
+	}
+	return nil
+}
+
+// SetDefaults is none.
+func (o *MeanFlowGuidance) SetDefaults() { *o = MeanFlowGuidance{Guidance: 1, To: 1} }
+
+// Validate checks the ranges.
+func (o *MeanFlowGuidance) Validate() error {
+	switch {
 	case !(o.Guidance >= 0) || math.IsInf(o.Guidance, 0):
 		return invalid.Field("guidance", "must not be negative, is %g", o.Guidance)
 	case !(o.Mix >= 0 && o.Mix < 1):
@@ -65,18 +98,28 @@ func (o *MeanFlowOptions) Validate() error {
 // Draw chooses both ends of each sample's step: the larger of two times and the smaller, or,
 // where there is none to make, the larger twice.
 func (o *MeanFlow) Draw(k rng.Key, b *diffusion.Batch, d *diffusion.Draw) {
-	o.Regression.Draw(k, b, d)
+	o.Base.Draw(k, b, d)
 	drawEnds(&o.Regression, k, d)
 	stay(d, o.Ratio)
 }
 
 // Loss is a scalar.
 func (o *MeanFlow) Loss(s *tensor.Scope, m diffusion.Model, d *diffusion.Draw) *tensor.Tensor {
-	f, now := stepModel(m, o.Path), momentOf(s, &o.Regression, d)
+	f, now := stepModel(m, o.Path), o.moment(s, d)
 	var target *tensor.Tensor
 	s.NoGrad(func() { target = o.target(s, f, now, d) })
 	u := f.Field(now.x, now.t, now.jump, now.cond)
 	return o.loss(perSample(u.Sub(target).Square()))
+}
+
+// moment is a draw with the velocity that the network is to have where it makes no step: the teacher's, or the sample's.
+func (o *MeanFlow) moment(s *tensor.Scope, d *diffusion.Draw) moment {
+	now := momentOf(s, &o.Regression, d)
+	if of := o.Learned(); of.Model != nil {
+		at := diffusion.Step{T: d.T}
+		of.Ask(s, func() { now.velocity = of.Eval(now.x, at, now.cond).As(diffusion.Velocity, now.x, o.Path, at) })
+	}
+	return now
 }
 
 // target is v − j·du/dt.

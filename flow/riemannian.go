@@ -116,6 +116,7 @@ type RFM struct {
 	Times      diffusion.TimeSampler // nil: uniform. None that learn from losses
 	Stratified bool
 	Dropout    diffusion.Dropout
+	Coupling   Coupling // nil: independent. See [GeodesicPath.Couple]
 
 	space sync.Pool // of *geodesicSpace
 }
@@ -123,6 +124,7 @@ type RFM struct {
 // geodesicSpace is what drawing takes, kept so that it does not allocate.
 type geodesicSpace struct {
 	rows   []float64
+	source []float32
 	random manifold.Stream
 }
 
@@ -142,6 +144,9 @@ func (o *RFM) Draw(k rng.Key, b *diffusion.Batch, d *diffusion.Draw) {
 	}
 	defer o.space.Put(space)
 	w := space.rows
+	if d.Err = o.couple(k, d, space, w[:n]); d.Err != nil {
+		return
+	}
 	data, source, x, u, v := w[:n], w[n:2*n], w[2*n:3*n], w[3*n:4*n], w[4*n:5*n]
 	extra := d.HostExtra(2 * n)
 	for i := range d.N {
@@ -162,6 +167,58 @@ func (o *RFM) Draw(k rng.Key, b *diffusion.Batch, d *diffusion.Draw) {
 			row[j], row[n+j] = float32(x[j]), float32(u[j])
 		}
 	}
+}
+
+// couple rearranges the pairs, for which samples of the base come to the host first. x is for work.
+func (o *RFM) couple(k rng.Key, d *diffusion.Draw, space *geodesicSpace, x []float64) error {
+	if o.Coupling == nil {
+		return nil
+	}
+	if d.Noise == nil {
+		space.source = grow(space.source, len(d.X))
+		for i := range d.N {
+			space.random = manifold.NewStream(d.NoiseKey, d.First+uint64(i))
+			o.Path.Manifold.Draw(&space.random, x)
+			for j, v := range x {
+				space.source[i*len(x)+j] = float32(v)
+			}
+		}
+		d.Noise = space.source
+	}
+	return o.Coupling.Couple(k.WithStream(diffusion.StreamCoupling), d)
+}
+
+// Couple has a coupling go by the manifold's own distances, and gives it back: so [OT] is transport along
+// geodesics within each batch, as on SO(3) in FoldFlow-OT (Bose et al. 2024).
+func (p *GeodesicPath) Couple(c Coupling) Coupling {
+	if c, ok := c.(Costed); ok {
+		c.SetCost(p.costs())
+	}
+	return c
+}
+
+// costs are squared lengths of geodesics. They use their storage again.
+func (p *GeodesicPath) costs() Cost {
+	var a, b []float64
+	return func(cost []float64, x, y []float32, n int) {
+		m := p.Manifold
+		dim := m.Ambient()
+		a, b = widened(a, x), widened(b, y)
+		for i := range n {
+			for j := range n {
+				cost[i*n+j] = m.SquaredDistance(a[i*dim:(i+1)*dim], b[j*dim:(j+1)*dim])
+			}
+		}
+	}
+}
+
+// widened is x in float64, in the storage of to.
+func widened(to []float64, x []float32) []float64 {
+	to = to[:0]
+	for _, v := range x {
+		to = append(to, float64(v))
+	}
+	return to
 }
 
 // place sets x to the point of m that is nearest to y.

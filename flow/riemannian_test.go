@@ -2,7 +2,9 @@ package flow
 
 import (
 	"context"
+	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,6 +12,8 @@ import (
 	"github.com/langevin-go/langevin/diffusion/likelihood"
 	"github.com/langevin-go/langevin/diffusion/sampler"
 	"github.com/langevin-go/langevin/flow/manifold"
+	"github.com/langevin-go/langevin/internal/testenv"
+	"github.com/langevin-go/langevin/nn"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/cpu"
 	"github.com/langevin-go/langevin/tensor/rng"
@@ -22,12 +26,7 @@ var manifolds = []manifold.Manifold{
 
 // based are draws of a manifold's base distribution.
 func based(m manifold.Manifold, seed uint64, n int) []float64 {
-	x := make([]float64, n*m.Ambient())
-	for i := range n {
-		r := manifold.NewStream(rng.Key{Seed: seed}, uint64(i))
-		m.Draw(&r, x[i*m.Ambient():(i+1)*m.Ambient()])
-	}
-	return x
+	return base(m, rng.Key{Seed: seed}, n)
 }
 
 func float64Scope(t *testing.T) *tensor.Scope {
@@ -480,5 +479,134 @@ func TestGeodesicRefuses(t *testing.T) {
 	}
 	if err := (&PowerKappa{Exponent: 0.5}).Validate(); err == nil {
 		t.Error("infinite speed")
+	}
+}
+
+// Optimal transport on a manifold goes by its own distances, and changes which point of the source goes with
+// which data and nothing else, wherever the source comes from.
+func TestCouplingAlongGeodesics(t *testing.T) {
+	const n = 64
+	for _, m := range manifolds {
+		dim := m.Ambient()
+		b := &diffusion.Batch{N: n, Shape: []int{dim}, X: narrowed(based(m, 3, n))}
+		for i := range n {
+			b.Labels = append(b.Labels, int32(i%3))
+		}
+		path := &GeodesicPath{Manifold: m}
+		way := func(d *diffusion.Draw, i, j int) float64 {
+			x, y := make([]float64, dim), make([]float64, dim)
+			for k := range dim {
+				x[k], y[k] = float64(d.X[i*dim+k]), float64(d.Noise[j*dim+k])
+			}
+			m.Nearest(x)
+			m.Nearest(y)
+			far := manifold.Distance(m, x, y)
+			return far * far
+		}
+		key := rng.Key{Seed: 4, Step: 2}
+		for name, own := range map[string][]float32{"base": nil, "source": narrowed(based(m, 9, n))} {
+			b.Source = own
+			var alone, d, byClass diffusion.Draw
+			(&RFM{Path: path}).Draw(key, b, &alone)
+			if alone.Noise == nil {
+				alone.Noise = narrowed(base(m, alone.NoiseKey, n))
+			}
+			(&RFM{Path: path, Coupling: path.Couple(&OT{})}).Draw(key, b, &d)
+			(&RFM{Path: path, Coupling: path.Couple(&C2OT{})}).Draw(key, b, &byClass)
+			for _, d := range []*diffusion.Draw{&alone, &d, &byClass} {
+				if d.Err != nil {
+					t.Fatal(d.Err)
+				}
+			}
+			if !slices.Equal(d.X, b.X) || !slices.Equal(d.Labels, b.Labels) || !slices.Equal(d.T, alone.T) {
+				t.Errorf("%v, %s: the coupling changes more than the pairs", m, name)
+			}
+			if !slices.Equal(sorted(d.Noise), sorted(alone.Noise)) || !slices.Equal(sorted(byClass.Noise), sorted(alone.Noise)) {
+				t.Errorf("%v, %s: other points of the source", m, name)
+			}
+			for i := range n {
+				for j := range i {
+					// Distances are right to 10⁻⁷, and points to float32's rounding: of squares up to (2π)² and more.
+					if gain := way(&d, i, i) + way(&d, j, j) - way(&d, i, j) - way(&d, j, i); gain > 1e-4 {
+						t.Fatalf("%v, %s: exchanging %d and %d is shorter by %g", m, name, i, j, gain)
+					}
+				}
+			}
+			// Classes keep their own points of the source.
+			for class := range 3 {
+				var before, after []float32
+				for i := class; i < n; i += 3 {
+					before, after = append(before, alone.Noise[i*dim:(i+1)*dim]...), append(after, byClass.Noise[i*dim:(i+1)*dim]...)
+				}
+				if !slices.Equal(sorted(before), sorted(after)) {
+					t.Errorf("%v, %s: class %d has other points of the source", m, name, class)
+				}
+			}
+			// What is trained on are the new pairs.
+			x, u, v := make([]float64, dim), make([]float64, dim), make([]float64, dim)
+			data, source := make([]float64, dim), make([]float64, dim)
+			for i := range n {
+				if err := errors.Join(place(m, data, d.X[i*dim:(i+1)*dim]), place(m, source, d.Noise[i*dim:(i+1)*dim])); err != nil {
+					t.Fatal(err)
+				}
+				path.point(x, u, data, source, v, d.T[i])
+				if !slices.Equal(narrowed(x), d.Extra[2*dim*i:2*dim*i+dim]) {
+					t.Fatalf("%v, %s: sample %d is not between its pair", m, name, i)
+				}
+			}
+		}
+	}
+}
+
+// base are the draws of a key, one a row.
+func base(m manifold.Manifold, k rng.Key, n int) []float64 {
+	x := make([]float64, n*m.Ambient())
+	for i := range n {
+		r := manifold.NewStream(k, uint64(i))
+		m.Draw(&r, x[i*m.Ambient():(i+1)*m.Ambient()])
+	}
+	return x
+}
+
+func sorted(x []float32) []float32 {
+	x = slices.Clone(x)
+	slices.Sort(x)
+	return x
+}
+
+// In a steady state a plan of the sampler allocates nothing on any manifold, by any method.
+func TestGeodesicAllocatesNothing(t *testing.T) {
+	testenv.NeedsExactAllocs(t)
+	for _, m := range manifolds {
+		o := nn.MLPOptions{}
+		o.SetDefaults()
+		o.Width, o.Dim, o.OutDim = 16, m.Width(), m.Ambient()
+		net, err := nn.NewMLP(nn.NewInit(cpu.Default(), rng.Key{Seed: 1}), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		model := NewGeodesicModel(&GeodesicPath{Manifold: m}, func(x, t *tensor.Tensor, c diffusion.Cond) *tensor.Tensor { return net.Forward(x, t, nn.Cond(c)) })
+		start := based(m, 2, 8)
+		for _, method := range []string{"euler", "midpoint", "rk4"} {
+			s := tensor.NewScope(cpu.Default(), tensor.Inference)
+			plan, err := sampler.NewPlan(s, model, &Geodesic{Method: method}, []float64{1, 0.7, 0.4, 0}, sampler.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			run := func() {
+				s.Reset()
+				if _, err := plan.Run(context.Background(), s.Tensor(start, 8, m.Ambient())); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 5 {
+				run()
+			}
+			if n := testing.AllocsPerRun(20, run); n != 0 {
+				t.Errorf("%v, %s: %g allocations a run", m, method, n)
+			}
+			plan.Close()
+			s.Close()
+		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 //
 // Its model must be a StepModel of velocities.
 type Shortcut struct {
-	diffusion.Regression // path, times of flow matching, condition dropout
+	diffusion.Regression // path, times of flow matching, condition dropout; the batch's Source, where there is one, holds the starts of pairs
 	ShortcutOptions
 
 	average StepModel

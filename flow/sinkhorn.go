@@ -200,12 +200,12 @@ type Sinkhorn struct {
 	Iterations int     `yaml:"max_iterations" doc:"iterations after which training stops with an error" range:"[1,inf)"`
 	Replace    bool    `yaml:"replace" doc:"draw pairs from the plan with replacement, as torchcfm does; otherwise each data sample once, with noise drawn from its row of the plan"`
 
-	solver   EntropicSolver
-	products products
-	cost     []float64
-	upTo     []float64
-	match    []int32
-	pairs    pairs
+	costs
+	solver EntropicSolver
+	cost   []float64
+	upTo   []float64
+	match  []int32
+	pairs  pairs
 }
 
 // SetDefaults fits the bridge's default, σ=0.5.
@@ -234,8 +234,7 @@ func (c *Sinkhorn) Couple(k rng.Key, d *diffusion.Draw) error {
 	}
 	noise := d.HostNoise()
 	c.cost = grow(c.cost, n*n)
-	// −x·y is half the squared distance but for terms of rows and columns, which the potentials take up.
-	c.products.negative(bestScans(), c.cost, d.X, noise, n, len(d.X)/n)
+	c.half(c.cost, d.X, noise, n)
 	if err := c.solver.Solve(c.cost, n, c.Reg/2, c.Tolerance, c.Iterations); err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ func (m moment) part(from, to int) *moment {
 	}
 	m.x, m.velocity, m.t, m.jump = cut(m.x), cut(m.velocity), cut(m.t), cut(m.jump)
 	c := &m.cond
-	for _, t := range [...]**tensor.Tensor{&c.Labels, &c.Vector, &c.Drop, &c.Tokens, &c.TextMask, &c.Text, &c.Pooled} {
+	for _, t := range [...]**tensor.Tensor{&c.Labels, &c.Vector, &c.Drop, &c.Scale, &c.Tokens, &c.TextMask, &c.Text, &c.Pooled} {
 		*t = cut(*t)
 	}
 	return &m

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/diffusion/student"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/cpu"
 	"github.com/langevin-go/langevin/tensor/rng"
@@ -98,7 +99,7 @@ func TestTrueStepsSatisfyTheConditions(t *testing.T) {
 	}
 	var d diffusion.Draw
 	for _, improved := range []bool{false, true} {
-		o := &MeanFlow{Regression: r, MeanFlowOptions: MeanFlowOptions{Ratio: 0.5, Power: 1, Offset: 0.01, Guidance: 1, To: 1, Improved: improved}}
+		o := &MeanFlow{Base: student.Base{Regression: r}, MeanFlowOptions: MeanFlowOptions{MeanFlowLoss{Ratio: 0.5, Power: 1, Offset: 0.01, Improved: improved}, MeanFlowGuidance{Guidance: 1, To: 1}}}
 		s.Reset()
 		o.Draw(rng.Key{Seed: 1}, gaussianBatch(g.std, n), &d)
 		for i := range d.N { // no shorter ones
@@ -160,7 +161,7 @@ func TestStepLosses(t *testing.T) {
 	var d diffusion.Draw
 	m := gaussianFlow{std: 0.7}
 	for _, p := range []float64{0, 0.5, 1} {
-		o := &MeanFlow{Regression: r, MeanFlowOptions: MeanFlowOptions{Ratio: 0.25, Power: p, Offset: 0.02, Guidance: 1, To: 1}}
+		o := &MeanFlow{Base: student.Base{Regression: r}, MeanFlowOptions: MeanFlowOptions{MeanFlowLoss{Ratio: 0.25, Power: p, Offset: 0.02}, MeanFlowGuidance{Guidance: 1, To: 1}}}
 		s.Reset()
 		o.Draw(rng.Key{Seed: 4}, gaussianBatch(0.4, n), &d)
 		now := momentOf(s, &o.Regression, &d)
@@ -228,8 +229,8 @@ func TestMeanFlowGuidance(t *testing.T) {
 	const n = 40
 	s := steps64(t, tensor.Inference)
 	m := gaussianFlow{std: 0.4, byClass: true}
-	o := &MeanFlow{Null: 2, MeanFlowOptions: MeanFlowOptions{Ratio: 0.25, Power: 1, Offset: 0.01, Guidance: 1.5, Mix: 0.3, From: 0.2, To: 0.8},
-		Regression: diffusion.Regression{Path: diffusion.CondOT{}, Times: &diffusion.Uniform{From: 0.05, To: 1}, Dropout: diffusion.Dropout{P: 0.3, Classes: 2}}}
+	o := &MeanFlow{Null: 2, MeanFlowOptions: MeanFlowOptions{MeanFlowLoss{Ratio: 0.25, Power: 1, Offset: 0.01}, MeanFlowGuidance{Guidance: 1.5, Mix: 0.3, From: 0.2, To: 0.8}},
+		Base: student.Base{Regression: diffusion.Regression{Path: diffusion.CondOT{}, Times: &diffusion.Uniform{From: 0.05, To: 1}, Dropout: diffusion.Dropout{P: 0.3, Classes: 2}}}}
 	var d diffusion.Draw
 	o.Draw(rng.Key{Seed: 4}, gaussianBatch(0.4, n), &d)
 	now := momentOf(s, &o.Regression, &d)
@@ -264,7 +265,7 @@ func TestStepDraws(t *testing.T) {
 	r := diffusion.Regression{Path: diffusion.Trig{}, Times: &diffusion.LogitNormal{Mean: -0.4, Std: 1}}
 	var d diffusion.Draw
 	end := r.Path.End()
-	mean := &MeanFlow{Regression: r, MeanFlowOptions: MeanFlowOptions{Ratio: 0.25}}
+	mean := &MeanFlow{Base: student.Base{Regression: r}, MeanFlowOptions: MeanFlowOptions{MeanFlowLoss: MeanFlowLoss{Ratio: 0.25}}}
 	mean.Draw(rng.Key{Seed: 1}, gaussianBatch(1, n), &d)
 	for i := range n {
 		if jumps := i < n/4; jumps != (d.Next[i] < d.T[i]) || d.Next[i] < 0 || d.T[i] > end {

@@ -188,7 +188,8 @@ func (s *Scope) Host(f func(y []float64, x [][]float64), shape []int, in ...*Ten
 		total += t.Elems()
 	}
 	s.host = grown(s.host, total)
-	x := make([][]float64, len(in))
+	s.hostIn = grown(s.hostIn, len(in))
+	x := s.hostIn
 	y, rest := s.host[:max(0, n)], s.host[max(0, n):]
 	for i, t := range in {
 		x[i], rest = rest[:t.Elems():t.Elems()], rest[t.Elems():]

@@ -49,6 +49,7 @@ type Scope struct {
 	outPtr [maxOutputs]*backend.View
 	item   [8]byte
 	host   []float64 // values on their way to the device
+	hostIn [][]float64
 	narrow []float32 // the same in float32
 	ints   []int32   // indices read back
 	flat   []int32   // integers, such as indices of rows, on their way to the device

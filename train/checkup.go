@@ -40,7 +40,7 @@ func (t *Trained) Checkup() (rows []sampler.Row, warnings []sampler.Warning, err
 	} else {
 		c.TrainedFrom, c.TrainedTo, c.TrainShift = trainedTimes(t.job)
 		if g, ok := t.How.Grid.Config.(sampler.UniformGrid); ok {
-			c.Shift = g.Shift
+			c.Shift = g.Factor()
 		}
 	}
 	return sampler.Rows(path, grid), sampler.Diagnose(c), nil
@@ -59,6 +59,10 @@ func trainedTimes(j *Job) (from, to, shift float64) {
 	case *flow.CFM:
 		r = &o.Regression
 	case *diffusion.Hybrid:
+		r = &o.Regression
+	case *diffusion.VLB:
+		r = &o.Regression
+	case *diffusion.ScoreMatching:
 		r = &o.Regression
 	default:
 		return 0, 0, 1

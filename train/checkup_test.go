@@ -30,6 +30,9 @@ func TestCheckupOfRuns(t *testing.T) {
 		{nil, nil, nil},
 		{[]string{"objective.shift=3"}, []string{"grid={kind: uniform, shift: 9}"}, []string{"double shift"}},
 		{[]string{"objective.shift=3"}, []string{"grid={kind: uniform, shift: 3}"}, nil},
+		{[]string{"objective.shift_tokens=1024"}, []string{"grid={kind: uniform, shift_tokens: 1024}"}, nil},
+		{[]string{"objective.shift_tokens=1024"}, []string{"grid={kind: uniform, shift: 3.5254214873653824}"}, []string{"double shift"}}, // e^{2·.63}
+		{[]string{"objective={kind: ddpm, loss: vlb, times: {kind: uniform, from: 0.5}}"}, nil, []string{"outside training"}},
 		{[]string{"objective={kind: edm}"}, nil, nil},
 		{[]string{"objective={kind: edm, times: {kind: uniform, to: 0.1}}"}, nil, []string{"outside training"}},
 		{[]string{"objective={kind: dsm, sde: vp}"}, nil, nil},

@@ -63,10 +63,10 @@ func LoadDistillation(file string, overrides []string, warn func(format string, 
 		return nil, places.Locate("method", err)
 	}
 	method := objective{Kind: d.Method.Kind, Config: cfg}
-	// Once more: how students are sampled from is a default, too, and follows from the method.
+	// Once more: how students are sampled from and begin are defaults, too, and follow from the method.
 	d = config.Defaults[Distillation]()
 	d.inherit(t, info)
-	how(&d.Sample)
+	how(&d.Experiment)
 	if places, err = config.LoadOver(file, src, overrides, &d); err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func methods() (names []string) {
 
 // inherit takes from the teacher what the student has in common with it.
 func (d *Distillation) inherit(t *Trained, info TeacherInfo) {
-	d.Init, d.Model, d.Conditional = info.Path, info.Model, t.Classes > 0
+	d.Init, d.Model, d.Conditional = info.Path, info.Model, t.Classes > 0 || t.Vector > 0
 	if e := t.Exp; e != nil {
 		d.Data, d.Flip, d.Conditional, d.Text = e.Data, e.Flip, e.Conditional, e.Text
 		d.Seed, d.Batch, d.Accumulate, d.Precision, d.Device, d.Optim = e.Seed, e.Batch, e.Accumulate, e.Precision, e.Device, e.Optim
@@ -119,15 +119,12 @@ func (t *Trained) asTeacher() (TeacherInfo, error) {
 	if err != nil {
 		return info, err
 	}
-	info.Along = m.Path()
+	info.Along, info.Predicts = m.Path(), m.Kind()
 	switch p := m.Path().(type) {
 	case flow.Confined:
 		return info, fmt.Errorf("is a flow on %v: students are of paths in all of space", p)
 	case flow.Interpolant, *flow.Interpolant:
 		return info, errors.New("its path has noise of its own: the data do not follow from what it predicts")
-	}
-	if t.Vector > 0 {
-		return info, errors.New("is conditioned on a vector: students are conditioned on classes only")
 	}
 	if k, ok := m.Kind().(diffusion.Preconditioned); ok {
 		info.SigmaData = k.SigmaData

@@ -13,18 +13,20 @@ import (
 
 // EvalOptions say how a run is measured.
 type EvalOptions struct {
-	N        int         // samples to draw
-	Seed     uint64      // of samples and of the choice of sets
-	Samples  *SampleFile // to measure instead of drawing any; nil: draw N
-	Progress func(what string, done, total int)
-	Warn     func(format string, args ...any)
+	N          int                 // samples to draw
+	Seed       uint64              // of samples and of the choice of sets
+	Classifier *metrics.Classifier // of the same data; nil: the run's own
+	Samples    *SampleFile         // to measure instead of drawing any; nil: draw N
+	Progress   func(what string, done, total int)
+	Warn       func(format string, args ...any)
 }
 
 // Evaluation is what Eval found: one of the reports is set.
 type Evaluation struct {
-	Images *metrics.Report
-	Points *metrics.PointReport
-	Took   sampler.Count // by each batch of samples that were drawn
+	Images     *metrics.Report
+	Points     *metrics.PointReport
+	Classifier *metrics.Classifier // that pictures were judged by; nil: none
+	Took       sampler.Count       // by each batch of samples that were drawn
 }
 
 // Eval draws samples from a run's model, or takes those that it is given, and compares them with the run's data.
@@ -166,10 +168,10 @@ func (t *Trained) evalImages(ctx context.Context, ds *Dataset, s *SampleFile, o 
 	in := metrics.Input{
 		Train: train, Heldout: held, Classes: ds.Train.Classes(),
 		Generated: metrics.Images{Pixels: s.X, Labels: s.Labels, H: t.Shape[0], W: t.Shape[1], C: t.Shape[2]},
-		Device:    t.Device, Seed: o.Seed,
+		Device:    t.Device, Seed: o.Seed, Classifier: o.Classifier,
 		Progress: func(p metrics.Progress) { o.Progress(p.Stage, p.Done, p.Total) },
 	}
-	if in.Classes > 1 && IsRun(t.Path) {
+	if in.Classes > 1 && in.Classifier == nil && IsRun(t.Path) {
 		// The classifier depends on the data alone: the run's folder keeps it.
 		in.Classifier, err = metrics.CachedClassifier(ctx, t.Device, filepath.Join(t.Path, "classifier.safetensors"), train, in.Classes, in.Config,
 			func(done, total int) { o.Progress("training the classifier", done, total) })
@@ -184,7 +186,7 @@ func (t *Trained) evalImages(ctx context.Context, ds *Dataset, s *SampleFile, o 
 	if err != nil {
 		return nil, err
 	}
-	return &Evaluation{Images: &r}, nil
+	return &Evaluation{Images: &r, Classifier: in.Classifier}, nil
 }
 
 // imagesOf reads a whole source of pictures.

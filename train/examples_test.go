@@ -25,6 +25,13 @@ func TestExamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if exp.Pairing() != nil {
+				pairs := PairsArg{Dir: filepath.Join(t.TempDir(), "pairs"), Count: 4}
+				if err := exp.MakePairs(context.Background(), pairs, t.Logf); err != nil {
+					t.Fatal(err)
+				}
+				exp = exp.WithPairs(pairs.Dir)
+			}
 			tr, err := New(context.Background(), exp, Options{Bare: true})
 			if exp.Data.Kind == "idx" {
 				if err == nil || !strings.Contains(err.Error(), "mnist/train-images-idx3-ubyte.gz") {

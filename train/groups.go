@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/internal/invalid"
 	"github.com/langevin-go/langevin/nn"
 	"github.com/langevin-go/langevin/optim"
@@ -69,19 +70,20 @@ func (l *Loaded) freeze(params []*tensor.Param) (trained []*tensor.Param, err er
 
 // settings are those of parameters that are updated alike.
 type settings struct {
-	group   int // in optim.groups; −1: none
+	group   int     // in optim.groups; −1: none
+	rate    float64 // factor on the learning rate beside the group's
 	noDecay bool
 }
 
 // optimizer makes what updates the parameters of net that are trained, and others of the
-// objective's own, to which no group's settings apply: one rule, or one for each kind of settings.
-func (l *Loaded) optimizer(net Network, trained, own []*tensor.Param) (optim.Optimizer, error) {
+// objective's own, to which no group's settings apply, at a rate: one rule, or one for each kind of settings.
+func (l *Loaded) optimizer(net Network, trained, own []*tensor.Param, rate float64) (optim.Optimizer, error) {
 	kinds, of, err := l.Optim.split(net, trained)
 	if err != nil {
 		return nil, err
 	}
 	for _, p := range own {
-		k := settings{group: -1}
+		k := settings{group: -1, rate: rate}
 		if of[k] == nil {
 			kinds = append(kinds, k)
 		}
@@ -101,6 +103,14 @@ func (l *Loaded) optimizer(net Network, trained, own []*tensor.Param) (optim.Opt
 	return optim.NewGroups(slices.Concat(trained, own), groups...)
 }
 
+// rateOf is the rate of what an objective learns itself.
+func rateOf(o diffusion.Objective) float64 {
+	if p, ok := o.(diffusion.Paced); ok {
+		return p.Rate()
+	}
+	return 1
+}
+
 // split sorts parameters by their settings, in the order in which these come up.
 func (o *Optim) split(net Network, trained []*tensor.Param) (kinds []settings, of map[settings][]*tensor.Param, err error) {
 	all := nn.Params(net) // patterns are about these, also where frozen ones are left out
@@ -114,7 +124,7 @@ func (o *Optim) split(net Network, trained []*tensor.Param) (kinds []settings, o
 		if !slices.Contains(trained, p) {
 			continue
 		}
-		k := settings{group: group[i]}
+		k := settings{group: group[i], rate: 1}
 		explicit := k.group >= 0 && o.Groups[k.group].WeightDecay != nil
 		k.noDecay = o.Decay == "weights" && !explicit && (len(p.Shape()) < 2 || slices.Contains(tables, p))
 		if of[k] == nil {
@@ -148,7 +158,7 @@ func (l *Loaded) group(k settings, arg OptimArg) (optim.Group, error) {
 		}
 	}
 	opt, err := rule.Build(arg)
-	return optim.Group{Params: arg.Params, Rule: opt, LR: factor}, l.at(key, err)
+	return optim.Group{Params: arg.Params, Rule: opt, LR: factor * k.rate}, l.at(key, err)
 }
 
 // withWeightDecay is an update rule with another weight decay.

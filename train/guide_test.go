@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -108,6 +109,45 @@ func TestGuidanceMistakes(t *testing.T) {
 	x := draw(t, chosen(t, dir, "guidance=1", "autoguidance={model: "+string(plain)+", scale: 1.5}"), Request{N: 2, Labels: turns(2, 2)})
 	if slices.Equal(x, draw(t, chosen(t, dir, "guidance=1"), Request{N: 2, Labels: turns(2, 2)})) {
 		t.Error("a weaker model changes nothing")
+	}
+}
+
+// A diffusers folder as the weaker model. One step of DDIM is linear in the prediction, so that what is sampled lies
+// on the line through what both models make of the same noise.
+func TestAutoguidanceByAFolder(t *testing.T) {
+	const scale = 3
+	weaker := filepath.Join(pipelines, "dit-ddim")
+	q := Request{N: 6, Seed: 1, Labels: turns(6, 10)}
+	sample := func(m *Trained, overrides ...string) []float32 {
+		if err := m.Choose(Choice{Sampler: "ddim", Steps: 1, Overrides: append(overrides, "guidance=1")}); err != nil {
+			t.Fatal(err)
+		}
+		return draw(t, m, q)
+	}
+	own, leading := trained(t, digitsYAML, "steps=1", "objective=ddpm"), "grid={kind: table, spacing: leading}" // as the folder has it
+	strong, weak := sample(opened(t, own), leading), sample(opened(t, RunDir(weaker)))
+	got := sample(opened(t, own), leading, "autoguidance={model: "+weaker+", scale: 3}")
+	far := 0.0
+	for i, v := range got {
+		want := weak[i] + scale*(strong[i]-weak[i])
+		far = max(far, math.Abs(float64(v-strong[i])))
+		// Twenty roundings of numbers up to 5, which the scale multiplies.
+		if math.Abs(float64(v-want)) > 20*scale*5*0x1p-24 {
+			t.Fatalf("number %d is %g, want %g, which is %d times as far from %g as %g is", i, v, want, scale, weak[i], strong[i])
+		}
+	}
+	if far < 1e-3 {
+		t.Errorf("the weaker model changes samples by %g only", far)
+	}
+	for _, c := range []struct{ name, objective, want string }{
+		{"dit-ddim", "flow", "another path"}, {"unet-ddim-eta", "ddpm", "classes"},
+	} {
+		m := opened(t, trained(t, digitsYAML, "steps=1", "objective="+c.objective))
+		err := m.Choose(Choice{Steps: 2, Overrides: []string{"autoguidance={model: " + filepath.Join(pipelines, c.name) + "}"}})
+		if err == nil {
+			_, err = m.Draw(context.Background(), q)
+		}
+		wantError(t, err, "autoguidance.model", c.want)
 	}
 }
 

@@ -107,7 +107,7 @@ func (d RunDir) checkEmpty() error {
 	for _, e := range entries {
 		path := filepath.Join(string(d), e.Name())
 		switch {
-		case path == d.lock() || strings.HasPrefix(e.Name(), "."+filepath.Base(d.Config())):
+		case path == d.Pairs() || path == d.lock() || strings.HasPrefix(e.Name(), "."+filepath.Base(d.Config())):
 		case path == d.Checkpoints() || path == d.Samples():
 			if below, err := os.ReadDir(path); err != nil || len(below) > 0 {
 				return notEmpty(d)

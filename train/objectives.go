@@ -1,6 +1,8 @@
 package train
 
 import (
+	"slices"
+
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/internal/invalid"
 	"github.com/langevin-go/langevin/nn"
@@ -23,7 +25,8 @@ type ObjectiveArg struct {
 	Batch    int               // samples a step
 	Steps    int64             // of training
 	Device   backend.Device
-	Init     rng.Key // of the first values of what the objective itself learns
+	Twin     func() (Network, []*tensor.Param, error) // makes one more network like the one in training; nil: there is none yet
+	Init     rng.Key                                  // of the first values of what the objective itself learns
 }
 
 // dropout drops a part p of the conditions that the network knows a null condition of.
@@ -90,6 +93,7 @@ type weighting = config.Variant[WeightArg, diffusion.Weighting]
 type RegressionConfig struct {
 	Times                   timeSampling `yaml:"times" doc:"distribution of training times"`
 	Shift                   float64      `yaml:"shift" doc:"moves training times towards the noise: t' = kt/(1+(k-1)t) (Esser et al. 2024); 1: not at all. Samplers have a shift of their own" range:"(0,inf)"`
+	ShiftTokens             int          `yaml:"shift_tokens" doc:"shift by how many tokens a picture has, by k = exp(mu), mu from 0.5 for 256 to 1.15 for 4096, instead of shift; 0: not so" range:"[0,inf)"`
 	Stratified              bool         `yaml:"stratified" doc:"draw one time from each of as many equal slices of the distribution as the batch has samples"`
 	Weighting               weighting    `yaml:"weighting" doc:"how much errors count at each time"`
 	ConditionDropout        float64      `yaml:"condition_dropout" doc:"probability with which a sample's condition is replaced by the null condition, for classifier-free guidance" range:"[0,1]"`
@@ -109,11 +113,18 @@ func (c *RegressionConfig) job(path diffusion.GaussianPath, kind diffusion.Kind,
 	if err != nil {
 		return nil, err
 	}
-	if c.Shift != 1 {
+	shift := c.Shift
+	if c.ShiftTokens > 0 {
+		if c.Shift != 1 {
+			return nil, invalid.Field("shift_tokens", "and shift exclude each other: the tokens say what the shift is")
+		}
+		shift = diffusion.ShiftOf(c.ShiftTokens)
+	}
+	if shift != 1 {
 		if _, ok := times.(diffusion.Adaptive); ok {
 			return nil, invalid.Field("shift", "has no place where times follow from losses (times: %s): leave it 1", c.Times.Kind)
 		}
-		times = diffusion.Shifted{Of: times, Factor: c.Shift}
+		times = diffusion.Shifted{Of: times, Factor: shift}
 	}
 	w, err := c.Weighting.Build(WeightArg{})
 	if err != nil {
@@ -150,10 +161,12 @@ func pathNamed(name string) diffusion.GaussianPath {
 }
 
 type ddpmConfig struct {
-	Schedule         string               `yaml:"schedule" doc:"noise schedule" oneof:"linear scaled_linear squaredcos_cap_v2 sigmoid"`
+	Schedule         string               `yaml:"schedule" doc:"noise schedule" oneof:"linear scaled_linear squaredcos_cap_v2 sigmoid laplace exp own"`
 	Steps            int                  `yaml:"steps" doc:"entries of the noise schedule" range:"[2,100000]"`
 	BetaStart        float64              `yaml:"beta_start" doc:"first variance" range:"(0,1)"`
 	BetaEnd          float64              `yaml:"beta_end" doc:"last variance" range:"(0,1)"`
+	Betas            []float64            `yaml:"betas" doc:"variances of one's own from the first entry to the last, with schedule own" range:"(0,1]"`
+	Interpolate      string               `yaml:"interpolate" doc:"how solvers read sigma/alpha between entries: linear, or linear in its logarithm" oneof:"linear log"`
 	ZeroSNR          bool                 `yaml:"zero_terminal_snr" doc:"rescale the schedule so that nothing of the data is left in its last entry (Lin et al. 2024); the network must then predict v or x0"`
 	Predict          diffusion.Prediction `yaml:"predict" doc:"what the network's output is"`
 	Loss             string               `yaml:"loss" doc:"simple: squared errors of the prediction (L_simple); hybrid: and the variational bound for the variance (L_hybrid of Nichol and Dhariwal 2021); vlb: the bound alone, in bits per dimension" oneof:"simple hybrid vlb"`
@@ -165,9 +178,18 @@ type ddpmConfig struct {
 
 func (c *ddpmConfig) SetDefaults() {
 	c.Schedule, c.Steps, c.BetaStart, c.BetaEnd = "linear", 1000, 1e-4, 0.02
+	c.Interpolate = "linear"
 	c.Loss, c.Variance, c.BoundWeight, c.Levels = "simple", "small", 1e-3, 256
 	c.Predict = diffusion.Eps
 	c.RegressionConfig.SetDefaults()
+}
+
+// betas are the schedule's variances.
+func (c *ddpmConfig) betas() ([]float64, error) {
+	if c.Schedule == "own" {
+		return slices.Clone(c.Betas), nil
+	}
+	return diffusion.Betas(diffusion.BetaSchedule(c.Schedule), c.Steps, c.BetaStart, c.BetaEnd)
 }
 
 // bound makes the variational bound the loss, or a part of it.
@@ -192,6 +214,10 @@ func (c *ddpmConfig) bound(job *Job) {
 
 func (c *ddpmConfig) Validate() error {
 	switch {
+	case (c.Schedule == "own") != (len(c.Betas) > 0):
+		return invalid.Field("betas", "and schedule own go together: the list is the schedule")
+	case c.Schedule == "own" && (len(c.Betas) < 2 || c.Steps != 1000 && c.Steps != len(c.Betas)):
+		return invalid.Field("betas", "are %d: want at least 2, and as many as steps, if that is given", len(c.Betas))
 	case c.BetaEnd < c.BetaStart:
 		return invalid.Field("beta_end", "must not be below beta_start %g, is %g", c.BetaStart, c.BetaEnd)
 	case c.Loss == "hybrid" && c.Variance != "learned_range":
@@ -202,6 +228,8 @@ func (c *ddpmConfig) Validate() error {
 		return invalid.Field("bound_weight", "is of the hybrid loss; loss is %s", c.Loss)
 	case c.ZeroSNR && c.Loss == "vlb":
 		return invalid.Field("zero_terminal_snr", "makes the last entry's share of the bound infinite or void: set loss simple")
+	case len(c.Betas) > 0 && c.Betas[len(c.Betas)-1] == 1 && (c.Loss == "vlb" || c.Predict != diffusion.V && c.Predict != diffusion.X0):
+		return invalid.Field("betas", "end with 1, where no signal is left: that needs predict v or x0, and loss simple or hybrid")
 	case c.ZeroSNR && c.Predict != diffusion.V && c.Predict != diffusion.X0:
 		return invalid.Field("zero_terminal_snr", "needs predict v or x0: %v says nothing of the data where no signal is left", c.Predict)
 	}
@@ -211,20 +239,28 @@ func (c *ddpmConfig) Validate() error {
 func init() {
 	config.Register(Objectives, "ddpm", "Denoising diffusion on a discrete noise schedule (Ho et al. 2020).",
 		func(c *ddpmConfig, a ObjectiveArg) (*Job, error) {
-			betas, err := diffusion.Betas(diffusion.BetaSchedule(c.Schedule), c.Steps, c.BetaStart, c.BetaEnd)
+			betas, err := c.betas()
 			if err != nil {
 				return nil, invalid.Field("schedule", "%v", err)
 			}
 			if c.ZeroSNR {
 				betas = diffusion.RescaleZeroSNR(betas)
 			}
-			table, err := diffusion.NewTable(betas, diffusion.InterpolateLinear)
+			between := diffusion.InterpolateLinear
+			if c.Interpolate == "log" {
+				between = diffusion.InterpolateLog
+			}
+			table, err := diffusion.NewTable(betas, between)
 			if err != nil {
-				return nil, invalid.Field("beta_end", "%v", err)
+				field := "beta_end"
+				if c.Schedule == "own" {
+					field = "betas"
+				}
+				return nil, invalid.Field(field, "%v", err)
 			}
 			// The network sees the entry's place as a fraction of the table: times in
 			// [0,1) as for flows, so that networks need one time scale only.
-			n := float64(c.Steps)
+			n := float64(len(betas))
 			job, err := c.job(table, c.Predict, func(p diffusion.Point) float64 { return (p.T - 1) / n }, a)
 			if err != nil {
 				return nil, err

@@ -106,6 +106,20 @@ func (c *flowConfig) latent(path diffusion.GaussianPath) error {
 	return nil
 }
 
+// couplingFor makes a coupling for networks that are conditioned as a says.
+func couplingFor(v config.Variant[CouplingArg, flow.Coupling], a ObjectiveArg) (flow.Coupling, error) {
+	c, err := v.Build(CouplingArg{})
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := c.(*flow.C2OT); ok && a.Classes == 0 && a.Vector == 0 {
+		return nil, invalid.Field("coupling", "is c2ot, and the network is conditioned on nothing: it needs data with classes or vectors and conditional: true")
+	} else if ok && a.Classes > 0 && a.Vector > 0 {
+		return nil, invalid.Field("coupling", "is c2ot, which is for classes or for vectors, and the data have both")
+	}
+	return c, nil
+}
+
 // source opens the distribution that the flow starts from.
 func (c *flowConfig) source(a DataArg) (*Dataset, error) { return c.Source.Build(a) }
 
@@ -119,14 +133,9 @@ func init() {
 			if err := c.latent(path); err != nil {
 				return nil, err
 			}
-			coupling, err := c.Coupling.Build(CouplingArg{})
+			coupling, err := couplingFor(c.Coupling, a)
 			if err != nil {
 				return nil, err
-			}
-			if _, ok := coupling.(*flow.C2OT); ok && a.Classes == 0 && a.Vector == 0 {
-				return nil, invalid.Field("coupling", "is c2ot, and the network is conditioned on nothing: it needs data with classes or vectors and conditional: true")
-			} else if ok && a.Classes > 0 && a.Vector > 0 {
-				return nil, invalid.Field("coupling", "is c2ot, which is for classes or for vectors, and the data have both")
 			}
 			job, err := c.job(path, c.Predict, nil, a)
 			if err != nil {

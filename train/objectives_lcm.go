@@ -26,15 +26,14 @@ func (c *lcmConfig) SetDefaults() {
 }
 
 // Of has the teacher filled in.
-func (c lcmConfig) Of(t TeacherInfo) (any, func(*Sampling), error) {
+func (c lcmConfig) Of(t TeacherInfo) (any, func(*Experiment), error) {
 	if err := c.learn(t); err != nil {
 		return nil, nil, err
 	}
 	c.fill(t)
-	return c, func(s *Sampling) {
+	return c, sampledAs(func(s *Sampling) {
 		s.Sampler, s.Grid, s.Steps = Samplers.Default("renoise"), Grids.Default("auto"), 4
-		c.sampling(s)
-	}, nil
+	}, c.sampling), nil
 }
 
 func (c *lcmConfig) build(a ObjectiveArg) (*Job, error) {

@@ -11,7 +11,7 @@ import (
 
 // reflowConfig is rectification.
 type reflowConfig struct {
-	Pairs            string       `yaml:"pairs,required" doc:"folder of starts and the samples that a model leads them to, as the reflow command makes it"`
+	PairsConfig      `yaml:",inline"`
 	Times            timeSampling `yaml:"times" doc:"distribution of training times; noise: only the start, to learn one step"`
 	Huber            float64      `yaml:"huber" doc:"pseudo-Huber loss of each sample √(‖e‖²+c²)−c with c = huber·√(numbers of a sample), as 0.00054 (Song and Dhariwal 2024; Lee et al. 2024); 0: squared errors" range:"[0,inf)"`
 	Weighting        weighting    `yaml:"weighting" doc:"how much errors count at each time"`
@@ -22,6 +22,7 @@ type reflowConfig struct {
 
 // SetDefaults is rectified flow's regression on pairs.
 func (c *reflowConfig) SetDefaults() {
+	c.PairsConfig.SetDefaults()
 	c.Times, c.Weighting = Times.Default("uniform"), Weightings.Default("even")
 	c.SigmaMax, c.ConditionDropout = 80, 0.1
 }
@@ -39,11 +40,34 @@ func (c *reflowConfig) edmInput(p diffusion.Point) float64 {
 	return math.Log(min(p.NoiseLevel(), c.SigmaMax)) / 4
 }
 
-func (c *reflowConfig) pairs(a DataArg) (*Pairs, error) { return OpenPairs(a.Path(c.Pairs)) }
+func (c reflowConfig) withPairs(dir string) any { c.Pairs = dir; return c }
+
+// Of has the teacher filled in. Its weights are the student's first ones where they are those of a velocity on straight lines, or
+// of EDM's.
+func (c reflowConfig) Of(t TeacherInfo) (any, func(*Experiment), error) {
+	if err := c.learn(t); err != nil {
+		return nil, nil, err
+	}
+	straight := t.Predicts == diffusion.Velocity && diffusion.SamePath(t.Along, diffusion.CondOT{})
+	levels, edm := t.Along.(diffusion.EDM)
+	if edm && t.SigmaData > 0 && c.SigmaData == 0 {
+		c.SigmaData, c.SigmaMax = t.SigmaData, levels.SigmaMax
+	}
+	return c, func(e *Experiment) {
+		if t.Told || !straight && !(edm && t.SigmaData > 0) { // pairs are of one scale, and a network that is told of none has another shape
+			e.Init = ""
+		}
+		e.Flip = false // a mirrored sample is not where its start leads
+		e.Sample.Sampler, e.Sample.Grid, e.Sample.Steps = Samplers.Default("euler"), Grids.Default(autoKind), 1
+	}, nil
+}
 
 func init() {
 	config.Register(Objectives, "reflow", "Rectified flow's second and later rounds: straight lines between starts and the samples that a model leads them to (Liu et al. 2023).",
 		func(c *reflowConfig, a ObjectiveArg) (*Job, error) {
+			if c.Pairs == "" && c.Teacher == "" {
+				return nil, invalid.Field("pairs", "is required: a folder of starts and the samples that a model leads them to, as the reflow command makes it")
+			}
 			path := diffusion.CondOT{}
 			var kind diffusion.Kind = diffusion.Velocity
 			var input func(diffusion.Point) float64
@@ -62,7 +86,8 @@ func init() {
 					return nil, err
 				}
 			}
-			job.Objective, job.Pairs = &flow.Reflow{Regression: *reg, Huber: c.Huber}, c.pairs
+			job.Objective = &flow.Reflow{Regression: *reg, Huber: c.Huber}
+			c.paired(job, "reflow", 1)
 			return job, nil
 		})
 	config.RegisterOptions(Times, "noise", "The path's end alone, where all is noise.", diffusion.TimeSampler(new(diffusion.AtEnd)))

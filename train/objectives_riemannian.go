@@ -66,6 +66,7 @@ type riemannianConfig struct {
 	Manifold         config.Variant[ManifoldArg, manifold.Manifold] `yaml:"manifold,required" doc:"where the data live"`
 	Scheduler        config.Variant[KappaArg, flow.Scheduler]       `yaml:"scheduler" doc:"which part of the geodesic has been gone at each time"`
 	Source           *config.Variant[DataArg, *Dataset]             `yaml:"source" doc:"where the flow starts from: points of the manifold, which sampling then starts from, too; null: its base distribution, which is uniform, and normal in Euclidean parts"`
+	Coupling         config.Variant[CouplingArg, flow.Coupling]     `yaml:"coupling" doc:"which point of the source goes with which data; distances are along geodesics"`
 	Times            timeSampling                                   `yaml:"times" doc:"distribution of training times"`
 	Shift            float64                                        `yaml:"shift" doc:"moves training times towards the source: t' = kt/(1+(k-1)t); 1: not at all" range:"(0,inf)"`
 	Stratified       bool                                           `yaml:"stratified" doc:"draw one time from each of as many equal slices of the distribution as the batch has samples"`
@@ -75,6 +76,7 @@ type riemannianConfig struct {
 // SetDefaults is the paper's.
 func (c *riemannianConfig) SetDefaults() {
 	c.Scheduler, c.Times = Kappas.Default("linear"), Times.Default("uniform")
+	c.Coupling = Couplings.Default("independent")
 	c.Shift, c.ConditionDropout = 1, 0.1
 }
 
@@ -117,7 +119,11 @@ func (c *riemannianConfig) job(a ObjectiveArg) (*Job, error) {
 	if reg.Observes() {
 		return nil, invalid.Field("times", "must not follow from losses on a manifold: take uniform, or another in time")
 	}
-	job.Objective = &flow.RFM{Path: path, Times: reg.Times, Stratified: reg.Stratified, Dropout: reg.Dropout}
+	coupling, err := couplingFor(c.Coupling, a)
+	if err != nil {
+		return nil, err
+	}
+	job.Objective = &flow.RFM{Path: path, Times: reg.Times, Stratified: reg.Stratified, Dropout: reg.Dropout, Coupling: path.Couple(coupling)}
 	job.InChannels = path.Manifold.Width()
 	job.Model = func(net Network) diffusion.Model {
 		return flow.NewGeodesicModel(path, func(x, t *tensor.Tensor, c diffusion.Cond) *tensor.Tensor {

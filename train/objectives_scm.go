@@ -50,7 +50,7 @@ func (c *scmConfig) sigmaData() float64 {
 }
 
 // Of has the teacher filled in.
-func (c scmConfig) Of(t TeacherInfo) (any, func(*Sampling), error) {
+func (c scmConfig) Of(t TeacherInfo) (any, func(*Experiment), error) {
 	if c.Velocity == "teacher" {
 		if err := c.learn(t); err != nil {
 			return nil, nil, err
@@ -61,12 +61,11 @@ func (c scmConfig) Of(t TeacherInfo) (any, func(*Sampling), error) {
 		c.SigmaData = t.SigmaData
 	}
 	c.SigmaData = c.sigmaData()
-	return c, func(s *Sampling) {
+	return c, sampledAs(func(s *Sampling) {
 		s.Sampler = Samplers.Default("renoise")
 		s.Grid = config.Variant[GridArg, sampler.Grid]{Kind: "angle", Config: sampler.AngleGrid{SigmaData: c.SigmaData, SigmaMax: c.SigmaMax}}
 		s.Steps = 1
-		c.sampling(s)
-	}, nil
+	}, c.sampling), nil
 }
 
 func (c *scmConfig) build(a ObjectiveArg) (*Job, error) {

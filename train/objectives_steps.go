@@ -2,6 +2,7 @@ package train
 
 import (
 	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/diffusion/student"
 	"github.com/langevin-go/langevin/flow"
 	"github.com/langevin-go/langevin/internal/invalid"
 	"github.com/langevin-go/langevin/train/config"
@@ -51,14 +52,35 @@ func (c *meanFlowConfig) SetDefaults() {
 }
 
 type shortcutConfig struct {
+	PairsConfig          `yaml:",inline"`
 	StepsConfig          `yaml:",inline"`
 	flow.ShortcutOptions `yaml:",inline"`
 }
 
 func (c *shortcutConfig) SetDefaults() {
+	c.PairsConfig.SetDefaults()
 	c.StepsConfig.SetDefaults()
 	c.Times = Times.Default("uniform")
 	c.ShortcutOptions.SetDefaults()
+}
+
+func (c shortcutConfig) withPairs(dir string) any { c.Pairs = dir; return c }
+
+// Of has the teacher filled in, whose pairs stand for data and noise that have nothing to do with each other: the flow whose
+// steps are learned is then straighter than the teacher's.
+func (c shortcutConfig) Of(t TeacherInfo) (any, func(*Experiment), error) {
+	if err := c.learn(t); err != nil {
+		return nil, nil, err
+	}
+	begin := c.stepsLike(t)
+	return c, func(e *Experiment) {
+		begin(e)
+		if t.Told { // pairs are of one scale, and a network that is told of none has another shape
+			e.Init = ""
+		}
+		e.Flip = false // a mirrored sample is not where its start leads
+		jumps(&e.Sample)
+	}, nil
 }
 
 type flowMapConfig struct {
@@ -110,7 +132,7 @@ func init() {
 			if err != nil {
 				return nil, err
 			}
-			job.Objective = &flow.MeanFlow{Regression: *job.Objective.(*diffusion.Regression), MeanFlowOptions: c.MeanFlowOptions, Null: a.Null}
+			job.Objective = &flow.MeanFlow{Base: student.Base{Regression: *job.Objective.(*diffusion.Regression)}, MeanFlowOptions: c.MeanFlowOptions, Null: a.Null}
 			return job, nil
 		})
 	config.Register(Objectives, "shortcut", "Steps of 1, 1/2, 1/4, … of the path, each learned from two of half its length (Frans et al. 2025): sample with jump and as many steps as a power of two.",
@@ -120,6 +142,12 @@ func init() {
 				return nil, err
 			}
 			job.Objective = &flow.Shortcut{Regression: *job.Objective.(*diffusion.Regression), ShortcutOptions: c.ShortcutOptions}
+			switch {
+			case c.Pairs != "" || c.Teacher != "":
+				c.paired(job, "shortcut", 1)
+			case c.Guidance != 1:
+				return nil, invalid.Field("guidance", "is that of pairs, and there are none: it is for the distill command")
+			}
 			return job, nil
 		})
 	config.Register(Objectives, "flow_map", "Steps of any length by the Lagrangian condition of flow maps (Boffi et al. 2025): sample with jump.",

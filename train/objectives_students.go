@@ -16,26 +16,31 @@ type CurriculumArg struct{}
 // Curricula is the registry of ways to choose the noise levels that consistency objectives compare.
 var Curricula = config.NewRegistry[CurriculumArg, student.Curriculum]("curriculum", "Which two noise levels of a trajectory a consistency objective compares, as training goes on.")
 
-// ConsistencyPart is what the two ways to train consistency functions share.
-type ConsistencyPart struct {
+// LevelsConfig are the settings of students that are made for a range of noise levels.
+type LevelsConfig struct {
 	StudentConfig  `yaml:",inline"`
 	SigmaData      float64 `yaml:"sigma_data" doc:"standard deviation of the data, for the student's preconditioning; 0: the teacher's, or 0.5 where it has none" range:"[0,inf)"`
 	student.Bounds `yaml:",inline"`
-	Curriculum     config.Variant[CurriculumArg, student.Curriculum] `yaml:"curriculum" doc:"which noise levels are compared"`
-	Huber          float64                                           `yaml:"huber" doc:"pseudo-Huber loss of each sample √(‖e‖²+c²)−c with c = huber·√(numbers of a sample), as 0.00054 (Song and Dhariwal 2024); 0: mean squares" range:"[0,inf)"`
-	Weighting      string                                            `yaml:"weighting" doc:"how much comparisons count: even; step, by 1/(n−r) of the noise levels; edm, by (n²+s²)/(n·s)², s the standard deviation of the data" oneof:"even step edm"`
 }
 
-// SetDefaults is for both.
-func (c *ConsistencyPart) SetDefaults() {
+// SetDefaults is EDM's range.
+func (c *LevelsConfig) SetDefaults() {
 	c.StudentConfig.SetDefaults()
 	c.Bounds.SetDefaults()
+}
+
+// ConsistencyPart is what the two ways to train consistency functions share.
+type ConsistencyPart struct {
+	LevelsConfig `yaml:",inline"`
+	Curriculum   config.Variant[CurriculumArg, student.Curriculum] `yaml:"curriculum" doc:"which noise levels are compared"`
+	Huber        float64                                           `yaml:"huber" doc:"pseudo-Huber loss of each sample √(‖e‖²+c²)−c with c = huber·√(numbers of a sample), as 0.00054 (Song and Dhariwal 2024); 0: mean squares" range:"[0,inf)"`
+	Weighting    string                                            `yaml:"weighting" doc:"how much comparisons count: even; step, by 1/(n−r) of the noise levels; edm, by (n²+s²)/(n·s)², s the standard deviation of the data" oneof:"even step edm"`
 }
 
 // defaultSigmaData is EDM's.
 const defaultSigmaData = 0.5
 
-func (c *ConsistencyPart) sigmaData() float64 {
+func (c *LevelsConfig) sigmaData() float64 {
 	if c.SigmaData == 0 {
 		return defaultSigmaData
 	}
@@ -43,7 +48,7 @@ func (c *ConsistencyPart) sigmaData() float64 {
 }
 
 // bounded are the noise levels that the path has: on a table, those of its entries.
-func (c *ConsistencyPart) bounded(path diffusion.GaussianPath) (student.Bounds, error) {
+func (c *LevelsConfig) bounded(path diffusion.GaussianPath) (student.Bounds, error) {
 	b := c.Bounds
 	if end := path.At(path.End()).NoiseLevel(); end < b.Max {
 		b.Max = end
@@ -96,7 +101,7 @@ func (c *ConsistencyPart) sampling(s *Sampling) {
 }
 
 // fill takes what a teacher says.
-func (c *ConsistencyPart) fill(t TeacherInfo) {
+func (c *LevelsConfig) fill(t TeacherInfo) {
 	c.StudentConfig.fill(t)
 	if c.SigmaData == 0 {
 		c.SigmaData = t.SigmaData
@@ -122,12 +127,12 @@ func (c *consistencyDistillationConfig) SetDefaults() {
 }
 
 // Of has the teacher filled in.
-func (c consistencyDistillationConfig) Of(t TeacherInfo) (any, func(*Sampling), error) {
+func (c consistencyDistillationConfig) Of(t TeacherInfo) (any, func(*Experiment), error) {
 	if err := c.learn(t); err != nil {
 		return nil, nil, err
 	}
 	c.fill(t)
-	return c, func(s *Sampling) { c.ConsistencyPart.sampling(s); c.TeacherConfig.sampling(s) }, nil
+	return c, sampledAs(c.ConsistencyPart.sampling, c.TeacherConfig.sampling), nil
 }
 
 func (c *consistencyDistillationConfig) build(a ObjectiveArg) (*Job, error) {
@@ -150,9 +155,9 @@ func (c *consistencyTrainingConfig) SetDefaults() {
 }
 
 // Of has the teacher's path filled in: only its weights are learned from, as the first ones.
-func (c consistencyTrainingConfig) Of(t TeacherInfo) (any, func(*Sampling), error) {
+func (c consistencyTrainingConfig) Of(t TeacherInfo) (any, func(*Experiment), error) {
 	c.fill(t)
-	return c, c.sampling, nil
+	return c, sampledAs(c.sampling), nil
 }
 
 // ProgressiveConfig is one round of progressive distillation.
@@ -189,12 +194,12 @@ func (c *ProgressiveConfig) Validate() error {
 func (c *ProgressiveConfig) of() int { return max(c.Thinned, c.TeacherSteps) }
 
 // Of has the teacher filled in.
-func (c ProgressiveConfig) Of(t TeacherInfo) (any, func(*Sampling), error) {
+func (c ProgressiveConfig) Of(t TeacherInfo) (any, func(*Experiment), error) {
 	if err := c.learn(t); err != nil {
 		return nil, nil, err
 	}
 	c.fill(t)
-	return c, c.Sampling, nil
+	return c, sampledAs(c.Sampling), nil
 }
 
 // Sampling is DDIM in the student's steps.
@@ -267,7 +272,7 @@ func (c *guidanceConfig) SetDefaults() {
 }
 
 // Of has the teacher filled in; its students take as many steps as it does.
-func (c guidanceConfig) Of(t TeacherInfo) (any, func(*Sampling), error) {
+func (c guidanceConfig) Of(t TeacherInfo) (any, func(*Experiment), error) {
 	if err := c.learn(t); err != nil {
 		return nil, nil, err
 	}
@@ -275,10 +280,9 @@ func (c guidanceConfig) Of(t TeacherInfo) (any, func(*Sampling), error) {
 	if !c.guided() {
 		return nil, nil, invalid.Field("guidance", "is 1: there is nothing to learn that the teacher does not do; set it, or guidance_to")
 	}
-	return c, func(s *Sampling) {
+	return c, sampledAs(func(s *Sampling) {
 		s.Sampler, s.Grid, s.Steps = t.Sample.Sampler, t.Sample.Grid, t.Sample.Steps
-		c.sampling(s)
-	}, nil
+	}, c.sampling), nil
 }
 
 func (c *guidanceConfig) build(a ObjectiveArg) (*Job, error) {

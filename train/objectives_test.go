@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/langevin-go/langevin/diffusion"
 )
 
 // Every objective, weighting and distribution of times trains, and what it trained can
@@ -21,11 +23,17 @@ func TestObjectives(t *testing.T) {
 		"{kind: flow, times: {kind: mode, scale: -0.5}, weighting: soft_min_snr}",
 		"{kind: flow, times: cosmap, weighting: sigmoid, shift: 3}",
 		"{kind: edm, uncertainty: true}",
+		"{kind: ddpm, schedule: own, betas: [0.01, 0.1, 0.3, 0.5, 0.7], interpolate: log, weighting: {kind: points, log_snr: [-2, 3], weights: [1, 0.5]}}",
+		"{kind: ddpm, schedule: sigmoid, steps: 50}",
+		"{kind: ddpm, schedule: laplace, steps: 50, predict: v}",
+		"{kind: ddpm, schedule: exp, steps: 50, weighting: {kind: points, of: x0, log_snr: [0], weights: [1]}}",
+		"{kind: flow, shift_tokens: 1024}",
 		"{kind: dsm, sde: ve, sigma_max: 5, times: {kind: levels, count: 5}}",
 		"{kind: sm, sde: ve, sigma_min: 0.1, sigma_max: 2}",
 		"{kind: sm, estimator: exact, predict: score, times: {kind: uniform, from: 0.1}}",
 		"{kind: ddpm, steps: 50, loss: hybrid, variance: learned_range}",
 		"{kind: ddpm, steps: 50, loss: vlb, variance: large, times: {kind: by_loss, bins: 3, history: 2}}",
+		"{kind: ddpm, steps: 8, loss: vlb, times: by_loss}",
 		"{kind: flow, times: {kind: by_loss, bins: 3, history: 2}}",
 		"{kind: mean_flow}",
 		"{kind: mean_flow, path: trig, improved: true, guidance: 2, guidance_mix: 0.5, power: 0}",
@@ -73,6 +81,15 @@ func TestObjectivesRefuse(t *testing.T) {
 		"{kind: dsm, sde: ve, sigma_min: 3, sigma_max: 2}":                                     {"sigma_max", "sigma_min", "2"},
 		"{kind: flow, times: {kind: mode, scale: 2}}":                                          {"scale", "1.75", "2"},
 		"{kind: flow, offset_noise: -1}":                                                       {"offset_noise", "-1"},
+		"{kind: ddpm, schedule: own}":                                                          {"betas", "own"},
+		"{kind: ddpm, betas: [0.1, 0.2]}":                                                      {"betas", "own"},
+		"{kind: ddpm, schedule: own, betas: [0.1, 0.2], steps: 3}":                             {"betas", "2", "steps"},
+		"{kind: ddpm, schedule: own, betas: [0.1, 1]}":                                         {"betas", "v or x0"},
+		"{kind: ddpm, schedule: own, betas: [0.1, 1, 0.2]}":                                    {"betas", "beta 1 of 3"},
+		"{kind: flow, shift: 2, shift_tokens: 64}":                                             {"shift_tokens", "shift"},
+		"{kind: flow, weighting: {kind: points, log_snr: [1, 0], weights: [1, 1]}}":            {"log_snr", "rise"},
+		"{kind: flow, weighting: {kind: points, log_snr: [1], weights: [1, 1]}}":               {"weights", "1", "2"},
+		"{kind: flow, weighting: {kind: points, log_snr: [1], weights: [0]}}":                  {"weights", "0"},
 		"{kind: ddpm, loss: hybrid}":                                                           {"loss", "learned_range"},
 		"{kind: ddpm, variance: large}":                                                        {"variance", "vlb"},
 		"{kind: ddpm, bound_weight: 3}":                                                        {"bound_weight", "simple"},
@@ -119,4 +136,31 @@ func mistaken(t *testing.T, text string) error {
 		return err
 	}
 	return trainIn(context.Background(), exp, Options{Dir: filepath.Join(t.TempDir(), "run")})
+}
+
+// A table of one's own has the variances that it says, and between two entries the noise level that it says.
+func TestTableOfOnesOwn(t *testing.T) {
+	betas := []float64{0.01, 0.1, 0.3, 0.5}
+	for how, between := range map[string]func(a, b float64) float64{
+		"linear": func(a, b float64) float64 { return (a + b) / 2 }, "log": func(a, b float64) float64 { return math.Sqrt(a * b) },
+	} {
+		m := opened(t, trained(t, moonsYAML, "steps=1", "objective={kind: ddpm, schedule: own, betas: [0.01, 0.1, 0.3, 0.5], interpolate: "+how+"}"))
+		path, left := m.Model.Path(), 1.0
+		if path.End() != 4 {
+			t.Fatalf("%g entries", path.End())
+		}
+		for i, b := range betas {
+			left *= 1 - b
+			if a := path.At(float64(i + 1)).Alpha; math.Abs(a*a-left) > 1e-15 {
+				t.Errorf("after entry %d, α² is %g, want %g", i, a*a, left)
+			}
+		}
+		if got, want := path.At(2.5).NoiseLevel(), between(path.At(2).NoiseLevel(), path.At(3).NoiseLevel()); math.Abs(got/want-1) > 1e-14 {
+			t.Errorf("%s: between entries the noise level is %g, want %g", how, got, want)
+		}
+		// The network is told the place in the table of its own, as a fraction.
+		if got := m.Model.(*diffusion.NetModel).TimeInput(path.At(3)); got != 0.5 {
+			t.Errorf("the third of four entries is told as %g", got)
+		}
+	}
 }

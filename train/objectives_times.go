@@ -38,6 +38,8 @@ func init() {
 		func(c *diffusion.P2, _ WeightArg) (diffusion.Weighting, error) { return c, nil })
 	config.Register(Weightings, "sigmoid", "The squared error of ε by sigmoid(bias − ln(α²/σ²)) (Kingma and Gao 2023; Hoogeboom et al. 2024).",
 		func(c *diffusion.Sigmoid, _ WeightArg) (diffusion.Weighting, error) { return c, nil })
+	config.Register(Weightings, "points", "The squared error of a prediction by one's own weights at log-SNRs of one's own, and straight lines between.",
+		func(c *diffusion.WeightPoints, _ WeightArg) (diffusion.Weighting, error) { return c, nil })
 	config.Register(Weightings, "truncated_snr", "The squared error of the data by max(α²/σ², 1) (Salimans and Ho 2022).",
 		func(*none, WeightArg) (diffusion.Weighting, error) { return diffusion.TruncatedSNR{}, nil })
 	config.Register(Weightings, "snr_plus_one", "The squared error of v alike, which is that of the data by 1+α²/σ² where α²+σ²=1 (Salimans and Ho 2022).",

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/langevin-go/langevin/internal/safetensors"
 	"github.com/langevin-go/langevin/tensor/rng"
@@ -31,6 +32,7 @@ type PairRecipe struct {
 	Seed     uint64  `json:"seed"`
 	Sampler  string  `json:"sampler"` // as text, with its settings
 	Guidance float64 `json:"guidance"`
+	Real     int     `json:"real,omitempty"` // the first pairs, whose samples are training data
 }
 
 // pairsKey names the recipe in a file's metadata, pairsSum the checksum of its arrays.
@@ -46,14 +48,22 @@ const shardSize = 1024
 type PairsArg struct {
 	Dir      string
 	Count    int
+	Real     int // of these, made backwards: training samples, each once, that the model leads back to their starts
 	Seed     uint64
+	Like     *Loaded // whose data say which classes pairs have; nil: the model's own
 	Progress func(done, total int)
 }
 
 // MakePairs draws starts, lets the model lead them to samples, and keeps both in a folder. What is
 // there already, from a call that was stopped, is not made again. Labels are those of the model's
 // training data in turn.
+//
+// Pairs of real samples (Lee et al. 2024, "Improving the training of rectified flows", section 4.3) keep a model's errors
+// from adding up over rounds; they need a sampler that [Drawer.Invert] can run backwards.
 func MakePairs(ctx context.Context, t *Trained, a PairsArg) error {
+	if a.Real < 0 || a.Real > a.Count {
+		return fmt.Errorf("%d of %d pairs cannot have real samples", a.Real, a.Count)
+	}
 	recipe, err := t.recipe(a)
 	if err != nil {
 		return err
@@ -61,7 +71,7 @@ func MakePairs(ctx context.Context, t *Trained, a PairsArg) error {
 	if err := os.MkdirAll(a.Dir, 0o777); err != nil {
 		return unwritten(err)
 	}
-	labels, err := t.pairLabels(ctx, a.Count)
+	known, err := t.pairData(ctx, a)
 	if err != nil {
 		return err
 	}
@@ -74,7 +84,7 @@ func MakePairs(ctx context.Context, t *Trained, a PairsArg) error {
 			return fmt.Errorf("%s holds pairs made otherwise (%s; now %s): name another folder", path, old.recipe, recipe)
 		case err == nil && len(old.labels) == n:
 		case err == nil || errors.Is(err, fs.ErrNotExist):
-			if err := t.makeShard(ctx, path, recipe, from, n, labels, a); err != nil {
+			if err := t.makeShard(ctx, path, recipe, from, n, known, a); err != nil {
 				return err
 			}
 		default:
@@ -92,71 +102,132 @@ func (t *Trained) recipe(a PairsArg) (string, error) {
 	for _, p := range t.Params {
 		all = append(all, p.Float32s()...)
 	}
-	r := PairRecipe{Teacher: checksum(all), Count: a.Count, Shape: t.Shape, Classes: t.Classes, Seed: a.Seed, Sampler: t.DescribeSampling(), Guidance: t.How.EffectiveScale()}
+	r := PairRecipe{Teacher: checksum(all), Count: a.Count, Shape: t.Shape, Classes: t.Classes, Seed: a.Seed, Sampler: t.DescribeSampling(), Guidance: t.How.EffectiveScale(), Real: a.Real}
 	b, err := json.Marshal(r)
 	return string(b), err
 }
 
-// pairLabels are the classes of the pairs, as frequent as in the data; nil for a model without.
-func (t *Trained) pairLabels(ctx context.Context, n int) ([]int32, error) {
-	if t.Classes == 0 {
-		return nil, nil
+// pairData is what the training data say of the pairs.
+type pairData struct {
+	labels []int32   // as frequent as in the data; nil for a model without classes
+	real   []float32 // the samples of the first pairs
+}
+
+func (t *Trained) pairData(ctx context.Context, a PairsArg) (pairData, error) {
+	var known pairData
+	if t.Classes == 0 && a.Real == 0 {
+		return known, nil
 	}
-	ds, err := t.Exp.openData(ctx)
+	of := a.Like
+	if of == nil {
+		of = t.Exp
+	}
+	ds, err := of.openData(ctx)
 	if err != nil {
-		return nil, err
+		return known, err
 	}
-	order := data.NewOrder(ds.Train.Len(), t.Exp.Seed)
-	x, labels := make([]float32, volume(t.Shape)), make([]int32, n)
-	for i := range labels {
+	if n := ds.Train.Len(); n != data.Infinite && a.Real > n {
+		return known, fmt.Errorf("%d pairs of real samples: there are %d to train on", a.Real, n)
+	}
+	order := data.NewOrder(ds.Train.Len(), of.Seed)
+	n := a.Real
+	if t.Classes > 0 {
+		n = a.Count
+		known.labels = make([]int32, n)
+	}
+	x := make([]float32, volume(t.Shape))
+	for i := range n {
 		index, _ := order.At(uint64(i))
 		label, err := ds.Train.Sample(index, x)
 		if err != nil {
-			return nil, err
+			return known, err
 		}
-		labels[i] = int32(label)
+		if known.labels != nil {
+			known.labels[i] = int32(label)
+		}
+		if i < a.Real {
+			known.real = append(known.real, x...)
+		}
 	}
-	return labels, nil
+	return known, nil
 }
 
 // streamPairs numbers the starts of pairs: row i is the start of pair i, whatever file it is in.
 const streamPairs = streamSource + 1
 
-func (t *Trained) makeShard(ctx context.Context, path, recipe string, from, n int, labels []int32, a PairsArg) error {
+func (t *Trained) makeShard(ctx context.Context, path, recipe string, from, n int, known pairData, a PairsArg) error {
 	size := volume(t.Shape)
-	noise := make([]float32, n*size)
-	if t.Source != nil {
-		if err := startFrom(t.Source, a.Seed, uint64(from), noise); err != nil {
-			return fmt.Errorf("the source: %w", err)
-		}
-	} else {
-		for i := range n {
-			rng.Normal(noise[i*size:(i+1)*size], rng.Key{Seed: a.Seed, Stream: streamPairs}, uint64(from+i))
-		}
+	var labels []int32
+	if known.labels != nil {
+		labels = known.labels[from : from+n]
 	}
-	q := Request{N: n, Seed: a.Seed, Noise: noise}
-	if labels != nil {
-		q.Labels = labels[from : from+n]
-	}
-	if a.Progress != nil {
-		q.Progress = func(done, total int) { a.Progress(from+n*done/total, a.Count) }
-	}
-	x, err := t.Draw(ctx, q)
+	backwards := min(max(a.Real-from, 0), n)
+	noise, x, err := t.invertedPairs(ctx, from, backwards, known, a)
 	if err != nil {
 		return err
 	}
-	for i, v := range x {
-		if !finite(float64(v)) {
-			return fmt.Errorf("the model leads start %d to a sample that is not finite (%g)", from+i/size, v)
+	if backwards < n {
+		starts, made, err := t.drawnPairs(ctx, from+backwards, n-backwards, known, a)
+		if err != nil {
+			return err
+		}
+		noise, x = append(noise, starts...), append(x, made...)
+	}
+	for i := range x {
+		if !finite(float64(x[i])) || !finite(float64(noise[i])) {
+			return fmt.Errorf("pair %d is not finite: the model leads from %g to %g", from+i/size, noise[i], x[i])
 		}
 	}
 	shape := append([]int{n}, t.Shape...)
 	entries := []safetensors.Entry{safetensors.Float32("noise", shape, noise), safetensors.Float32("samples", shape, x)}
 	meta := map[string]string{pairsKey: recipe, pairsSum: checksum(noise) + checksum(x)}
 	if labels != nil {
-		entries = append(entries, safetensors.Int32("labels", []int{n}, q.Labels))
+		entries = append(entries, safetensors.Int32("labels", []int{n}, labels))
 	}
 	return unwritten(safetensors.WriteFile(path, entries, meta))
+}
+
+// drawnPairs leads n starts, the first of which is that of pair from, to samples.
+func (t *Trained) drawnPairs(ctx context.Context, from, n int, known pairData, a PairsArg) (noise, samples []float32, err error) {
+	size := volume(t.Shape)
+	noise = make([]float32, n*size)
+	if t.Source != nil {
+		if err := startFrom(t.Source, a.Seed, uint64(from), noise); err != nil {
+			return nil, nil, fmt.Errorf("the source: %w", err)
+		}
+	} else {
+		for i := range n {
+			rng.Normal(noise[i*size:(i+1)*size], rng.Key{Seed: a.Seed, Stream: streamPairs}, uint64(from+i))
+		}
+	}
+	q := t.pairRequest(from, n, known, a)
+	q.Noise = noise
+	samples, err = t.Draw(ctx, q)
+	return noise, samples, err
+}
+
+// invertedPairs leads n training samples back to starts.
+func (t *Trained) invertedPairs(ctx context.Context, from, n int, known pairData, a PairsArg) (noise, samples []float32, err error) {
+	if n == 0 {
+		return nil, nil, nil
+	}
+	size := volume(t.Shape)
+	q := t.pairRequest(from, n, known, a)
+	q.Init = slices.Clone(known.real[from*size : (from+n)*size])
+	noise, err = t.Invert(ctx, q)
+	return noise, q.Init, err
+}
+
+// pairRequest asks for n pairs, the first of which is from.
+func (t *Trained) pairRequest(from, n int, known pairData, a PairsArg) Request {
+	q := Request{N: n, Seed: a.Seed, Still: true}
+	if known.labels != nil {
+		q.Labels = known.labels[from : from+n]
+	}
+	if a.Progress != nil {
+		q.Progress = func(done, total int) { a.Progress(from+n*done/total, a.Count) }
+	}
+	return q
 }
 
 func shardPath(dir string, i int) string {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/langevin-go/langevin/internal/safetensors"
+	"github.com/langevin-go/langevin/train/data"
 )
 
 func openPairsOf(t *testing.T, m *Trained, a PairsArg) *Pairs {
@@ -193,4 +194,70 @@ func FuzzParsePairs(f *testing.F) {
 			t.Errorf("%d and %d numbers, %d labels, %+v, %v", len(s.noise), len(s.samples), len(s.labels), r, err)
 		}
 	})
+}
+
+// The first pairs may be made backwards: training samples, each once and with its class, and what the model leads
+// them back to (which Invert's own tests hold to the ways there).
+func TestPairsOfRealSamples(t *testing.T) {
+	m := deterministic(t, trained(t, moonsYAML, "steps=2"))
+	a := PairsArg{Dir: filepath.Join(t.TempDir(), "pairs"), Count: shardSize + 40, Real: shardSize + 20, Seed: 7}
+	p := openPairsOf(t, m, a)
+	ds, err := m.Exp.openData(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	order := data.NewOrder(ds.Train.Len(), m.Exp.Seed)
+	all := PairsArg{Dir: filepath.Join(t.TempDir(), "drawn"), Count: a.Count, Seed: 7}
+	drawn := openPairsOf(t, m, all)
+	for _, i := range []int{0, 1, shardSize - 1, shardSize, a.Real - 1, a.Real, a.Count - 1} {
+		z, x, want := make([]float32, 2), make([]float32, 2), make([]float32, 2)
+		p.Noise.Sample(uint64(i), z)
+		label, _ := p.Samples.Sample(uint64(i), x)
+		index, _ := order.At(uint64(i))
+		class, err := ds.Train.Sample(index, want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if label != class {
+			t.Errorf("pair %d has class %d, the training sample %d", i, label, class)
+		}
+		if i >= a.Real { // a pair like any other
+			drawn.Noise.Sample(uint64(i), want)
+			if !slices.Equal(z, want) {
+				t.Errorf("pair %d starts at %v, without real ones at %v", i, z, want)
+			}
+			continue
+		}
+		if !slices.Equal(x, want) {
+			t.Errorf("pair %d has the sample %v, want the training sample %v", i, x, want)
+		}
+		start, err := m.Invert(context.Background(), Request{N: 1, Init: x, Labels: []int32{int32(label)}})
+		if err != nil || !slices.Equal(start, z) {
+			t.Errorf("pair %d: %v is led back to %v (%v), kept is %v", i, x, start, err, z)
+		}
+	}
+
+	a.Real = 3
+	if err := MakePairs(context.Background(), m, a); err == nil || !strings.Contains(err.Error(), "made otherwise") {
+		t.Errorf("another number of real samples in the folder: %v", err)
+	}
+	a.Dir = filepath.Join(t.TempDir(), "others")
+	for _, n := range []int{-1, a.Count + 1} {
+		a.Real = n
+		if err := MakePairs(context.Background(), m, a); err == nil || !strings.Contains(err.Error(), "real samples") {
+			t.Errorf("%d of %d: %v", n, a.Count, err)
+		}
+	}
+	a.Real = 3
+	if err := m.Choose(Choice{Sampler: "dopri5"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := MakePairs(context.Background(), m, a); err == nil || !strings.Contains(err.Error(), "such as heun") {
+		t.Errorf("a sampler that cannot go back: %v", err)
+	}
+	few := deterministic(t, trained(t, digitsYAML, "steps=1"))
+	a.Count, a.Real = 2000, 1438
+	if err := MakePairs(context.Background(), few, a); err == nil || !strings.Contains(err.Error(), "1437 to train on") {
+		t.Errorf("more real samples than there are: %v", err)
+	}
 }

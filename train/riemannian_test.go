@@ -70,6 +70,9 @@ func TestRiemannianFlows(t *testing.T) {
 		"so3":      {"data={kind: npy, heldout: 20, samples: " + pointsFile(t, manifold.Rotations{}, 60) + "}", "objective.manifold=so3"},
 		"product":  {"data={kind: npy, samples: " + pointsFile(t, product, 60) + "}", "objective.manifold={kind: product, parts: [so3, {kind: torus, dim: 1}, {kind: euclidean, dim: 2}]}"},
 		"turns":    {"data={kind: rotations, components: [{mean: [0, 0, 1], std: 0.3}, {mean: [1, 2, 0], std: 0.5}]}", "objective.manifold=so3"},
+		"coupled":  {"objective.coupling=ot", "objective.source={kind: von_mises_fisher, components: [{mean: [0, -1, 0], concentration: 9}]}"},
+		"entropic": {torusData, "objective.manifold=torus", "objective.coupling={kind: sinkhorn, regularisation: 1, replace: true}"},
+		"c2ot":     {"conditional=true", "objective.coupling=c2ot"},
 		"validate": {"validation={every: 10, samples: 20}"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -249,6 +252,7 @@ func TestRiemannianFlowsRefuse(t *testing.T) {
 		"objective.source={kind: noise, shape: [3]}":                                    {"objective.source", "off the sphere S^2"},
 		"objective.source={kind: noise, shape: [2]}":                                    {"objective.source", "[2]"},
 		"objective.scheduler={kind: power, exponent: 0.5}":                              {"exponent", "0.5"},
+		"objective.coupling=c2ot":                                                       {"objective.coupling", "conditioned on nothing"},
 		"objective.times=by_loss":                                                       {"objective.times", "losses"},
 		"sample.sampler=heun":                                                           {"sample.sampler", "geodesic", "heun"},
 		"sample.constraints=[{kind: box, min: 0, max: 1}]":                              {"sample.constraints", "estimate"},
@@ -281,7 +285,7 @@ func TestRiemannianFlowsRefuse(t *testing.T) {
 // In a steady state a step allocates nothing.
 func TestRiemannianFlowsAllocateNothing(t *testing.T) {
 	testenv.NeedsExactAllocs(t)
-	for _, set := range [][]string{nil, {torusData, "objective.manifold=torus"}} {
+	for _, set := range [][]string{nil, {torusData, "objective.manifold=torus"}, {torusData, "objective.manifold=torus", "objective.coupling=ot"}} {
 		stepsAllocateNothing(t, set, bare(t, sphereYAML, set...))
 	}
 }

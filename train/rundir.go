@@ -16,6 +16,7 @@ import (
 //	checkpoints/          step-00001000.safetensors, …
 //	samples/              pictures, by step
 //	averages/             snapshots of post_hoc's averages, by step
+//	pairs/                what a student is trained on, if its teacher made it
 type RunDir string
 
 func (d RunDir) Config() string      { return filepath.Join(string(d), "config.yaml") }
@@ -23,6 +24,7 @@ func (d RunDir) Metrics() string     { return filepath.Join(string(d), "metrics.
 func (d RunDir) Events() string      { return filepath.Join(string(d), "events") }
 func (d RunDir) Checkpoints() string { return filepath.Join(string(d), "checkpoints") }
 func (d RunDir) Averages() string    { return filepath.Join(string(d), "averages") }
+func (d RunDir) Pairs() string       { return filepath.Join(string(d), "pairs") }
 func (d RunDir) lock() string        { return filepath.Join(string(d), "lock") }
 func (d RunDir) Samples() string     { return filepath.Join(string(d), "samples") }
 

@@ -19,6 +19,7 @@ type Student struct {
 	Steps   int        // of sampling that it is made for
 	Scales  [2]float64 // of guidance that it has in it, from 1 to 1 where it has none
 	Told    bool       // the network is told which of the scales; else they are the same
+	Fixed   bool       // it knows the times of so many steps only, or of parts of them
 	Maps    bool       // it leads to samples at once and knows no velocities: it cannot be a teacher
 }
 
@@ -32,15 +33,25 @@ func (s *Student) checkSampler(kind string) error {
 
 // Method is the config of an objective that makes students. The distill command has the teacher filled in.
 type Method interface {
-	// Of is the config for a teacher, how students are sampled from, and an error where the
-	// method has no use for such a teacher.
-	Of(t TeacherInfo) (cfg any, how func(*Sampling), err error)
+	// Of is the config for a teacher, what follows from it for the experiment (how students are sampled from, how they
+	// begin), and an error where the method has no use for such a teacher.
+	Of(t TeacherInfo) (cfg any, how func(*Experiment), err error)
+}
+
+// sampledAs has students sampled as some settings say.
+func sampledAs(settings ...func(*Sampling)) func(*Experiment) {
+	return func(e *Experiment) {
+		for _, set := range settings {
+			set(&e.Sample)
+		}
+	}
 }
 
 // TeacherInfo is what a method learns of its teacher before the student is made.
 type TeacherInfo struct {
 	Path      string                             // what was opened
 	Along     diffusion.GaussianPath             // from data to noise
+	Predicts  diffusion.Kind                     // what its network does
 	Like      config.Variant[ObjectiveArg, *Job] // the objective whose path and prediction its network has
 	Model     config.Variant[ModelArg, Network]  // the network
 	SigmaData float64                            // the standard deviation of data that it is preconditioned for; 0: it is not
@@ -69,7 +80,7 @@ func (c *StudentConfig) job(a ObjectiveArg) (*Job, diffusion.GaussianPath, diffu
 	if err != nil {
 		return nil, nil, nil, invalid.Field("like", "cannot be used: %v", err)
 	}
-	if base.Student != nil {
+	if base.Student != nil && base.Student.Maps {
 		return nil, nil, nil, invalid.Field("like", "must be an objective of diffusion or flow matching, is %s", c.Like.Kind)
 	}
 	if base.Source != nil {
@@ -87,9 +98,7 @@ func (c *StudentConfig) job(a ObjectiveArg) (*Job, diffusion.GaussianPath, diffu
 // base is the part that objectives of students share.
 func (c *StudentConfig) base(a ObjectiveArg, path diffusion.GaussianPath, w diffusion.Weighting) student.Base {
 	b := student.Base{Regression: diffusion.Regression{Path: path, Weighting: w}}
-	if a.Null >= 0 || a.Prompt != nil {
-		b.Dropout = diffusion.Dropout{P: c.ConditionDropout, Classes: a.Null, Prompt: a.Prompt}
-	}
+	b.Dropout = a.dropout(c.ConditionDropout)
 	return b
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/diffusion/student"
 	"github.com/langevin-go/langevin/internal/invalid"
+	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/backend"
 )
 
@@ -70,12 +71,14 @@ func (c *TeacherConfig) taught(job *Job, path diffusion.GaussianPath, s Student)
 
 // TeacherArg is what a teacher is opened for.
 type TeacherArg struct {
-	Device  backend.Device
-	Shape   []int // of a sample
-	Classes int   // that the student is conditioned on
-	Null    int   // its label for no class; −1: it has none
-	Prompts bool  // it takes prompts
-	Warn    func(format string, args ...any)
+	Device   backend.Device
+	Shape    []int // of a sample
+	Classes  int   // that the student is conditioned on
+	Null     int   // its label for no class; −1: it has none
+	Vector   int   // numbers of the vector that it is conditioned on; 0: none
+	NoVector bool  // it knows one that stands for none
+	Prompts  bool  // it takes prompts
+	Warn     func(format string, args ...any)
 }
 
 // open opens the teacher as a model along the student's path, under guidance, and refuses what cannot teach.
@@ -99,13 +102,34 @@ func (c *TeacherConfig) open(a TeacherArg, path diffusion.GaussianPath) (diffusi
 		return nil, invalid.Field("teacher", "wants a class of every sample, and the student is conditioned on none")
 	case t.Classes > 0 && a.Classes > 0 && (t.Classes != a.Classes || t.Null < 0 && a.Null >= 0 && c.guided()):
 		return nil, invalid.Field("teacher", "has %d classes and the label %d for none, the student %d and %d (−1: no null class)", t.Classes, t.Null, a.Classes, a.Null)
-	case c.guided() && (t.Classes == 0 || a.Classes == 0):
-		return nil, invalid.Field("guidance", "is %g, and there are no classes to be guided by", c.Guidance)
+	case t.Vector > 0 && a.Vector > 0 && t.Vector != a.Vector:
+		return nil, invalid.Field("teacher", "is conditioned on vectors of %d numbers, the student on %d", t.Vector, a.Vector)
+	case t.Vector > 0 && !t.NullVector && (a.Vector == 0 || a.NoVector):
+		return nil, invalid.Field("teacher", "has no null vector, and wants one of every sample, which the student does not always have")
+	case c.guided() && (t.Classes == 0 || a.Classes == 0) && (t.Vector == 0 || a.Vector == 0):
+		return nil, invalid.Field("guidance", "is %g, and there are no classes to be guided by, and no vectors", c.Guidance)
+	case c.guided() && t.Vector > 0 && !t.NullVector:
+		return nil, invalid.Field("guidance", "is %g, and the teacher has no null vector to be guided away from", c.Guidance)
 	}
-	if t.Classes == 0 || a.Classes == 0 {
-		m = unconditioned{m}
-	}
+	m = partly{m, t.Classes > 0, t.Vector > 0}
 	return c.guide(diffusion.Along(m, path), t)
+}
+
+// partly is a model that is told of the conditions that it knows.
+type partly struct {
+	diffusion.Model
+	labels, vectors bool
+}
+
+// Eval drops the others.
+func (m partly) Eval(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond) diffusion.Pred {
+	if !m.labels {
+		c.Labels = nil
+	}
+	if !m.vectors {
+		c.Vector, c.Drop = nil, nil
+	}
+	return m.Model.Eval(x, at, c)
 }
 
 func (c *TeacherConfig) guided() bool { return c.Guidance != 1 || c.told() }
@@ -126,7 +150,7 @@ func (c *TeacherConfig) guide(m diffusion.Model, t *Trained) (diffusion.Model, e
 		return m, nil
 	case built != 1:
 		return nil, invalid.Field("guidance", "is %g; the teacher has guidance %g in it already", c.Guidance, built)
-	case t.Null < 0:
+	case t.Classes > 0 && t.Null < 0:
 		return nil, invalid.Field("guidance", "is %g, and the teacher has no null class to be guided away from", c.Guidance)
 	}
 	return &student.Guided{Of: m, Null: t.Null, From: s[0], To: s[1]}, nil
@@ -154,5 +178,5 @@ func (t *Trainer) openTeacher() (diffusion.Model, error) {
 	if t.job.Teacher == nil {
 		return nil, nil
 	}
-	return t.job.Teacher(TeacherArg{Device: t.dev, Shape: t.data.Train.Shape(), Classes: t.classes(), Null: nullLabel(t.net), Prompts: t.prompts != nil, Warn: t.warn})
+	return t.job.Teacher(TeacherArg{Device: t.dev, Shape: t.data.Train.Shape(), Classes: t.classes(), Null: nullLabel(t.net), Vector: t.about().Vector, NoVector: nullVector(t.net), Prompts: t.prompts != nil, Warn: t.warn})
 }

@@ -173,7 +173,7 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	if b, ok := t.job.Objective.(diffusion.Bound); ok {
-		if err = b.Bind(diffusion.Bindings{Average: t.avgMod, Teacher: t.teacher, Target: t.target}); err != nil {
+		if err = b.Bind(diffusion.Bindings{Average: t.avgMod, Weights: t.params, Teacher: t.teacher, Target: t.target}); err != nil {
 			return exp.at("objective", err)
 		}
 	}
@@ -310,8 +310,9 @@ func (l *Loaded) build(dev backend.Device, of about, prompts *prompter) (*Job, N
 	if err != nil {
 		return nil, nil, nil, l.at("objective", err)
 	}
-	net, params, err := l.network(ModelArg{Device: dev, Shape: job.inShape(of.Shape), Classes: of.Classes, Vector: of.Vector, TextWidth: l.textWidth(),
-		Jump: job.Jump, Scale: job.Scale, OutChannels: job.outChannels(of.Shape), Init: rng.Key{Seed: l.Seed}})
+	shape := ModelArg{Device: dev, Shape: job.inShape(of.Shape), Classes: of.Classes, Vector: of.Vector, TextWidth: l.textWidth(),
+		Jump: job.Jump, Scale: job.Scale, OutChannels: job.outChannels(of.Shape), Init: rng.Key{Seed: l.Seed}}
+	net, params, err := l.network(shape)
 	if err != nil {
 		return nil, nil, nil, l.at("model", err)
 	}
@@ -320,6 +321,7 @@ func (l *Loaded) build(dev backend.Device, of about, prompts *prompter) (*Job, N
 		arg.Null = nullLabel(net)
 	}
 	arg.NoVector = of.Vector > 0 && nullVector(net)
+	arg.Twin = func() (Network, []*tensor.Param, error) { return l.network(shape) }
 	if job, err = l.Objective.Build(arg); err != nil {
 		return nil, nil, nil, l.at("objective", err)
 	}
@@ -327,7 +329,7 @@ func (l *Loaded) build(dev backend.Device, of about, prompts *prompter) (*Job, N
 }
 
 func (t *Trainer) buildOptimizer() (err error) {
-	if t.opt, err = t.exp.optimizer(t.net, t.trained, t.own); err != nil {
+	if t.opt, err = t.exp.optimizer(t.net, t.trained, t.own, rateOf(t.job.Objective)); err != nil {
 		return err
 	}
 	if t.exp.Accumulate > 1 {

@@ -73,7 +73,7 @@ func (a *APG) Guide(c, u, scale *tensor.Tensor, at diffusion.Step) *tensor.Tenso
 		if a.memory == nil {
 			panic("guidance: APG with momentum is for a trajectory: take the model that diffusion.Begin gives, as sampler.Sample does")
 		}
-		diff = a.memory.add(diff, a.Momentum, at.Index)
+		diff = a.memory.add(diff, scale, a.Momentum, at.Index)
 	}
 	limit := a.Norm
 	if limit == 0 {
@@ -86,15 +86,22 @@ func (a *APG) Guide(c, u, scale *tensor.Tensor, at diffusion.Step) *tensor.Tenso
 
 // memory is the running sum of differences, m_i = Δ_i + β·m_{i−1}. It goes on once a
 // step, at the first evaluation in it, so that a sampler that asks more than once
-// a step has no more momentum than another.
+// a step has no more momentum than another. A sample whose scale is 1 leaves it as it is: with times of
+// their own, samples come into an interval of guidance at different steps, and each as if it were alone.
 type memory struct {
 	step         int              // newest, −1: none
 	before, last [1]*tensor.Param // m of the step before the newest, and of the newest; nil: none yet
 }
 
+// kept is the sum where there is guidance, and else what was before.
+var kept = tensor.NewPointwise("kept momentum", 3, 0, func(in, _ []tensor.Expr) tensor.Expr {
+	sum, before, scale := in[0], in[1], in[2]
+	return scale.Eq(scale.Const(1)).Select(before, sum)
+})
+
 var remember = tensor.NewUpdate("remember", 1, 1, 0, func(_, in, _ []tensor.Expr) []tensor.Expr { return in })
 
-func (m *memory) add(diff *tensor.Tensor, beta float64, step int) *tensor.Tensor {
+func (m *memory) add(diff, scale *tensor.Tensor, beta float64, step int) *tensor.Tensor {
 	s := diff.Scope()
 	first := step != m.step
 	if m.step < 0 {
@@ -103,9 +110,10 @@ func (m *memory) add(diff *tensor.Tensor, beta float64, step int) *tensor.Tensor
 		m.before, m.last = m.last, m.before
 	}
 	m.step = step
-	sum := diff.Axpby(1, s.Param(m.before[0]), beta)
+	before := s.Param(m.before[0])
+	sum := diff.Axpby(1, before, beta)
 	if first {
-		remember.Apply(s, nil, m.last[:], sum)
+		remember.Apply(s, nil, m.last[:], kept.Apply(nil, sum, before, scale))
 	}
 	return sum
 }

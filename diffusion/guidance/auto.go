@@ -51,6 +51,7 @@ func (g *Auto) Eval(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond) diffu
 		return own
 	}
 	weak := g.Weaker.Eval(x, at, c)
-	own.Value = push{g.Rule, g.Rescale, x, g.Path(), at}.from(weak, own, g.scales(x, g.Path(), at))
+	guided := push{g.Rule, g.Rescale, x, g.Path(), at}.from(weak, own, g.scales(x, g.Path(), at))
+	own.Value = g.only(guided, own.Value, g.Path(), at)
 	return own
 }

@@ -96,14 +96,15 @@ func (g *CFG) Eval(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond) diffus
 	}
 	p := g.Of.Eval(repeat(x, g.branches()), times.again(at, g.branches()), g.conditions(s, c, n))
 	cond, away := branch(p, 0, n), branch(p, 1, n)
-	null := away
+	own, null := cond.Value, away
 	if g.apart() {
 		null = branch(p, g.branches()-1, n)
 	}
 	for i, w := range g.With {
 		cond.Value = cond.Value.Axpby(1, branch(p, 2+i, n).Value.Sub(null.Value), w.Weight)
 	}
-	cond.Value = push{g.Rule, g.Rescale, x, g.Path(), at}.from(away, cond, g.scales(x, g.Path(), at))
+	guided := push{g.Rule, g.Rescale, x, g.Path(), at}.from(away, cond, g.scales(x, g.Path(), at))
+	cond.Value = g.only(guided, own, g.Path(), at)
 	return cond
 }
 

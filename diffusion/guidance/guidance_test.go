@@ -206,3 +206,44 @@ func TestPromptConditions(t *testing.T) {
 	}()
 	(&CFG{Of: prompted{}, Strength: Strength{Scale: 3}}).Eval(x, at, c)
 }
+
+// Samples at times of their own, as solvers have them that choose their steps, are guided each by its own: within an
+// interval or not, by any rule, with further conditions and a memory of earlier steps.
+func TestTimesOfTheirOwnAreGuidedEach(t *testing.T) {
+	s := tensor.NewScopeOf(cpu.Default(), tensor.Inference, tensor.Float64)
+	defer s.Close()
+	o := &diffusion.Oracle{Of: mixture, Along: diffusion.CondOT{}, Predicts: diffusion.Velocity}
+	strength := Strength{Scale: 3, From: 0.3, To: 0.6, Over: &Cosine{}}
+	with := []Weighted{{Class(1), 0.7}, {Class(0), -0.2}}
+	momentum := &APG{Norm: 2, Momentum: -0.5, In: "x0"}
+	weaker := &diffusion.Oracle{Of: &diffusion.Mixture{Weights: []float64{0.5, 0.5}, Means: [][]float64{{0, 0}, {0.3, 0}}, Stds: [][]float64{{1}, {0.8}}}, Along: diffusion.CondOT{}, Predicts: diffusion.Eps}
+	for name, g := range map[string]diffusion.Model{
+		"plain":         &CFG{Of: o, Strength: strength, Classes: 2},
+		"rescaled":      &CFG{Of: o, Strength: strength, Classes: 2, Rescale: 0.7},
+		"conditions":    &CFG{Of: o, Strength: strength, Classes: 2, With: with},
+		"negative":      &CFG{Of: o, Strength: strength, Classes: 2, With: with, Away: Class(0)},
+		"APG":           &CFG{Of: o, Strength: strength, Classes: 2, With: with, Rule: momentum},
+		"CFG-Zero*":     &CFG{Of: o, Strength: strength, Classes: 2, With: with, Rule: &ZeroStar{Zero: 0.1, In: "velocity"}},
+		"autoguidance":  &Auto{Of: o, Weaker: weaker, Strength: strength, Rule: momentum, Rescale: 0.3},
+		"and CFG-Zero*": &Auto{Of: o, Weaker: weaker, Strength: strength, Rule: &ZeroStar{Zero: 0.1, In: "velocity"}},
+	} {
+		// Three samples that are within the interval at other steps each.
+		times := [][]float64{{0.9, 0.5, 0.7}, {0.55, 0.2, 0.65}, {0.4, 0.5, 0.62}, {0.35, 0.1, 0.59}}
+		x := []float64{0.3, -0.2, 1, 0.5, -0.4, 0.8}
+		labels := []int32{0, 1, 0}
+		together, _, end := diffusion.Begin(g)
+		var all [][]float64
+		for k, at := range times {
+			all = append(all, together.Eval(s.Tensor(x, 3, 2), diffusion.Step{T: at, Index: k, Count: 20}, diffusion.Cond{Labels: s.Ints(labels, 3)}).Value.Float64s())
+		}
+		end()
+		for i := range labels {
+			alone, _, end := diffusion.Begin(g)
+			for k, at := range times {
+				got := alone.Eval(s.Tensor(x[2*i:2*i+2], 1, 2), diffusion.Step{T: at[i : i+1], Index: k, Count: 20}, diffusion.Cond{Labels: s.Ints(labels[i:i+1], 1)})
+				near(t, name, all[k][2*i:2*i+2], got.Value.Float64s(), 1e-13)
+			}
+			end()
+		}
+	}
+}

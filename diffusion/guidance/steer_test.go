@@ -309,26 +309,38 @@ func TestInpainting(t *testing.T) {
 	}
 }
 
-// Samplers whose last step leads to the estimate of the data end within the constraint.
+// All samplers end within the constraint, as the last step leads to the estimate of the data; lms, which
+// extrapolates there, too, is as far off as its step is short. Models of whole steps alone are none that jump is for.
 func TestConstrainedSamplers(t *testing.T) {
-	for _, name := range []string{"ddpm", "ddim", "euler", "heun", "renoise"} {
-		how, err := sampler.New(sampler.Samplers, name)
-		if err != nil {
-			t.Fatal(err)
+	path := diffusion.VP{Beta0: 0.1, Beta1: 20}
+	karras := new(sampler.KarrasGrid)
+	karras.SetDefaults()
+	grid, err := karras.Times(path, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range sampler.Samplers {
+		// Of values of order 1, of which a step's coefficients are at most some tens.
+		tol := 1e-13
+		var to Constraint = &Mean{Value: 0.6}
+		switch e.Name {
+		case "jump":
+			continue
+		case "lms":
+			tol = 0.002 // ε at the last steps' levels, of which that is the last, differs by order 1
+		case "repaint":
+			to = &Known{Values: []float32{0.5, 0}, Mask: []float32{1, 0}}
 		}
-		if d, ok := how.(*sampler.DDPM); ok {
-			d.Variance = sampler.FixedSmall
-		}
-		m := &Constrained{Of: &diffusion.Oracle{Of: mixture, Along: diffusion.CondOT{}, Predicts: diffusion.Velocity}, To: &Mean{Value: 0.6}}
+		m := &Constrained{Of: &diffusion.Oracle{Of: mixture, Along: path, Predicts: diffusion.V}, To: to}
 		s := tensor.NewScopeOf(cpu.Default(), tensor.Inference, tensor.Float64)
-		grid, _ := (&sampler.UniformGrid{Shift: 1}).Times(m.Path(), 10)
-		x, err := sampler.Sample(context.Background(), s, m, how, grid, s.Normal(rng.Key{Seed: 2}, 0, 8, 2), sampler.Options{})
+		x, err := sampler.Sample(context.Background(), s, m, e.New(), grid, s.Normal(rng.Key{Seed: 2}, 0, 8, 2), sampler.Options{Key: rng.Key{Seed: 3}})
 		if err != nil {
-			t.Fatal(err)
+			t.Errorf("%s: %v", e.Name, err)
+			continue
 		}
 		for i, v := range Violation(m.To, x) {
-			if v > 1e-13 {
-				t.Errorf("%s: sample %d is %g off", name, i, v)
+			if !(v <= tol) {
+				t.Errorf("%s: sample %d is %g off", e.Name, i, v)
 			}
 		}
 		s.Close()

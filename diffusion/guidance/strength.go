@@ -43,6 +43,22 @@ func (g *Strength) within(path diffusion.GaussianPath, at diffusion.Step) bool {
 	return false
 }
 
+// only is guided where there is guidance at a sample's time, and else own: a sample does not depend on which
+// others, at times of their own, are in its batch.
+func (g *Strength) only(guided, own *tensor.Tensor, path diffusion.GaussianPath, at diffusion.Step) *tensor.Tensor {
+	for _, t := range at.T {
+		if !g.inside(path, path.At(t)) {
+			return diffusion.PerSample(own, path, diffusion.Step{T: at.T}, func(p, _ diffusion.Point) float64 {
+				if g.inside(path, p) {
+					return 1
+				}
+				return 0
+			}).Where(guided, own)
+		}
+	}
+	return guided
+}
+
 // uniform is the scale of the first sample, and whether it is that of all.
 func (g *Strength) uniform(path diffusion.GaussianPath, at diffusion.Step) (scale float64, same bool) {
 	scale = g.at(path, path.At(at.T[0]))

@@ -126,8 +126,8 @@ func newAdaptive(d *Dopri5, r *Run, ax axis, end diffusion.Point) adaptive {
 	n := r.X.Dim(0)
 	a := adaptive{
 		Dopri5: d, r: r, ax: ax, target: ax.of(end), end: end,
-		u: r.floats(n), h: r.floats(n), before: r.floats(n), times: r.floats(n),
-		good: r.floats(n), failed: r.floats(n), ahead: r.floats(n), errors: r.floats(n),
+		u: r.Floats(n), h: r.Floats(n), before: r.Floats(n), times: r.Floats(n),
+		good: r.Floats(n), failed: r.Floats(n), ahead: r.Floats(n), errors: r.Floats(n),
 	}
 	for i := range n {
 		a.u[i], a.before[i], a.failed[i] = ax.of(r.Path.At(r.grid[0])), 1, 0
@@ -208,7 +208,7 @@ func (a *adaptive) firstSteps(f *tensor.Tensor) {
 	way := a.target - a.u[0]
 	perX := a.r.perSample(func(int) float64 { return 1 / a.ax.scale(a.at(a.u[0])) })
 	n := len(a.u)
-	d0, d1, d2 := a.r.floats(n), a.r.floats(n), a.r.floats(n)
+	d0, d1, d2 := a.r.Floats(n), a.r.Floats(n), a.r.Floats(n)
 	a.size(d0, a.r.X.Mul(perX), a.r.X, one)
 	a.size(d1, f, a.r.X, one)
 	for i := range a.h {

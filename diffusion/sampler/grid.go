@@ -24,6 +24,8 @@ func checkSteps(n int) error {
 // UniformGrid has equal steps in time.
 type UniformGrid struct {
 	Shift float64 `yaml:"shift" doc:"moves the steps towards the noise: t' = kt/(1+(k-1)t) (Esser et al. 2024); 1: not at all"`
+	// Tokens is a shift by resolution.
+	Tokens int `yaml:"shift_tokens" doc:"shift by how many tokens a picture has, by k = exp(mu), mu from 0.5 for 256 to 1.15 for 4096, instead of shift; 0: not so" range:"[0,inf)"`
 }
 
 // SetDefaults does not shift.
@@ -34,7 +36,18 @@ func (g *UniformGrid) Validate() error {
 	if !(g.Shift > 0) || math.IsInf(g.Shift, 0) {
 		return invalid.Field("shift", "must be positive, is %g", g.Shift)
 	}
+	if g.Tokens != 0 && g.Shift != 1 {
+		return invalid.Field("shift_tokens", "and shift exclude each other: the tokens say what the shift is")
+	}
 	return nil
+}
+
+// Factor is the shift.
+func (g *UniformGrid) Factor() float64 {
+	if g.Tokens > 0 {
+		return diffusion.ShiftOf(g.Tokens)
+	}
+	return g.Shift
 }
 
 // Times runs from the path's end to 0.
@@ -44,7 +57,7 @@ func (g *UniformGrid) Times(path diffusion.GaussianPath, n int) ([]float64, erro
 	}
 	t := make([]float64, n+1)
 	for i := range t {
-		t[i] = path.End() * diffusion.Shift(g.Shift, float64(n-i)/float64(n))
+		t[i] = path.End() * diffusion.Shift(g.Factor(), float64(n-i)/float64(n))
 	}
 	return t, nil
 }

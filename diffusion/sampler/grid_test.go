@@ -43,11 +43,19 @@ func TestRegistry(t *testing.T) {
 	if _, err := New(Samplers, "dimm"); err == nil || !strings.Contains(err.Error(), "ddim") {
 		t.Errorf("an unknown name: %v", err)
 	}
+	// By tokens as diffusers' flow matching shifts dynamically: ½ and 1.15 are the ends of its line.
+	for tokens, mu := range map[int]float64{256: 0.5, 4096: 1.15, 1024: 0.5 + 0.65*768/3840, 64: 0.5 - 0.65*192/3840} {
+		times, err := (&UniformGrid{Shift: 1, Tokens: tokens}).Times(diffusion.CondOT{}, 4)
+		want := math.Exp(mu) / (math.Exp(mu) + 1/0.75 - 1)
+		if err != nil || math.Abs(times[1]-want) > 1e-14 {
+			t.Errorf("%d tokens: %v, want %g first, %v", tokens, times, want, err)
+		}
+	}
 	for name, v := range map[string]interface{ Validate() error }{
 		"eta": &DDIM{Eta: -1}, "variance": &DDPM{Variance: "big"}, "variable": &Euler{Integration{Variable: "lambda"}},
 		"churn": &Heun{Integration{Variable: "time", Churn: Churn{Amount: 1}}}, "amount": &Churn{Amount: -1},
 		"range": &Clip{Range: -1}, "quantile": &Clip{Quantile: 2}, "max": &Clip{Quantile: 0.9, Max: 0.5},
-		"shift": &UniformGrid{}, "sigma_min": &Levels{}, "sigma_max": &Levels{SigmaMin: 1, SigmaMax: 0.5}, "rho": &KarrasGrid{Levels: Levels{1, 2}},
+		"shift": &UniformGrid{}, "shift_tokens": &UniformGrid{Shift: 2, Tokens: 64}, "sigma_min": &Levels{}, "sigma_max": &Levels{SigmaMin: 1, SigmaMax: 0.5}, "rho": &KarrasGrid{Levels: Levels{1, 2}},
 		"algorithm": &DPM{Algorithm: "dpm"}, "type": &DPM{DPMSolver, 2, "ralston"}, "order": &DPM{DPMSolver, 4, Midpoint}, "third": &DPMMultistep{DPM: DPM{DPMSolver, 2, Midpoint}, Third: "half"},
 		"b": &UniPC{Order: 2, Algorithm: DPMSolver, B: "bh3"}, "no_corrector": &UniPC{Order: 2, Algorithm: DPMSolver, B: BH1, NoCorrector: []int{-1}},
 		"model": &AYSGrid{"sd3"}, "a": &BetaGrid{},

@@ -11,9 +11,9 @@ func (*Jump) SetDefaults() {}
 // Sample makes one evaluation a step.
 func (*Jump) Sample(r *Run) {
 	for st := range r.Steps() {
-		r.jump = true
+		r.jumpTo(st.To.T)
 		u := r.Velocity(r.X, st.From)
-		r.jump = false
+		r.land()
 		r.X = r.X.Axpby(1, u, st.To.T-st.From.T)
 	}
 }

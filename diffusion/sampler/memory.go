@@ -67,7 +67,7 @@ func (r *Run) store() *tensor.Param {
 }
 
 // floats are n numbers of the host, for the run, of undefined values.
-func (r *Run) floats(n int) []float64 {
+func (r *Run) Floats(n int) []float64 {
 	row := next(&r.mem.rows, &r.mem.taken.rows, func() []float64 { return make([]float64, n) })
 	if len(row) != n {
 		row = make([]float64, n)

@@ -29,6 +29,7 @@ var Samplers = []Entry[Sampler]{
 	{"euler", "Euler's method on the probability-flow ODE", withDefaults[Euler, Sampler]},
 	{"heun", "Heun's second-order method on the probability-flow ODE (in sigma: Karras et al. 2022)", withDefaults[Heun, Sampler]},
 	{"jump", "one evaluation an interval, for models of whole steps: mean flows, shortcut models, flow maps", withDefaults[Jump, Sampler]},
+	{"gamma", "jumps of a consistency trajectory model, with some of the noise drawn anew in between (Kim et al. 2024)", withDefaults[Gamma, Sampler]},
 	{"runge_kutta", "an explicit Runge-Kutta method, named or one's own, on the probability-flow ODE", withDefaults[RungeKutta, Sampler]},
 	{"dopri5", "Dormand and Prince's method of order 5 with steps of its own choosing", withDefaults[Dopri5, Sampler]},
 	{"dpm_multistep", "DPM-Solver and DPM-Solver++ with values from earlier steps (Lu et al. 2022): 2M, 3M", withDefaults[DPMMultistep, Sampler]},

@@ -75,7 +75,8 @@ type Run struct {
 	opts  Options
 	cond  diffusion.Cond
 	step  Step
-	jump  bool             // models of whole steps are to answer for the step
+	jump  bool // models of whole steps are to answer for one to the time ahead
+	ahead float64
 	state [1]*tensor.Param // X between steps
 	err   error
 	count Count
@@ -245,9 +246,16 @@ func (r *Run) eval(x *tensor.Tensor, p diffusion.Point) diffusion.Pred {
 	return r.evalEach(x, r.t[:])
 }
 
+// jumpTo has models of whole steps answer for one to time t, until land.
+func (r *Run) jumpTo(t float64) { r.jump, r.ahead = true, t }
+func (r *Run) land()            { r.jump = false }
+
 // evalEach asks the model about x, each sample at a time of its own, or all at one.
 func (r *Run) evalEach(x *tensor.Tensor, times []float64) diffusion.Pred {
 	r.to[0] = r.step.To.T
+	if r.jump {
+		r.to[0] = r.ahead
+	}
 	r.at = diffusion.Step{T: times, Next: r.to[:], Index: r.step.Index, Count: r.step.Count, Jump: r.jump}
 	r.seen, r.data = x, nil
 	r.pred = r.Model.Eval(x, r.at, r.cond)

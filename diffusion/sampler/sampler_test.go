@@ -24,6 +24,19 @@ func testMixture() *diffusion.Mixture {
 	}
 }
 
+// own is a path as a user may write one: α = 1−t², σ = t on [0,1].
+type own struct{}
+
+func (own) At(t float64) diffusion.Point {
+	return diffusion.Point{T: t, Alpha: 1 - t*t, Sigma: t, DAlpha: -2 * t, DSigma: 1}
+}
+func (own) HalfLogSNR(t float64) float64 { return math.Log((1 - t*t) / t) }
+func (own) Time(l float64) float64 { // 1−t² = e^l·t
+	e := math.Exp(l) / 2
+	return 1 / (e + math.Sqrt(e*e+1))
+}
+func (own) End() float64 { return 1 }
+
 func table(t testing.TB) *diffusion.Table {
 	b, err := diffusion.Betas(diffusion.BetaLinear, 1000, 1e-4, 0.02)
 	if err != nil {

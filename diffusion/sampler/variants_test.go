@@ -67,6 +67,7 @@ func inLogSNR(how Sampler) bool {
 
 // From states of the same x/α, on grids of the same noise levels, the solvers in
 // the log-SNR make the same samples on every path.
+// (own is a path of the user's, in no way special.)
 func TestPathsAgree(t *testing.T) {
 	compared := 0
 	for name, how := range variants(t) {
@@ -77,6 +78,7 @@ func TestPathsAgree(t *testing.T) {
 		var first []float64
 		for _, path := range []diffusion.GaussianPath{
 			diffusion.EDM{SigmaMax: 80}, diffusion.VP{Beta0: 0.1, Beta1: 20}, diffusion.CondOT{}, diffusion.Trig{}, diffusion.VE{SigmaMin: 0.01, SigmaMax: 50}, diffusion.Cosine{Shift: 0.008},
+			diffusion.SubVP{VP: diffusion.VP{Beta0: 0.1, Beta1: 20}}, own{},
 		} {
 			grid := append(levels(path, 8, 0.05, 12), 0)
 			s := tensor.NewScopeOf(cpu.Default(), tensor.Inference, tensor.Float64)

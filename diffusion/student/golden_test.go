@@ -34,7 +34,7 @@ type perceptron map[string]*tensor.Param
 func (g golden) network(who string) perceptron {
 	g.T.Helper()
 	w := perceptron{}
-	for _, k := range []string{"w1", "wt", "ws", "b1", "emb", "w2", "b2"} {
+	for _, k := range []string{"w1", "wt", "ws", "b1", "emb", "w2", "b2", "wj"} {
 		v, shape := g.Floats(who+"/"+k), g.Shape(who+"/"+k)
 		w[k] = tensor.NewParam(cpu.Default(), tensor.Float64, shape...)
 		if err := w[k].Set64(v); err != nil {
@@ -51,6 +51,9 @@ func (w perceptron) forward(x, t *tensor.Tensor, c diffusion.Cond) *tensor.Tenso
 	h := x.MatMul(w["w1"]).Add(column(t).Mul(w["wt"])).Add(w["b1"]).Add(s.Param(w["emb"]).Gather(c.Labels))
 	if c.Scale != nil {
 		h = h.Add(column(c.Scale).Mul(w["ws"]))
+	}
+	if c.Jump != nil {
+		h = h.Add(column(c.Jump).Mul(w["wj"]))
 	}
 	return h.Tanh().MatMul(w["w2"]).Add(w["b2"])
 }
@@ -108,6 +111,12 @@ func (g golden) compare(name string, o diffusion.Objective, m diffusion.Model, w
 
 func (g golden) compareTo(name string, tol float64, o diffusion.Objective, m diffusion.Model, w perceptron, d *diffusion.Draw) {
 	g.T.Helper()
+	g.compareBoth(name, tol, o, m, w, nil, d)
+}
+
+// compareBoth has a critic's gradients, too.
+func (g golden) compareBoth(name string, tol float64, o diffusion.Objective, m diffusion.Model, w, critic perceptron, d *diffusion.Draw) {
+	g.T.Helper()
 	s := tensor.NewScopeOf(cpu.Default(), tensor.Recording, tensor.Float64)
 	defer s.Close()
 	loss := o.Loss(s, m, d)
@@ -124,13 +133,26 @@ func (g golden) compareTo(name string, tol float64, o diffusion.Objective, m dif
 			}
 		}
 	}
-	want := g.Floats(name + "/loss")
-	names := []string{"w1", "w2", "emb"}
-	grads := s.Grad(loss, []*tensor.Param{w["w1"], w["w2"], w["emb"]})
-	near("loss", loss.Float64s(), want)
-	for i, k := range names {
-		want := g.Floats(name + "/grad/" + k)
-		near("gradient of "+k, grads[i].Float64s(), want)
+	var wanted []string
+	var params []*tensor.Param
+	for where, of := range map[string]perceptron{"/grad/": w, "/critic/": critic} {
+		for k, p := range of {
+			if g.Has(name + where + k) {
+				wanted, params = append(wanted, name+where+k), append(params, p)
+			}
+		}
+	}
+	if len(params) < 3 {
+		g.T.Errorf("%s: PyTorch has gradients of %v only", name, wanted)
+	}
+	grads := s.Grad(loss, params)
+	near("loss", loss.Float64s(), g.Floats(name+"/loss"))
+	for i, k := range wanted {
+		if grads[i] == nil {
+			g.T.Errorf("%s: there is no gradient", k)
+			continue
+		}
+		near(k, grads[i].Float64s(), g.Floats(k))
 	}
 }
 
@@ -316,5 +338,80 @@ func TestLatentConsistencyAgainstPyTorch(t *testing.T) {
 		if len(seen) != int(c[1].(float64)) {
 			t.Errorf("%s: %d of %g pairs are drawn", name, len(seen), c[1])
 		}
+	}
+}
+
+func TestTrajectoryAgainstPyTorch(t *testing.T) {
+	g := openGolden(t)
+	for name, c := range g.cases("trajectory") {
+		on := paths[c[0].(string)]
+		student, bounds := g.network("student"), Bounds{Min: 0.002, Max: 80}
+		of := func(w perceptron) diffusion.Model {
+			m := w.on(on.path, on.kind)
+			m.Jumps = true
+			return &Transition{Of: m, Least: bounds.Min}
+		}
+		o := &Trajectory{Base: Base{Regression: diffusion.Regression{Path: on.path}}, Bounds: bounds, Count: int(c[1].(float64)), Rho: 7, Reach: 18,
+			SigmaData: 0.5, Huber: c[5].(float64), Denoise: c[6].(float64), Balance: c[7].(bool), Decay: 0.5}
+		var teacher diffusion.Model = g.network("teacher").on(on.path, on.kind)
+		if scale := c[8].(float64); scale != 1 {
+			teacher = &Guided{Of: teacher, Null: 2, From: scale, To: scale}
+		}
+		if err := o.Bind(diffusion.Bindings{Teacher: teacher, Target: func(float64) (diffusion.Model, error) { return of(g.network("target")), nil }}); err != nil {
+			t.Fatal(err)
+		}
+		d := g.draw(g.Floats(name+"/t"), g.Floats(name+"/s"), false)
+		o.levels = levelsOf(o.Bounds, o.Count, o.Rho, nil)
+		for i := range d.N {
+			d.Extra = append(d.Extra, float32(c[2].([]any)[i].(float64)), float32(c[3].([]any)[i].(float64)))
+		}
+		g.compare(name, o, of(student), student, d)
+	}
+}
+
+func TestMatchingAgainstPyTorch(t *testing.T) {
+	g := openGolden(t)
+	for name, c := range g.cases("matching") {
+		on := paths[c[0].(string)]
+		student, critic := g.network("student"), g.network("target")
+		for _, p := range critic {
+			p.Frozen = false
+		}
+		o := &Matching{Base: Base{Regression: diffusion.Regression{Path: on.path}}, Every: 2, Pace: 1}
+		for _, at := range c[1].([]any) {
+			o.Steps = append(o.Steps, at.(float64))
+		}
+		var mine perceptron
+		if c[5] == "network" {
+			mine = critic
+			o.Twin = func() (diffusion.Model, []*tensor.Param) { return critic.on(on.path, on.kind), nil }
+		}
+		o.Params()
+		var teacher diffusion.Model = g.network("teacher").on(on.path, on.kind)
+		if scale := c[4].(float64); scale != 1 {
+			teacher = &Guided{Of: teacher, Null: 2, From: scale, To: scale}
+		}
+		if err := o.Bind(diffusion.Bindings{Teacher: teacher}); err != nil {
+			t.Fatal(err)
+		}
+		d := g.draw(g.Floats(name+"/t"), g.Floats(name+"/next"), false)
+		for i := range d.N {
+			turn := float32(0)
+			if c[3].(bool) {
+				turn = 1
+			}
+			d.Extra = append(d.Extra, float32(c[2].([]any)[i].(float64)), turn)
+		}
+		o.drawn = func(s *tensor.Scope, d *diffusion.Draw, which uint32) *tensor.Tensor {
+			file := "noise-anew"
+			switch which {
+			case streamOn:
+				file = "noise-on"
+			case streamCritic:
+				file = "noise-critic"
+			}
+			return s.Tensor(narrowed(g.Floats(file)), d.N, 3)
+		}
+		g.compareBoth(name, exact, o, student.on(on.path, on.kind), student, mine, d)
 	}
 }

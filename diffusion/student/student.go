@@ -53,6 +53,9 @@ func (b *Base) Draw(k rng.Key, batch *diffusion.Batch, d *diffusion.Draw) {
 	}
 }
 
+// Learned is what the student learns from; its Model is nil where there is nothing.
+func (b *Base) Learned() Teacher { return b.teacher }
+
 // Teacher is a trained model that a student learns from.
 type Teacher struct{ diffusion.Model }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/diffusion/sampler"
@@ -55,17 +56,18 @@ func (o *CTMC) Sample(r *sampler.Run) {
 		return
 	}
 	p := r.Path.(*Path)
+	work := r.Floats(int(p.Alphabet))
 	for st := range r.Steps() {
 		logits := r.Predict(r.X, st.From)
 		stay, _, source := p.Kernel(st.From.T, st.To.T, o.Eta)
-		r.X = p.each(r, logits, o.Temperature, func(x []float64, posterior rows, u func(i int) float64) {
+		r.X = p.each(r, logits, rows{p: work, temperature: o.Temperature}, func(x []float64, posterior rows, u chances) {
 			for j := range x {
-				jump := u(2 * j)
+				jump := u.at(2 * j)
 				switch {
 				case jump < source:
-					x[j] = float64(p.Alphabet.Value(p.fromSource(u(2*j + 1))))
+					x[j] = float64(p.Alphabet.Value(p.fromSource(u.at(2*j + 1))))
 				case jump >= source+stay && !p.known(x[j]):
-					x[j] = p.value(choose(posterior.of(j), u(2*j+1)))
+					x[j] = p.value(choose(posterior.of(j), u.at(2*j+1)))
 				}
 			}
 		})
@@ -98,18 +100,25 @@ func (r rows) of(j int) []float64 {
 	return r.p
 }
 
+// chances are a sample's random numbers of a step, uniform in [0,1).
+type chances struct {
+	key    rng.Key
+	sample uint64
+}
+
+func (c chances) at(i int) float64 { return rng.Float64(c.key, c.sample, i) }
+
 // each is the state with every sample changed by f, on the host in float64: categorical draws from float32 noise would leave out
-// what is less likely than 2⁻²⁴. u are the sample's random numbers of this step, uniform in [0,1).
-func (p *Path) each(r *sampler.Run, logits *tensor.Tensor, temperature float64, f func(x []float64, posterior rows, u func(i int) float64)) *tensor.Tensor {
+// what is less likely than 2⁻²⁴. posterior has no logits yet.
+func (p *Path) each(r *sampler.Run, logits *tensor.Tensor, posterior rows, f func(x []float64, posterior rows, u chances)) *tensor.Tensor {
 	key, first := r.Chance()
 	n, k := r.X.Dim(0), int(p.Alphabet)
-	probabilities := make([]float64, k)
 	return r.X.Scope().Host(func(y []float64, in [][]float64) {
 		copy(y, in[0])
 		size := len(y) / max(n, 1)
 		for i := range n {
-			posterior := rows{in[1][i*size*k : (i+1)*size*k], probabilities, temperature}
-			f(y[i*size:(i+1)*size], posterior, func(j int) float64 { return rng.Float64(key, first+uint64(i), j) })
+			posterior.logits = in[1][i*size*k : (i+1)*size*k]
+			f(y[i*size:(i+1)*size], posterior, chances{key, first + uint64(i)})
 		}
 	}, r.X.Shape(), r.X, logits)
 }
@@ -153,17 +162,23 @@ func (o *Unmask) Sample(r *sampler.Run) {
 		return
 	}
 	p := r.Path.(*Path)
-	var hidden []candidate
+	work := r.Floats(int(p.Alphabet))
+	list, _ := candidates.Get().(*[]candidate)
+	if list == nil {
+		list = new([]candidate)
+	}
+	defer candidates.Put(list)
 	for st := range r.Steps() {
 		logits := r.Predict(r.X, st.From)
 		to, _ := p.Kappa(st.To.T)
-		r.X = p.each(r, logits, o.Temperature, func(x []float64, posterior rows, u func(i int) float64) {
-			hidden = hidden[:0]
+		r.X = p.each(r, logits, rows{p: work, temperature: o.Temperature}, func(x []float64, posterior rows, u chances) {
+			hidden := (*list)[:0]
 			for j, v := range x {
 				if !p.known(v) {
 					hidden = append(hidden, o.candidate(j, posterior.of(j), u, to))
 				}
 			}
+			*list = hidden
 			slices.SortFunc(hidden, candidate.compare)
 			for i := range len(hidden) - int(math.Round(to*float64(len(x)))) {
 				x[hidden[i].at] = p.value(hidden[i].token)
@@ -171,6 +186,9 @@ func (o *Unmask) Sample(r *sampler.Run) {
 		})
 	}
 }
+
+// candidates are lists for use again.
+var candidates sync.Pool // of *[]candidate
 
 // candidate is a masked token with a draw for it.
 type candidate struct {
@@ -189,8 +207,8 @@ func (a candidate) compare(b candidate) int {
 }
 
 // candidate draws for token j; left is the part of tokens that stay masked.
-func (o *Unmask) candidate(j int, posterior []float64, u func(i int) float64, left float64) candidate {
-	c := candidate{at: j, token: choose(posterior, u(2*j)), rank: u(2*j + 1)}
+func (o *Unmask) candidate(j int, posterior []float64, u chances, left float64) candidate {
+	c := candidate{at: j, token: choose(posterior, u.at(2*j)), rank: u.at(2*j + 1)}
 	if o.Order == "confidence" && c.token >= 0 {
 		gumbel := -math.Log(-math.Log(c.rank + 0x1p-54)) // of a number in (0,1)
 		c.rank = -(math.Log(posterior[c.token]) + o.Noise*left*gumbel)

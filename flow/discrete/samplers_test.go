@@ -10,6 +10,10 @@ import (
 
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/diffusion/sampler"
+	"github.com/langevin-go/langevin/internal/testenv"
+	"github.com/langevin-go/langevin/nn"
+	"github.com/langevin-go/langevin/tensor"
+	"github.com/langevin-go/langevin/tensor/cpu"
 	"github.com/langevin-go/langevin/tensor/rng"
 )
 
@@ -68,7 +72,7 @@ func TestUnmaskDrawsTheLaw(t *testing.T) {
 // for sure in one place that is this place, whatever comes of the others.
 func TestUnmaskByConfidence(t *testing.T) {
 	o := &Unmask{Order: "confidence", Temperature: 1}
-	u := func(i int) float64 { return rng.Float64(rng.Key{Seed: 5}, 0, i) }
+	u := chances{rng.Key{Seed: 5}, 0}
 	sure := o.candidate(0, []float64{0, 0.999, 0.001}, u, 0.5)
 	unsure := o.candidate(1, []float64{0.4, 0.3, 0.3}, u, 0.5)
 	if sure.token != 1 || sure.compare(unsure) >= 0 {
@@ -81,7 +85,7 @@ func TestUnmaskByConfidence(t *testing.T) {
 	o.Noise = 1
 	first := 0
 	for i := range 10000 {
-		u := func(j int) float64 { return rng.Float64(rng.Key{Seed: 6}, uint64(i), j) }
+		u := chances{rng.Key{Seed: 6}, uint64(i)}
 		if o.candidate(0, []float64{0.5, 0.25, 0.25}, u, 1).compare(o.candidate(1, []float64{0.5, 0.25, 0.25}, u, 1)) < 0 {
 			first++
 		}
@@ -215,3 +219,45 @@ func TestSamplersRefuse(t *testing.T) {
 type elsewhere struct{ diffusion.Model }
 
 func (elsewhere) Path() diffusion.GaussianPath { return diffusion.CondOT{} }
+
+// In a steady state a plan of theirs allocates nothing, as plans of package sampler's samplers do.
+func TestSamplersAllocateNothing(t *testing.T) {
+	testenv.NeedsExactAllocs(t)
+	path := &Path{Alphabet: 5}
+	o := nn.MLPOptions{}
+	o.SetDefaults()
+	o.Width, o.Dim, o.OutDim = 16, 3*path.Width(), 3*5
+	net, err := nn.NewMLP(nn.NewInit(cpu.Default(), rng.Key{Seed: 1}), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	model := NewModel(path, func(x, t *tensor.Tensor, c diffusion.Cond) *tensor.Tensor { return net.Forward(x, t, nn.Cond(c)) })
+	for _, how := range []sampler.Sampler{
+		&CTMC{Eta: 0.5, Temperature: 1}, &Unmask{Order: "random", Temperature: 1}, &Unmask{Order: "confidence", Noise: 1, Temperature: 0.9},
+	} {
+		s := tensor.NewScope(cpu.Default(), tensor.Inference)
+		plan, err := sampler.NewPlan(s, model, how, []float64{1, 0.7, 0.4, 0}, sampler.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := make([]float64, 8*3)
+		for i := range start {
+			start[i] = float64(path.Alphabet.Value(path.Alphabet.Mask()))
+		}
+		run := func() {
+			plan.First++
+			s.Reset()
+			if _, err := plan.Run(context.Background(), s.Tensor(start, 8, 3)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 5 {
+			run()
+		}
+		if n := testing.AllocsPerRun(20, run); n != 0 {
+			t.Errorf("%T %+v: %g allocations a run", how, how, n)
+		}
+		plan.Close()
+		s.Close()
+	}
+}

@@ -35,6 +35,14 @@ func (m Euclidean) Log(v, x, y []float64) {
 	addScaled(v, -1, x)
 }
 
+// SquaredDistance is |y−x|².
+func (m Euclidean) SquaredDistance(x, y []float64) (sum float64) {
+	for i, v := range x {
+		sum += (y[i] - v) * (y[i] - v)
+	}
+	return sum
+}
+
 // Transport changes nothing.
 func (m Euclidean) Transport(_, _, _ []float64) {}
 

@@ -37,6 +37,9 @@ type Manifold interface {
 	// Transport carries w, tangent at x, along the geodesic of velocity v from x, and makes
 	// it tangent at Exp(x, v): parallel transport. Transport(v, x, v) is the geodesic's velocity there.
 	Transport(w, x, v []float64)
+	// SquaredDistance is that along the shortest geodesic between x and y: the square of Log's length without
+	// its direction, for which couplings ask of all pairs. It is right to 10⁻⁷.
+	SquaredDistance(x, y []float64) float64
 	// Inner is the metric ⟨v, w⟩ at any point.
 	Inner(v, w []float64) float64
 	// Frame sets e to vector i, from 0 to Dim−1, of a basis of the tangent space at x that is

@@ -517,3 +517,37 @@ func TestChecks(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// It is the square of the distance. Near the cut locus half the digits of rotations are lost, as is said.
+func TestSquaredDistance(t *testing.T) {
+	each(t, func(t *testing.T, m Manifold) {
+		y := make([]float64, m.Ambient())
+		for i := range uint64(40) {
+			x := point(m, 2*i)
+			v := tangent(m, x, i, math.Pow(10, -float64(i%6)))
+			m.Exp(y, x, v)
+			d := Distance(m, x, y)
+			if got := m.SquaredDistance(x, y); math.Abs(got-d*d) > 1e-7*(1+d) {
+				t.Errorf("%v and %v: %.12g, the distance is %.12g", x, y, got, d)
+			}
+		}
+		if d := m.SquaredDistance(y, y); d > 1e-15 {
+			t.Errorf("%v is %g from itself", y, d)
+		}
+	})
+}
+
+func TestSquaredDistanceOfHalfTurns(t *testing.T) {
+	for _, m := range []Manifold{Rotations{}, Sphere{2}} {
+		x, e, y := point(m, 1), make([]float64, m.Ambient()), make([]float64, m.Ambient())
+		m.Frame(e, x, 0)
+		scale := math.Pi / math.Sqrt(m.Inner(e, e))
+		for i := range e {
+			e[i] *= scale
+		}
+		m.Exp(y, x, e)
+		if got := m.SquaredDistance(x, y); math.Abs(got-math.Pi*math.Pi) > 2*math.Pi*1e-7 {
+			t.Errorf("%v: %g, want π²", m, got)
+		}
+	}
+}

@@ -80,6 +80,16 @@ func (m Product) Log(v, x, y []float64) {
 	}
 }
 
+// SquaredDistance adds up the parts'.
+func (m Product) SquaredDistance(x, y []float64) (sum float64) {
+	for _, p := range m {
+		n := p.Ambient()
+		sum += p.SquaredDistance(x[:n], y[:n])
+		x, y = x[n:], y[n:]
+	}
+	return sum
+}
+
 // Transport carries each part.
 func (m Product) Transport(w, x, v []float64) {
 	for _, p := range m {
@@ -135,12 +145,14 @@ func (m Product) LogBase(x []float64) float64 {
 
 // Embed embeds each part.
 func (m Product) Embed(x *tensor.Tensor) *tensor.Tensor {
-	return tensor.Concat(1, m.each(func(p Manifold, from, to int) *tensor.Tensor { return p.Embed(x.Slice(1, from, to)) })...)
+	var room [usual]*tensor.Tensor
+	return tensor.Concat(1, m.each(room[:0], func(p Manifold, from, to int) *tensor.Tensor { return p.Embed(x.Slice(1, from, to)) })...)
 }
 
 // Tangent projects each part.
 func (m Product) Tangent(x, v *tensor.Tensor) *tensor.Tensor {
-	return tensor.Concat(1, m.each(func(p Manifold, from, to int) *tensor.Tensor {
+	var room [usual]*tensor.Tensor
+	return tensor.Concat(1, m.each(room[:0], func(p Manifold, from, to int) *tensor.Tensor {
 		return p.Tangent(x.Slice(1, from, to), v.Slice(1, from, to))
 	})...)
 }
@@ -148,7 +160,8 @@ func (m Product) Tangent(x, v *tensor.Tensor) *tensor.Tensor {
 // SquaredNorm is the sum of the parts'.
 func (m Product) SquaredNorm(v *tensor.Tensor) *tensor.Tensor {
 	var sum *tensor.Tensor
-	for _, t := range m.each(func(p Manifold, from, to int) *tensor.Tensor { return p.SquaredNorm(v.Slice(1, from, to)) }) {
+	var room [usual]*tensor.Tensor
+	for _, t := range m.each(room[:0], func(p Manifold, from, to int) *tensor.Tensor { return p.SquaredNorm(v.Slice(1, from, to)) }) {
 		if sum == nil {
 			sum = t
 		} else {
@@ -158,12 +171,14 @@ func (m Product) SquaredNorm(v *tensor.Tensor) *tensor.Tensor {
 	return sum
 }
 
-// each is f of each part and of which numbers are its own.
-func (m Product) each(f func(p Manifold, from, to int) *tensor.Tensor) []*tensor.Tensor {
-	out := make([]*tensor.Tensor, len(m))
+// usual is how many parts allocate nothing.
+const usual = 8
+
+// each appends f of each part and of which numbers are its own to out.
+func (m Product) each(out []*tensor.Tensor, f func(p Manifold, from, to int) *tensor.Tensor) []*tensor.Tensor {
 	at := 0
-	for i, p := range m {
-		out[i] = f(p, at, at+p.Ambient())
+	for _, p := range m {
+		out = append(out, f(p, at, at+p.Ambient()))
 		at += p.Ambient()
 	}
 	return out

@@ -90,6 +90,18 @@ func (Rotations) Log(v, x, y []float64) {
 	r.times(cross([3]float64{c * q[1], c * q[2], c * q[3]})).to(v)
 }
 
+// SquaredDistance is the square of the angle θ of XᵀY: |Y−X|² is 8·sin²(θ/2), and its trace 4·cos²(θ/2) − 1. The cosine's root
+// loses half the digits at half a turn.
+func (Rotations) SquaredDistance(x, y []float64) float64 {
+	apart, trace := 0.0, 0.0
+	for i, v := range x {
+		d := y[i] - v
+		apart, trace = apart+d*d, trace+y[i]*v
+	}
+	theta := 2 * math.Atan2(math.Sqrt(apart/8), math.Sqrt(max(0, (trace+1)/4)))
+	return theta * theta
+}
+
 // Transport is, in the body's axes, half the geodesic's turn backwards: η(s) = exp(−½s[ω]×)·η
 // solves η' + ½ω×η = 0, the Levi-Civita connection of a bi-invariant metric.
 func (m Rotations) Transport(w, x, v []float64) {

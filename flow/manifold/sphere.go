@@ -54,11 +54,7 @@ func (m Sphere) Exp(y, x, v []float64) {
 // which little cancels: both are exact to rounding at 0 and at π, too. To the very antipode it goes by way of
 // the frame's first vector.
 func (m Sphere) Log(v, x, y []float64) {
-	minus, plus := 0.0, 0.0
-	for i := range v {
-		d, s := y[i]-x[i], y[i]+x[i]
-		minus, plus = minus+d*d, plus+s*s
-	}
+	minus, plus := ends(x, y)
 	theta, sign := 2*math.Atan2(math.Sqrt(minus), math.Sqrt(plus)), -1.0
 	if plus < minus {
 		sign = 1
@@ -79,6 +75,22 @@ func (m Sphere) Log(v, x, y []float64) {
 	for i := range v {
 		v[i] *= theta / l
 	}
+}
+
+// ends are |y−x|² and |y+x|².
+func ends(x, y []float64) (minus, plus float64) {
+	for i := range x {
+		d, s := y[i]-x[i], y[i]+x[i]
+		minus, plus = minus+d*d, plus+s*s
+	}
+	return minus, plus
+}
+
+// SquaredDistance is the angle's square.
+func (m Sphere) SquaredDistance(x, y []float64) float64 {
+	minus, plus := ends(x, y)
+	theta := 2 * math.Atan2(math.Sqrt(minus), math.Sqrt(plus))
+	return theta * theta
 }
 
 // Transport turns what of w is along v with the geodesic; the rest stays: with u = v/|v|,

@@ -55,6 +55,15 @@ func (m Torus) Log(v, x, y []float64) {
 	}
 }
 
+// SquaredDistance adds up the shorter ways' squares.
+func (m Torus) SquaredDistance(x, y []float64) (sum float64) {
+	for i, v := range x {
+		d := Wrap(y[i] - v)
+		sum += d * d
+	}
+	return sum
+}
+
 // Transport changes nothing: the torus is flat.
 func (m Torus) Transport(_, _, _ []float64) {}
 

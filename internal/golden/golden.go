@@ -34,6 +34,9 @@ func (g File) JSON(key string, to any) {
 	}
 }
 
+// Has reports whether there is a tensor of that name.
+func (g File) Has(name string) bool { return g.f.Has(name) }
+
 // Floats are the numbers of a tensor, in float64.
 func (g File) Floats(name string) []float64 {
 	g.T.Helper()

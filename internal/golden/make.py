@@ -13,10 +13,12 @@ import torch
 import transformers
 
 import bound
+import bound_network
 import byte_pairs
 import consistency
 import discrete
 import flow
+import flow_training
 import guidance
 import manifolds
 import modern
@@ -53,11 +55,13 @@ def jobs():
     yield "optimizers/optimizers", optimizers.make
     yield "optimizers/modern", modern.make
     yield "flow/flow", flow.make
+    yield "flow/training", flow_training.make
     yield "flow/manifold", manifolds.make
     yield "flow/discrete", discrete.make
     yield "flow/consistency", consistency.make
     yield "diffusion/guidance", guidance.make
     yield "diffusion/bound", bound.make
+    yield "diffusion/bound_network", bound_network.make
     yield "diffusion/students", students.make
     for name in text_encoders.CASES:
         yield f"text/{name}", lambda name=name: text_encoders.make(name)

@@ -3,7 +3,9 @@
 Consistency models (Song et al. 2023, algorithms 2 and 3; Song and Dhariwal 2024, table 1; Geng et al. 2024 and the loss
 of its code) are written in their own variable: x~ = data + sigma·noise, whatever path the network is on. Progressive
 distillation is algorithm 2 of Salimans and Ho 2022, guided distillation eq. 5 of Meng et al. 2023, continuous-time consistency
-algorithm 1 of Lu and Song 2025 in TrigFlow's variable, its Jacobian-vector product torch's. Written on its own, not from the Go code.
+algorithm 1 of Lu and Song 2025 in TrigFlow's variable, its Jacobian-vector product torch's; consistency trajectory models are eq. 6 to 9 of
+Kim et al. 2024, distribution matching eq. 1 and sec. 4 of Yin et al. 2024 (DMD2) with the normalisation of its code, mean flows eq. 6 and 11 of Geng et
+al. 2025. Written on its own, not from the Go code.
 """
 
 import numpy
@@ -15,7 +17,7 @@ N, DIM, HIDDEN, CLASSES = 6, 3, 8, 2
 SD = 0.5  # of the data
 EPSILON, LARGEST = 0.002, 80.0
 BETA = (0.1, 20.0)
-PARTS = {"w1": (DIM, HIDDEN), "wt": (HIDDEN,), "ws": (HIDDEN,), "b1": (HIDDEN,), "emb": (CLASSES + 1, HIDDEN), "w2": (HIDDEN, DIM), "b2": (DIM,)}
+PARTS = {"w1": (DIM, HIDDEN), "wt": (HIDDEN,), "ws": (HIDDEN,), "b1": (HIDDEN,), "emb": (CLASSES + 1, HIDDEN), "w2": (HIDDEN, DIM), "b2": (DIM,), "wj": (HIDDEN,)}
 
 
 def tensor(a):
@@ -32,10 +34,12 @@ LABELS = torch.tensor([0, 1, 2, 1, 0, 2])  # 2 stands for no class
 SCALE = tensor([0.0, 1.0, 0.25, 0.5, 0.75, 0.125])  # what the network is told of guidance
 
 
-def net(w, x, t, labels=LABELS, scale=None):
+def net(w, x, t, labels=LABELS, scale=None, jump=None):
     h = x @ w["w1"] + t[:, None] * w["wt"] + w["b1"] + w["emb"][labels]
     if scale is not None:
         h = h + scale[:, None] * w["ws"]
+    if jump is not None:
+        h = h + jump[:, None] * w["wj"]
     return torch.tanh(h) @ w["w2"] + w["b2"]
 
 
@@ -344,6 +348,181 @@ def continuous_case(name):
     return {"t": path.time(level), "loss": loss.detach(), **{f"grad/{k}": w[k].grad for k in ("w1", "w2", "emb")}}
 
 
+def clock(path, t):
+    """The network's own time."""
+    return t.log() / 4 if isinstance(path, Edm) else t
+
+
+# name → path, levels, levels of t, u and s of each sample, pseudo-Huber constant, weight of denoising, by balance, guidance
+TRAJECTORY_CASES = {
+    "ctm-edm": ("edm", 18, [1, 3, 9, 12, 16, 17], [0, 2, 5, 8, 12, 16], [0, 0, 5, 1, 0, 15], 0.0, 1.0, False, 1.0),
+    "ctm-condot": ("condot", 10, [1, 2, 5, 7, 9, 9], [0, 1, 3, 5, 5, 8], [0, 0, 3, 2, 0, 7], 0.03, 0.5, True, 2.5),
+    "ctm-vp": ("vp", 12, [1, 4, 6, 9, 11, 11], [0, 3, 3, 8, 7, 10], [0, 1, 0, 8, 6, 2], 0.0, 1.0, True, 1.0),
+}
+
+
+def trajectory_case(name):
+    """Consistency trajectory models without the adversarial term; the balance is of gradients by the network's outputs."""
+    path_name, count, ts, us, ss, huber, part, balance, scale = TRAJECTORY_CASES[name]
+    path, w = CONSISTENCY_PATHS[path_name], {k: v.clone().requires_grad_() for k, v in STUDENT.items()}
+    levels = karras(count)
+    t, u, s = levels[ts], levels[us], levels[ss]
+
+    def g(w, x, t, s):
+        at, to = path.time(t), path.time(s)
+        return path.denoise(w, path.coefficients(at)[0][:, None] * x, at, jump=clock(path, at) - clock(path, to))
+
+    def big(w, x, t, s):
+        r = (s / t)[:, None]
+        return r * x + (1 - r) * g(w, x, t, s)
+
+    def guide(x, level):
+        c, n = slope(path, TEACHER, x, level), slope(path, TEACHER, x, level, labels=torch.full_like(LABELS, CLASSES))
+        return n + scale * (c - n)
+
+    least = torch.full_like(s, EPSILON)
+    x = DATA + t[:, None] * NOISE
+    with torch.no_grad():
+        end, now = x, torch.tensor(ts)
+        while (now > torch.tensor(us)).any():
+            go = now > torch.tensor(us)
+            down = torch.where(go, now - 1, now)
+            end = solve(path, end, levels[now], levels[down], True, guide)
+            now = down
+        target = big(TARGET, big(TARGET, end, u, s), s, least)
+    raw = net
+    made = []
+
+    def watched(*a, **k):  # remembers what the student's network says
+        y = raw(*a, **k)
+        if a[0] is w:
+            made.append(y)
+        return y
+
+    globals()["net"] = watched
+    there = big(w, x, t, s)
+    soft = distance(big(TARGET, there, s, least), target, huber).mean()
+    still = g(w, x, t, t)
+    globals()["net"] = raw
+    weights = (t**2 + SD**2) / (t * SD) ** 2
+    dsm = part * (weights[:, None] * (still - DATA) ** 2).mean()
+    ratio = 1.0
+    if balance:
+        a = torch.autograd.grad(soft, made[0], retain_graph=True)[0].norm()
+        b = torch.autograd.grad(dsm, made[1], retain_graph=True)[0].norm()
+        ratio = torch.clamp(a / b, max=1e4).detach()
+    loss = soft + ratio * dsm
+    loss.backward()
+    return {"t": path.time(t), "s": path.time(s), "loss": loss.detach(), **{f"grad/{k}": w[k].grad for k in ("w1", "w2", "emb", "wj")}}
+
+
+CRITIC_T, ON_T = [0.1, 0.35, 0.5, 0.65, 0.8, 0.95], [0.9, 0.6, 0.45, 0.3, 0.7, 0.15]  # on the edm path: ten times that
+ON, CRITIC_NOISE, ANEW = (tensor(normal(970 + i, (N, DIM))) for i in range(3))
+# name → path, times of the generator's steps, each sample's, whether it is the generator's turn, guidance, critic
+MATCHING_CASES = {
+    "dmd-edm": ("edm", [80.0], [0] * 6, True, 1.0, "network"),
+    "dmd-condot": ("condot", [1.0, 0.75, 0.5], [0, 1, 2, 2, 1, 0], True, 2.0, "network"),
+    "dmd-vp": ("vp", [1.0, 0.5], [1, 1, 0, 1, 0, 0], True, 1.0, "network"),
+    "dmd-critic": ("condot", [1.0, 0.5], [0, 1, 0, 1, 1, 0], False, 1.0, "network"),
+    "sds-condot": ("condot", [1.0], [0] * 6, True, 3.0, "sds"),
+}
+
+
+def matching_case(name):
+    """DMD2's gradient as its code normalises it, and the critic's loss in what its network predicts, which begins as TARGET."""
+    path_name, steps, which, turn, scale, critic = MATCHING_CASES[name]
+    path = CONSISTENCY_PATHS[path_name]
+    w, v = ({k: p.clone().requires_grad_() for k, p in of.items()} for of in (STUDENT, TARGET))
+    column = lambda c: c[:, None]
+    which = torch.tensor(which)
+    times = torch.tensor(steps, dtype=torch.float64)
+    at = torch.tensor(ON_T, dtype=torch.float64) * (10 if path_name == "edm" else 1)
+    other = torch.tensor(CRITIC_T, dtype=torch.float64) * (10 if path_name == "edm" else 1)
+    a0, s0 = path.coefficients(times[:1])
+    x = NOISE * (s0 if path_name == "edm" else 1.0)
+    with torch.no_grad():
+        for k in range(int(which.max())):
+            data = path.denoise(w, x, times[torch.full((N,), k)])
+            a, s = path.coefficients(times[k + 1 : k + 2])
+            x = torch.where(column(which > k), a * data + s * ANEW, x)  # the same noise between all steps
+    x = path.denoise(w, x, times[which])
+
+    def real(x, t):
+        c, n = path.denoise(TEACHER, x, t), path.denoise(TEACHER, x, t, labels=torch.full_like(LABELS, CLASSES))
+        return n + scale * (c - n)
+
+    loss = torch.zeros((), dtype=torch.float64)
+    if turn:
+        with torch.no_grad():
+            a, s = path.coefficients(at)
+            noisy = column(a) * x + column(s) * ON
+            pred_real = real(noisy, at)
+            pred_fake = path.denoise(v, noisy, at) if critic == "network" else x
+            p_real, p_fake = x - pred_real, x - pred_fake
+            grad = (p_real - p_fake) / p_real.abs().mean(1, keepdim=True)
+        loss = loss + 0.5 * torch.nn.functional.mse_loss(x, (x - grad).detach())
+    if critic == "network":
+        a, s = path.coefficients(other)
+        fixed = x.detach()
+        noisy = column(a) * fixed + column(s) * CRITIC_NOISE
+        if path_name == "edm":  # EDM's F of the right answer
+            c_skip, c_out = SD**2 / (other**2 + SD**2), other * SD / (other**2 + SD**2).sqrt()
+            error = (path.denoise(v, noisy, other) - fixed) / column(c_out)
+        elif path_name == "condot":
+            error = net(v, noisy, other) - (CRITIC_NOISE - fixed)
+        else:
+            error = net(v, noisy, other) - CRITIC_NOISE
+        loss = loss + (error**2).mean()
+    loss.backward()
+    out = {"t": at, "next": other, "loss": loss.detach()}
+    if turn:
+        out |= {f"grad/{k}": w[k].grad for k in ("w1", "w2", "emb")}
+    if critic == "network":
+        out |= {f"critic/{k}": v[k].grad for k in ("w1", "w2", "emb")}
+    return out
+
+
+# name → the teacher's path, power and offset of the loss, along the network's own velocity, guidance
+MEAN_CASES = {
+    "mean-condot": ("condot", 1.0, 0.01, False, 1.0),
+    "mean-guided": ("condot", 0.5, 0.02, False, 2.5),
+    "mean-vp": ("vp", 1.0, 0.01, True, 1.0),
+    "mean-data": ("", 1.0, 0.01, False, 1.0),
+}
+
+
+def mean_case(name):
+    """MeanFlow with the teacher's velocity, or with the sample's, in the place of the instantaneous one; the last two samples make no step."""
+    path_name, power, offset, improved, scale = MEAN_CASES[name]
+    w = {k: v.clone().requires_grad_() for k, v in STUDENT.items()}
+    fixed = {k: v.detach() for k, v in w.items()}
+    t, r = tensor([0.3, 0.95, 0.6, 0.8, 0.5, 0.9]), tensor([0.1, 0.05, 0.45, 0.2, 0.5, 0.9])
+    column = lambda c: c[:, None]
+    z = column(1 - t) * DATA + column(t) * NOISE
+
+    def velocity(labels):
+        if not path_name:
+            return NOISE - DATA
+        path, level = CONSISTENCY_PATHS[path_name], t / (1 - t)
+        at = path.time(level)
+        data = path.denoise(TEACHER, column(path.coefficients(at)[0] / (1 - t)) * z, at, labels=labels)
+        return (z - column(1 - t) * data) / column(t) - data
+
+    with torch.no_grad():
+        v = velocity(LABELS)
+        if scale != 1:
+            none = velocity(torch.full_like(LABELS, CLASSES))
+            v = none + scale * (v - none)
+        along = net(fixed, z, t, jump=torch.zeros_like(t)) if improved else v
+        u = lambda z, t, r: net(fixed, z, t, jump=t - r)
+        _, du = torch.func.jvp(u, (z, t, r), (along, torch.ones_like(t), torch.zeros_like(r)))
+        target = v - column(t - r) * du
+    e = ((net(w, z, t, jump=t - r) - target) ** 2).sum(1)
+    loss = (e / (e.detach() + offset) ** power).mean()
+    loss.backward()
+    return {"t": t, "r": r, "loss": loss.detach(), **{f"grad/{k}": w[k].grad for k in ("w1", "w2", "emb", "wj")}}
+
+
 def curricula():
     """iCT's numbers of levels by training step, and the probabilities of its pairs; EDM's levels."""
     import math
@@ -365,12 +544,12 @@ def curricula():
 
 
 def make():
-    out = {"data": DATA, "noise": NOISE, "labels": LABELS, "scale": SCALE}
+    out = {"data": DATA, "noise": NOISE, "labels": LABELS, "scale": SCALE, "noise-on": ON, "noise-critic": CRITIC_NOISE, "noise-anew": ANEW}
     for who, w in (("student", STUDENT), ("teacher", TEACHER), ("target", TARGET)):
         out.update({f"{who}/{k}": v for k, v in w.items()})
-    for cases, f in ((CONSISTENCY_CASES, consistency_case), (PROGRESSIVE_CASES, progressive_case), (GUIDANCE_CASES, guidance_case), (CONTINUOUS_CASES, continuous_case), (LATENT_CASES, latent_case)):
+    for cases, f in ((CONSISTENCY_CASES, consistency_case), (PROGRESSIVE_CASES, progressive_case), (GUIDANCE_CASES, guidance_case), (CONTINUOUS_CASES, continuous_case), (LATENT_CASES, latent_case), (TRAJECTORY_CASES, trajectory_case), (MATCHING_CASES, matching_case), (MEAN_CASES, mean_case)):
         for name in cases:
             out.update({f"{name}/{k}": v for k, v in f(name).items()})
     out.update(curricula())
-    metadata = {"consistency": CONSISTENCY_CASES, "progressive": PROGRESSIVE_CASES, "guidance": GUIDANCE_CASES, "continuous": CONTINUOUS_CASES, "latent": LATENT_CASES}
+    metadata = {"consistency": CONSISTENCY_CASES, "progressive": PROGRESSIVE_CASES, "guidance": GUIDANCE_CASES, "continuous": CONTINUOUS_CASES, "latent": LATENT_CASES, "trajectory": TRAJECTORY_CASES, "matching": MATCHING_CASES, "mean": MEAN_CASES}
     return {k: v.numpy() for k, v in out.items()}, metadata

@@ -17,10 +17,12 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 
@@ -61,8 +63,8 @@ func generate(dir string) error {
 		return err
 	}
 	var table []string
-	for name, text := range sources {
-		ptx, err := compile(c, name, text, headers)
+	for _, name := range slices.Sorted(maps.Keys(sources)) { // in order: the compiler numbers calls through
+		ptx, err := compile(c, name, sources[name], headers)
 		if err != nil {
 			return err
 		}

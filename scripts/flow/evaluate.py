@@ -1,16 +1,15 @@
-"""Measures flows of torchcfm_runs.py (OUT/*.safetensors) and ours.py (OUT/*/) with one and the same code.
+"""Measures flows of torchcfm_runs.py and ours.py with one and the same code.
 
-    python evaluate.py OUT [OUT ...] [--points 1000] [--sets 3] [--steps 20000]
+    python evaluate.py --langevin OUT --torchcfm OUT [--points 1000] [--sets 3]
 
-Each network is integrated from the same eight-Gaussian points by the fourth-order Runge-Kutta method in 50 steps. For
-each run: the 2-Wasserstein distance (POT, exact) of what comes out to moons, and the normalised path energy of Tong et al. 2024,
-|E∫‖v‖²dt − W2²(q0,q1)| / W2²(q0,q1). Means and standard deviations over seeds, and what two draws of the data themselves score.
+Each network is integrated from the same eight-Gaussian points by the fourth-order Runge-Kutta method in 50 steps. For each of the
+last ten weights of each finished run, 500 steps apart: the 2-Wasserstein distance (POT, exact) of what comes out to moons, and the normalised path energy of Tong et al. 2024,
+|E∫‖v‖²dt − W2²(q0,q1)| / W2²(q0,q1). The learning rate is constant, so that one set of weights is as good as the other and what they differ by is noise. Lines go to results.jsonl; results.py makes the table.
 """
 import argparse
 import glob
 import json
 import os
-from collections import defaultdict
 
 import numpy as np
 import ot
@@ -19,15 +18,14 @@ from safetensors import safe_open
 from torch.nn import functional as F
 from torchcfm.utils import sample_moons
 
-from torchcfm_runs import eight_gaussians
+import results
+from torchcfm_runs import EVERY, LAST, eight_gaussians, weights
 
 STEPS = 50
 
 
-def network(path):
-    """v(x, τ), τ from source to data, and its name."""
-    ours = os.path.isdir(path)
-    file = sorted(glob.glob(os.path.join(path, "checkpoints", "*.safetensors")))[-1] if ours else path
+def network(file, ours):
+    """v(x, τ), τ from source to data."""
     with safe_open(file, "pt") as f:
         get = {k: f.get_tensor(k) for k in f.keys() if k.startswith("model." if ours else "net.")}
     layers = []
@@ -67,10 +65,11 @@ def w2squared(a, b):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("out", nargs="+")
+    parser.add_argument("--langevin", help="folder of runs by ours.py")
+    parser.add_argument("--torchcfm", help="folder of runs by torchcfm_runs.py")
     parser.add_argument("--points", type=int, default=1000)
     parser.add_argument("--sets", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=20000, help="that a run of ours has when it is done")
+    parser.add_argument("--steps", type=int, default=20000)
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(1234)
@@ -79,19 +78,20 @@ def main():
     moons = [sample_moons(args.points) for _ in range(args.sets)]
     between = np.mean([w2squared(a, b) for a, b in zip(starts, moons)])
     floor = np.mean([w2squared(sample_moons(args.points), b) ** 0.5 for b in moons])
-    print(f"W2² between the ends {between:.3f}; W2 of two draws of moons {floor:.3f}")
-    print("| | W2 | NPE | runs |\n|---|---|---|---|")
-    for out in args.out:
-        results = defaultdict(list)
-        for path in sorted(glob.glob(os.path.join(out, "*-*"))):
-            if path.endswith(".safetensors") or glob.glob(os.path.join(path, "checkpoints", f"step-{args.steps:08d}.safetensors")):  # runs that are done
-                v = network(path)
+    if not results.find("torchcfm-ends", points=args.points, sets=args.sets):
+        results.put("torchcfm-ends", points=args.points, sets=args.sets, w2squared=round(between, 4), floor=round(floor, 4))
+    steps = range(args.steps, args.steps - LAST, -EVERY)
+    for side, out in (("langevin", args.langevin), ("torchcfm", args.torchcfm)):
+        for run in sorted(glob.glob(os.path.join(out, "*-*"))) if out else []:
+            method, seed = os.path.basename(run).rsplit("-", 1)
+            folder = os.path.join(run, "checkpoints") if side == "langevin" else run
+            if not os.path.exists(weights(folder, args.steps)):
+                continue  # still trains
+            done = {r["step"] for r in results.lines("torchcfm") if (r["side"], r["method"], r["seed"]) == (side, method, int(seed))}
+            for step in reversed([s for s in steps if s not in done]):
+                v = network(weights(folder, step), side == "langevin")
                 w, e = zip(*((w2squared(x, m) ** 0.5, energy) for (x, energy), m in zip((integrate(v, s) for s in starts), moons)))
-                name = os.path.basename(path).split(".")[0].rsplit("-", 1)[0]
-                results[name].append((np.mean(w), abs(np.mean(e) - between) / between))
-        for name, r in results.items():
-            (w, n), (dw, dn) = np.mean(r, 0), np.std(r, 0, ddof=1 if len(r) > 1 else 0)
-            print(f"| {out} {name} | {w:.3f} ± {dw:.3f} | {n:.4f} ± {dn:.4f} | {len(r)} |", flush=True)
+                results.put("torchcfm", side=side, method=method, seed=int(seed), step=step, w2=round(np.mean(w), 4), npe=round(abs(np.mean(e) - between) / between, 5))
 
 
 if __name__ == "__main__":

@@ -104,6 +104,14 @@ def by_guidance():
     return {(run, g): (run, [f"guidance={g}"] + HEUN) for run in SAMPLED for g in SCALES}
 
 
+NOISES = (0, 0.25, 0.5, 1, 1.5, 2, 3, 6)
+NOISE_STEPS = (20, 50)
+
+
+def by_sigma():
+    return {(s, n): ("flow-0", [NONE, "sampler=euler_maruyama", "sampler.shape=proportional", f"sampler.scale={s}", f"steps={n}"]) for s in NOISES for n in NOISE_STEPS}
+
+
 def by_family():
     return {(f, seed, how): (f"{f}-{seed}", [NONE] + args) for f in FAMILIES for seed in range(SEEDS) for how, args in FAMILY_SAMPLERS.items()}
 
@@ -127,7 +135,20 @@ ANCESTRAL = ("50", "250", "1000")
 
 def by_loss():
     todo = {(run, n): (run, [NONE, CLIP, f"steps={n}"]) for run in LOSSES for n in ANCESTRAL}
-    return todo | {(run, "nll"): (run, ["--likelihood", "--n", "360", "--bound-times", "100"]) for run in LOSSES}
+    return todo | {(run, "nll"): (run, NLL) for run in LOSSES}
+
+
+NLL = ["--likelihood", "--n", "360", "--bound-times", "100"]
+# The same ten digits by the exact divergence, which costs 64 times as much, and by random probes, of one run.
+FEW = ["--likelihood", "--n", "10", "--tolerance", "0.01"]
+DIVERGENCES = {"exact": ["--divergence", "exact"], "1 probe": [], "8 probes": ["--probes", "8"]}
+LIKELY = {
+    "`digits.yaml`": "flow-0", "`digits-edm.yaml`": "edm-0", "`digits-dsm-ve.yaml`": "ve-0", "`digits-hybrid-vlb.yaml`": "hybrid", "the same by L_simple": "simple", "the same by L_vlb": "vlb",
+}
+
+
+def by_likelihood():
+    return {run: (run, NLL) for run in LIKELY.values()} | {d: ("flow-0", FEW + how) for d, how in DIVERGENCES.items()}
 
 
 # (group, what, run, how)
@@ -185,7 +206,7 @@ def by_example():
     return {name: (run, []) for name, run in EXAMPLES.items()}
 
 
-TABLES = {"examples": by_example, "noise": by_seed, "samplers": by_sampler, "guidance": by_guidance, "families": by_family, "losses": by_loss, "pairs": by_pair}
+TABLES = {"examples": by_example, "noise": by_seed, "samplers": by_sampler, "guidance": by_guidance, "sigma": by_sigma, "families": by_family, "losses": by_loss, "likelihood": by_likelihood, "pairs": by_pair}
 
 # ---- Running. ----
 
@@ -250,8 +271,13 @@ class Lab:
 def slim(r):
     """What the tables need of a report."""
     if "heldout" in r:
-        return {k: {"nll": v["nll"], "bits": v["bits_per_dim"], "bits_error": v["bits_per_dim_error"],
-                    "bound": {b: v["bound"][b] for b in ("bits_per_dim", "bits_per_dim_error", "prior", "steps", "decoder")}} for k, v in r.items() if k in ("heldout", "train")}
+        parts = {}
+        for k in ("heldout", "train"):
+            v = r[k]
+            parts[k] = {"nll": v["nll"], "bits": v["bits_per_dim"], "bits_error": v["bits_per_dim_error"]}
+            if v.get("bound"):  # of discrete schedules
+                parts[k]["bound"] = {b: v["bound"][b] for b in ("bits_per_dim", "bits_per_dim_error", "prior", "steps", "decoder")}
+        return parts
     keep = ("n", "class_accuracy", "class_accuracy_heldout", "frechet", "frechet_heldout", "frechet_floor", "precision", "precision_heldout", "recall", "recall_heldout")
     return {k: round(r[k], 4) for k in keep}
 
@@ -330,6 +356,20 @@ def table_guidance(lab):
     return out
 
 
+def table_sigma(lab):
+    todo = by_sigma()
+    out = head("ς/σ", *[f"{n} steps: Fréchet" if not i else what for n in NOISE_STEPS for i, what in enumerate(("", "accuracy", "precision, recall"))])
+    best = {n: min(lab.get(*todo[s, n])["report"]["frechet"] for s in NOISES) for n in NOISE_STEPS}
+    for s in NOISES:
+        cells = []
+        for n in NOISE_STEPS:
+            r = lab.get(*todo[s, n])["report"]
+            f = figure("frechet", r)
+            cells += [f"**{f}**" if r["frechet"] == best[n] else f, figure("class_accuracy", r), f"{figure('precision', r)}, {figure('recall', r)}"]
+        out.append(row(s, *cells))
+    return out
+
+
 def spread(values, form):
     mean = sum(values) / len(values)
     sd = math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1))
@@ -365,6 +405,24 @@ def table_losses(lab):
         fd = [figure("frechet", lab.get(*todo[run, n])["report"]) for n in ANCESTRAL]
         out.append(row(name, *fd, figure("class_accuracy", lab.get(*todo[run, "250"])["report"]), f"{b['bits_per_dim']:.3f} ± {b['bits_per_dim_error']:.3f}",
                        f"{b['prior']:.3f} + {b['steps']:.3f} + {b['decoder']:.3f}", f"{t['bound']['bits_per_dim']:.3f}", f"{h['bits']:.3f} ± {h['bits_error']:.3f}"))
+    return out
+
+
+def table_likelihood(lab):
+    todo = by_likelihood()
+    out = head("trained", "bound, held-out", "L_T + ΣL + L_0", "bound, training", "ODE, held-out", "ODE, training")
+    for name, run in LIKELY.items():
+        nll = lab.get(*todo[run])["report"]
+        h, t = nll["heldout"], nll["train"]
+        bound = ["–"] * 3
+        if "bound" in h:
+            b = h["bound"]
+            bound = [f"{b['bits_per_dim']:.3f} ± {b['bits_per_dim_error']:.3f}", f"{b['prior']:.3f} + {b['steps']:.3f} + {b['decoder']:.3f}", f"{t['bound']['bits_per_dim']:.3f}"]
+        out.append(row(name, *bound, f"{h['bits']:.3f} ± {h['bits_error']:.3f}", f"{t['bits']:.3f} ± {t['bits_error']:.3f}"))
+    out += [""] + head("`digits.yaml`, ten digits", *DIVERGENCES)
+    for part, name in (("heldout", "held-out"), ("train", "training")):
+        reports = [lab.get(*todo[d])["report"][part] for d in DIVERGENCES]
+        out.append(row(name, *[f"{r['bits']:.3f} ± {r['bits_error']:.3f}" for r in reports]))
     return out
 
 

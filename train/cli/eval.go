@@ -19,8 +19,9 @@ func (a *app) eval() *cobra.Command {
 	var guidance float64
 	var samples string
 	var l likelihoodFlags
+	var cmp compareFlags
 	c := &cobra.Command{
-		Use:   "eval RUN [key=value ...]",
+		Use:   "eval RUN [key=value ...] | eval --compare RUN RUN ...",
 		Short: "Measure how good a run's samples are",
 		Long: `Draw samples from a run and compare them with its training data, beside data
 held out that are scored as if they were samples.
@@ -37,10 +38,29 @@ sample writes it, and perhaps labels, (N), the classes asked for.
 With --likelihood, no samples are drawn: it is measured how likely the model takes the
 held-out and the training data to be, each sample with its class and without guidance,
 by the probability-flow ODE. Pictures are made continuous by uniform noise.
-Of the ddpm objective, the variational bound with its terms, too; of discrete_flow, its bound alone.`,
-		Example: fmt.Sprintf("  %[1]s eval runs/digits\n  %[1]s eval runs/digits --n 2000 --guidance 1.5 --json\n  %[1]s eval runs/digits --samples theirs.safetensors\n  %[1]s eval runs/digits --likelihood --n 50 --bits", a.Name),
+Of the ddpm objective, the variational bound with its terms, too; of discrete_flow, its bound alone.
+
+With --compare, runs of the same data, such as students and their teacher, are measured by the number of evaluations
+a sample takes: quality, the part of the samples in the rarest mode or class, the distance to the teacher's
+sample from the same start, and the latency of requests. A student is sampled as it was made to
+be, other runs by each of --solvers, of which the table has the best; --json has all. --out draws quality against cost.
+Of points with a known density, -ln p is its mean over samples: only with the other figures does it say how good they are.`,
+		Example: fmt.Sprintf("  %[1]s eval runs/digits\n  %[1]s eval runs/digits --n 2000 --guidance 1.5 --json\n  %[1]s eval runs/digits --samples theirs.safetensors\n  %[1]s eval runs/digits --likelihood --n 50 --bits\n  %[1]s eval --compare runs/moons runs/distill-consistency --out quality.svg", a.Name),
 		Args:    first("a run or a checkpoint"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := cmp.check(c.Flags().Changed, args); err != nil {
+				return err
+			}
+			if cmp.on {
+				if o.N < 10 {
+					return usagef("--n must be at least 10, is %d", o.N)
+				}
+				var err error
+				if cmp.o.Guidance, err = scale(c, guidance); err != nil {
+					return err
+				}
+				return a.runCompare(c.Context(), args, o, cmp, asJSON)
+			}
 			choice.Overrides = args[1:]
 			if c.Flags().Changed("steps") && choice.Steps < 1 {
 				return usagef("--steps must be at least 1, is %d", choice.Steps)
@@ -72,14 +92,15 @@ Of the ddpm objective, the variational bound with its terms, too; of discrete_fl
 		},
 	}
 	fl := c.Flags()
-	fl.BoolVar(&asJSON, "json", false, "print one line of JSON")
+	fl.BoolVar(&asJSON, "json", false, "print one line of JSON; of --compare a line for each measurement")
 	fl.IntVar(&o.N, "n", 1000, "number of samples")
 	fl.Uint64Var(&o.Seed, "seed", 0, "seed of the samples")
 	fl.IntVar(&choice.Steps, "steps", 0, "sampling steps (default: as in the run's config)")
 	fl.StringVar(&choice.Sampler, "sampler", "", "sampler (default: as in the run's config)")
-	fl.Float64Var(&guidance, "guidance", 1, "scale of classifier-free guidance (default: as in the run's config)")
+	fl.Float64Var(&guidance, "guidance", 1, "scale of classifier-free guidance, of --compare that of runs which are no students (default: as in the run's config)")
 	fl.StringVar(&samples, "samples", "", "safetensors file of samples to measure instead of drawing any")
 	l.add(fl)
+	cmp.add(fl)
 	a.completeSampler(c)
 	return c
 }

@@ -100,14 +100,14 @@ func TestExamplesRun(t *testing.T) {
 	if err := os.CopyFS(filepath.Join(dir, "scripts/quality"), os.DirFS("../../scripts/quality")); err != nil {
 		t.Fatal(err)
 	}
-	lines := documented(t, "../../docs/prompts.md") // first: it trains what an example of sample draws from
+	// First: they train what examples of commands draw from and compare.
+	lines := append(documented(t, "../../docs/prompts.md"), documented(t, "../../docs/distillation.md")...)
 	for _, c := range commands {
 		lines = append(lines, examplesOf(t, c)...)
 	}
 	lines = append(lines, documented(t, "../../README.md")...)
 	lines = append(lines, documented(t, "../../docs/getting-started.md")...)
 	lines = append(lines, documented(t, "../../docs/pictures.md")...)
-	lines = append(lines, documented(t, "../../docs/distillation.md")...)
 	seen := make(map[string]bool)
 	for _, line := range lines {
 		if seen[line] || strings.Contains(line, "bench") || strings.Contains(line, "mnist") {
@@ -119,6 +119,9 @@ func TestExamplesRun(t *testing.T) {
 		line = strings.Replace(line, "--n 2000", "--n 40", 1)
 		if strings.Contains(line, " eval ") && !strings.Contains(line, "--n") && !strings.Contains(line, "--samples") {
 			line += " --n 40"
+		}
+		if strings.Contains(line, "--compare") {
+			line += " --nfe 1,2 --solvers euler --requests 2"
 		}
 		if line = regexp.MustCompile(`--pairs \d+`).ReplaceAllString(line, ""); strings.Contains(line, " reflow ") {
 			line += " --pairs 30 --sampler euler --n 40 --measure 1 --ways 4"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"math"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/tensor/rng"
 	"github.com/langevin-go/langevin/train"
 	"github.com/langevin-go/langevin/train/config"
 	"github.com/langevin-go/langevin/train/figure"
@@ -73,7 +76,7 @@ Gaussians (--mixture), for which nothing need be trained, or of the figures that
 // sceneFlags say what is drawn.
 type sceneFlags struct {
 	mixture, class, out string
-	guidance            float64
+	guidance, off       float64
 	seed                uint64
 	dpi                 int
 }
@@ -104,6 +107,7 @@ such as objective=edm.`, strings.Join(train.Mixtures(), ", ")),
 	}
 	fl := c.Flags()
 	fl.StringVar(&f.mixture, "mixture", "", "a mixture of Gaussians by name, or an experiment with one: its perfect model is drawn")
+	fl.Float64Var(&f.off, "error", 0, "with --mixture: how far off the model is, as a preconditioned network of data of variance 1 would be, root mean square")
 	fl.StringVar(&f.class, "class", "", "class that the model is asked for, a number (default: none)")
 	if d.guided {
 		fl.Float64Var(&f.guidance, "guidance", 1, "with --class: scale of classifier-free guidance (default: as the config says)")
@@ -126,6 +130,12 @@ func (a *app) runDrawing(ctx context.Context, c *cobra.Command, d drawing, f sce
 	}
 	if f.dpi < 36 || f.dpi > 600 {
 		return usagef("--dpi must be from 36 to 600, is %d", f.dpi)
+	}
+	switch {
+	case !(f.off >= 0) || math.IsInf(f.off, 0):
+		return usagef("--error must be finite and not negative, is %g", f.off)
+	case f.off != 0 && f.mixture == "":
+		return usagef("--error is for --mixture, whose model is perfect otherwise")
 	}
 	var choice train.Choice
 	var err error
@@ -201,6 +211,7 @@ func (a *app) openScene(ctx context.Context, f sceneFlags, args []string, choice
 		if err != nil {
 			return nil, err
 		}
+		t.Model = &diffusion.Imperfect{Of: t.Model, Error: f.off, Key: rng.Key{Seed: f.seed}}
 		return t, t.Choose(choice)
 	}
 	t, err := train.Open(args[0], a.warn)
@@ -256,9 +267,9 @@ func saysSteps(args []string) bool {
 }
 
 // checkPicture says whether a picture can be written to path.
-func checkPicture(path, ending string) error {
-	if strings.ToLower(filepath.Ext(path)) != ending {
-		return usagef("--out %s: this picture is written as %s", path, ending)
+func checkPicture(path string, endings ...string) error {
+	if !slices.Contains(endings, strings.ToLower(filepath.Ext(path))) {
+		return usagef("--out %s: this picture is written as %s", path, strings.Join(endings, " or "))
 	}
 	return train.CheckPlace(path)
 }

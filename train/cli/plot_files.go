@@ -23,7 +23,7 @@ over a band that has four fifths of them.`,
 		Example: fmt.Sprintf("  %[1]s plot curves runs/digits --metric train/loss --metric train/grad_norm --log", a.Name),
 		Args:    first("a run, or several"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := checkPicture(out, ".png"); err != nil {
+			if err := checkPicture(out, ".png", ".svg"); err != nil {
 				return err
 			}
 			series, err := figure.Curves(args, metrics)
@@ -45,7 +45,7 @@ over a band that has four fifths of them.`,
 	fl.BoolVar(&opt.Log, "log", false, "logarithmic values")
 	fl.BoolVar(&opt.LogX, "logx", false, "logarithmic steps")
 	fl.StringVar(&opt.Title, "title", "", "title of the picture")
-	fl.StringVar(&out, "out", "curves.png", "file to write, .png")
+	fl.StringVar(&out, "out", "curves.png", "file to write, .png or .svg")
 	return c
 }
 
@@ -63,7 +63,7 @@ is the figure of held-out data.`,
 		Example: fmt.Sprintf("  %[1]s eval runs/digits --guidance 1 --json >> q.jsonl\n  %[1]s eval runs/digits --guidance 3 --json >> q.jsonl\n  %[1]s plot quality q.jsonl --x guidance --y frechet", a.Name),
 		Args:    first("a file of lines that eval --json has written"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := checkPicture(out, ".png"); err != nil {
+			if err := checkPicture(out, ".png", ".svg"); err != nil {
 				return err
 			}
 			for _, w := range o.Where {
@@ -98,6 +98,6 @@ is the figure of held-out data.`,
 	fl.BoolVar(&opt.Log, "log", false, "logarithmic figures")
 	fl.BoolVar(&opt.LogX, "logx", false, "logarithmic settings")
 	fl.StringVar(&opt.Title, "title", "", "title of the picture")
-	fl.StringVar(&out, "out", "quality.png", "file to write, .png")
+	fl.StringVar(&out, "out", "quality.png", "file to write, .png or .svg")
 	return c
 }

@@ -2,8 +2,10 @@ package cli_test
 
 import (
 	"bytes"
+	"encoding/xml"
 	"image/gif"
 	"image/png"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -91,6 +93,23 @@ func TestPlotCurvesAndQuality(t *testing.T) {
 	if _, err := png.Decode(bytes.NewReader(read(t, filepath.Join(dir, "quality.png")))); err != nil {
 		t.Error(err)
 	}
+	succeeds(t, dir, "plot", "curves", "runs/tiny", "--title", "loss & more", "--out", "c.svg")
+	succeeds(t, dir, "plot", "quality", "1.jsonl", "2.jsonl", "--y", "w2", "--out", "q.SVG")
+	for name, words := range map[string][]string{"c.svg": {"loss &amp; more", "training step"}, "q.SVG": {"guidance", "w2"}} {
+		text := string(read(t, filepath.Join(dir, name)))
+		for d := xml.NewDecoder(strings.NewReader(text)); ; {
+			if _, err := d.Token(); err == io.EOF {
+				break
+			} else if err != nil {
+				t.Fatal(name, err)
+			}
+		}
+		for _, w := range append(words, "<svg", "<path") {
+			if !strings.Contains(text, w) {
+				t.Errorf("%s: no %q", name, w)
+			}
+		}
+	}
 	fails(t, 1, dir, []string{"plot", "curves", "runs/tiny", "--metric", "train/los"}, "train/los", "train/loss")
 	fails(t, 1, dir, []string{"plot", "curves", "nowhere"}, "nowhere")
 	fails(t, 2, dir, []string{"plot", "curves"}, "missing")
@@ -99,7 +118,7 @@ func TestPlotCurvesAndQuality(t *testing.T) {
 	fails(t, 2, dir, []string{"plot", "quality", "1.jsonl", "--where", "steps"}, "--where steps", "key=value")
 	fails(t, 1, dir, []string{"plot", "quality", "1.jsonl", "--y", "w2", "--where", "steps=9"}, "where steps=9")
 	fails(t, 1, dir, []string{"plot", "quality", "tiny.yaml"}, "tiny.yaml:1", "JSON")
-	fails(t, 2, dir, []string{"plot", "quality", "1.jsonl", "--out", "q.gif"}, "q.gif", ".png")
+	fails(t, 2, dir, []string{"plot", "quality", "1.jsonl", "--out", "q.gif"}, "q.gif", ".png or .svg")
 	fails(t, 1, dir, []string{"plot", "quality", "1.jsonl", "--out", "none/q.png"}, "none")
 }
 
@@ -125,6 +144,8 @@ func TestPlotMistakes(t *testing.T) {
 		{"score --mixture pair conditional=false --class 1", 1, []string{"--class 1", "no classes"}},
 		{"score runs/tiny --guidance 2", 2, []string{"--guidance", "--class"}},
 		{"score runs/tiny --class 1 --guidance -1", 2, []string{"--guidance", "not negative"}},
+		{"score runs/tiny --error 0.1", 2, []string{"--error", "--mixture"}},
+		{"score --mixture pair --error -1", 2, []string{"--error", "not negative"}},
 		{"score runs/tiny --dpi 5", 2, []string{"--dpi", "36"}},
 		{"score runs/tiny gidance=2", 1, []string{"gidance", "guidance"}},
 		{"score runs/digits", 1, []string{"score", "runs/digits", "[8 8 1]"}},

@@ -30,6 +30,7 @@ few steps are is measured, beside the run itself.
 Everything is kept in one folder. After Ctrl-C, the same command goes on.`,
 		Example: fmt.Sprintf(`  %[1]s reflow runs/digits
   %[1]s reflow runs/digits --rounds 2 --pairs 50000 --run runs/straight steps=10000 optim.lr=1e-3
+  %[1]s reflow runs/digits --pairs 10000 --real 1437 --sampler heun --steps 50
   %[1]s reflow runs/digits --guidance 1.5 --run runs/guided objective.huber=0.00054 objective.times=u_shaped`, a.Name),
 		Args: first("a run"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -59,6 +60,7 @@ Everything is kept in one folder. After Ctrl-C, the same command goes on.`,
 	fl := c.Flags()
 	fl.IntVar(&r.Rounds, "rounds", 1, "rounds of rectification")
 	fl.IntVar(&r.Pairs, "pairs", 20000, "pairs that each round makes")
+	fl.IntVar(&r.Real, "real", 0, "of these, made backwards: training samples that the model leads back to their noise, by a --sampler that can, such as heun (Lee et al. 2024)")
 	fl.StringVar(&r.Dir, "run", "", "folder of the job (default RUN-reflow)")
 	fl.StringVar(&r.Choice.Sampler, "sampler", "dopri5", "how pairs are made: a deterministic sampler")
 	fl.IntVar(&r.Choice.Steps, "steps", 1, "its steps; dopri5 chooses its own within each")

@@ -183,3 +183,34 @@ func TorchCFMEightGaussians() *Mixture {
 	}
 	return m
 }
+
+// Shares are the components' shares of the whole.
+func (m *Mixture) Shares() []float64 {
+	shares, below := make([]float64, len(m.upTo)), 0.0
+	for k, up := range m.upTo {
+		shares[k], below = up-below, up
+	}
+	return shares
+}
+
+// Nearest is the component that a point is most probably of.
+func (m *Mixture) Nearest(x []float32) int {
+	best, most, below := 0, math.Inf(-1), 0.0
+	for c, g := range m.components {
+		log := math.Log(m.upTo[c] - below)
+		below = m.upTo[c]
+		z := make([]float64, len(x))
+		for i := range z {
+			z[i] = float64(x[i]) - g.Mean[i]
+			for k := range i {
+				z[i] -= m.factors[c][i][k] * z[k]
+			}
+			z[i] /= m.factors[c][i][i]
+			log -= z[i]*z[i]/2 + math.Log(m.factors[c][i][i])
+		}
+		if log > most {
+			best, most = c, log
+		}
+	}
+	return best
+}

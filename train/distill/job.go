@@ -47,7 +47,11 @@ func (j *Job) Run(ctx context.Context) ([]Stage, error) {
 		return nil, err
 	}
 	if rounds == nil {
-		stage, err := j.train(ctx, j.Exp, j.Dir)
+		exp, err := j.paired(ctx)
+		if err != nil {
+			return nil, err
+		}
+		stage, err := j.train(ctx, exp, j.Dir)
 		return []Stage{stage}, err
 	}
 	if train.IsRun(j.Dir) {
@@ -77,6 +81,45 @@ func (j *Job) Run(ctx context.Context) ([]Stage, error) {
 	return done, nil
 }
 
+// paired has the teacher make the pairs that a method trains on, in the student's folder, and gives the experiment on them.
+// Mistakes show on a few pairs, before there is anything.
+func (j *Job) paired(ctx context.Context) (*train.Loaded, error) {
+	p := j.Exp.Pairing()
+	if p == nil {
+		return j.Exp, nil
+	}
+	if err := j.Exp.CheckStudent(j.Dir); err != nil {
+		return nil, err
+	}
+	dir := train.RunDir(j.Dir).Pairs()
+	exp := j.Exp.WithPairs(dir)
+	if train.IsRun(j.Dir) { // they were made before it began
+		return exp, nil
+	}
+	try, err := os.MkdirTemp("", "pairs")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(try)
+	few := train.PairsArg{Dir: try, Count: min(p.Count, 8), Seed: j.Exp.Seed}
+	if err := j.Exp.MakePairs(ctx, few, j.Warn); err != nil {
+		return nil, err
+	}
+	if err := j.rehearse(ctx, j.Exp.WithPairs(try)); err != nil {
+		return nil, err
+	}
+	if j.Say != nil {
+		j.Say("%s: %d pairs of %s by %s", dir, p.Count, p.Teacher, p.Solver.Kind)
+	}
+	var progress record.Progress = record.Silent{}
+	if j.Progress != nil {
+		progress = j.Progress("pairs", 0, int64(p.Count))
+	}
+	defer progress.Finish()
+	whole := train.PairsArg{Dir: dir, Count: p.Count, Seed: j.Exp.Seed, Progress: func(done, _ int) { progress.Update(int64(done)) }}
+	return exp, j.Exp.MakePairs(ctx, whole, j.Warn)
+}
+
 // rehearse finds mistakes in the first round before anything is made.
 func (j *Job) rehearse(ctx context.Context, exp *train.Loaded) error {
 	t, err := train.New(ctx, exp, train.Options{Bare: true, Warn: j.Warn})
@@ -97,7 +140,11 @@ func (j *Job) train(ctx context.Context, exp *train.Loaded, dir string) (Stage, 
 		return stage, err
 	}
 	if !t.Finished() && j.Say != nil {
-		j.Say("%s: %s from %s, %s; %d of %d steps of %d samples", dir, exp.Objective.Kind, exp.Init, t.Describe(), t.Step(), exp.Steps, exp.Batch)
+		from := exp.Init
+		if from == "" {
+			from = "new weights"
+		}
+		j.Say("%s: %s from %s, %s; %d of %d steps of %d samples", dir, exp.Objective.Kind, from, t.Describe(), t.Step(), exp.Steps, exp.Batch)
 	}
 	err = t.Run(ctx)
 	if closed := t.Close(); err == nil {

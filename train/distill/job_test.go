@@ -89,12 +89,12 @@ func w2(t *testing.T, run string, c train.Choice) float64 {
 // A student of each method takes one step, by default, and is nearer to the data than its teacher's
 // Euler's, Heun's and DPM-Solver's of one and two evaluations.
 func TestStudentsBeatSolvers(t *testing.T) {
-	run := teacher(t)
+	run := teacher(t, "model.time_scale=16")
 	best := w2(t, run, train.Choice{Sampler: "euler", Steps: 2})
 	for _, how := range []string{"heun", "dpm_multistep", "ddim"} {
 		best = min(best, w2(t, run, train.Choice{Sampler: how, Steps: 1}), w2(t, run, train.Choice{Sampler: how, Steps: 2}))
 	}
-	for _, method := range []string{"{kind: consistency-distillation, curriculum: {kind: fixed, levels: 12}}", "consistency-training", "{kind: consistency-training, curriculum: ect}", "{kind: progressive, teacher_steps: 8}"} {
+	for _, method := range []string{"{kind: consistency-distillation, curriculum: {kind: fixed, levels: 12}}", "consistency-training", "{kind: consistency-training, curriculum: ect}", "{kind: progressive, teacher_steps: 8}", "{kind: meanflow, ratio: 0.75}", "{kind: shortcut, count: 2000, steps: 8, ratio: 0.5}", "{kind: reflow, count: 2000, times: noise}"} {
 		stages, err := student(t, run, filepath.Join(t.TempDir(), "student"), "method="+method, "steps=250").Run(context.Background())
 		if err != nil {
 			t.Fatal(err)
@@ -228,5 +228,120 @@ func TestGuidedRounds(t *testing.T) {
 				t.Errorf("%s: inspect does not say %q: %v", s.Run, want, m.Facts())
 			}
 		}
+	}
+}
+
+// Pairs are made in the student's folder, once; stopped again and again, among the pairs and in training, the job ends with the same
+// bits. What is left can be trained on and sampled from without the teacher.
+func TestStudentsOfPairs(t *testing.T) {
+	run := teacher(t, "steps=100", "model.dropout=0.1")
+	for _, method := range []string{"{kind: reflow, count: 1500, guidance: 1.5, solver: heun, intervals: 2}", "{kind: shortcut, count: 1500, solver: heun, intervals: 2, steps: 8, ratio: 0.5}"} {
+		set := []string{"method=" + method, "steps=60", "data=moons"}
+		dir := filepath.Join(t.TempDir(), "whole")
+		stages, err := student(t, run, dir, set...).Run(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := train.OpenPairs(train.RunDir(dir).Pairs())
+		if err != nil || p.Recipe.Count != 1500 || p.Recipe.Classes != 2 {
+			t.Fatalf("%s: %+v, %v", method, p, err)
+		}
+		again := filepath.Join(t.TempDir(), "stopped")
+		if stops := stopped(t, func() *Job { return student(t, run, again, set...) }, 10, 40); stops < 2 {
+			t.Errorf("%s: the job was stopped %d times", method, stops)
+		}
+		if weightsOnly(t, stages[0].Run) != weightsOnly(t, again) {
+			t.Errorf("%s: the student of a job that was stopped is another", method)
+		}
+		before := weights(t, dir)
+		if _, err := student(t, run, dir, set...).Run(context.Background()); err != nil || weights(t, dir) != before {
+			t.Errorf("%s: a finished job was changed, %v", method, err)
+		}
+	}
+}
+
+// What cannot make pairs is refused by name before there is anything.
+func TestPairsThatAreRefused(t *testing.T) {
+	run := teacher(t, "steps=1")
+	for set, want := range map[string]string{
+		"data=digits": "method.teacher: makes samples of shape [2], the data have [8 8 1]",
+		"method={kind: reflow, solver: euler_ancestral, intervals: 5}": "adds noise of its own",
+		"method={kind: reflow, sigma_data: -1}":                        "method.sigma_data",
+		"method={kind: shortcut, path: nowhere}":                       "method.path",
+		"method={kind: shortcut, steps: 3}":                            "method.steps: must be a power of two, is 3",
+	} {
+		dir := filepath.Join(t.TempDir(), "student")
+		file := filepath.Join(t.TempDir(), "student.yaml")
+		if err := os.WriteFile(file, []byte("teacher: \""+run+"\"\nmethod: {kind: reflow, count: 20}\nsteps: 2\nsample: {every: 0}\n"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		exp, err := train.LoadDistillation(file, []string{set}, t.Logf)
+		if err == nil {
+			_, err = (&Job{Exp: exp, Dir: dir, Warn: t.Logf}).Run(context.Background())
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", set, err, want)
+		}
+		if _, err := os.Stat(dir); err == nil {
+			t.Errorf("%s: a folder was made", set)
+		}
+	}
+}
+
+// Pairs are made of whatever teaches: a diffusers folder along what its scheduler trains, a model that is told guidance at the scale that is asked for,
+// one with guidance in it, which the student then has.
+func TestPairsOfOtherTeachers(t *testing.T) {
+	run := teacher(t, "steps=5")
+	guided := filepath.Join(t.TempDir(), "guided")
+	for set, dir := range map[string]string{"method={kind: guidance, guidance: 2, guidance_to: 0}": guided, "method={kind: guidance, guidance: 1, guidance_to: 3}": guided + "-told"} {
+		if _, err := student(t, run, dir, set, "steps=4").Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pairs := "method={kind: reflow, count: 6, solver: heun, intervals: 2"
+	for name, c := range map[string]struct {
+		teacher string
+		set     []string
+		want    string // what inspect says; "": that nothing is built in
+	}{
+		"diffusers":     {"../../internal/golden/testdata/pipelines/dit-ddim", []string{pairs + "}", "data=digits", "batch=2"}, ""},
+		"guided":        {guided, []string{pairs + "}"}, "guidance 2 built in"},
+		"told":          {guided + "-told", []string{pairs + ", guidance: 1.5}"}, "guidance 1.5 built in"},
+		"classes":       {run, []string{pairs + ", guidance: 3}"}, "guidance 3 built in"},
+		"unconditional": {run, []string{pairs + "}", "conditional=false", `init=""`}, ""},
+	} {
+		stages, err := student(t, c.teacher, filepath.Join(t.TempDir(), "student"), append(c.set, "steps=2")...).Run(context.Background())
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		m, err := train.Open(stages[0].Run, t.Logf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := train.OpenPairs(train.RunDir(stages[0].Run).Pairs())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := map[string]float64{"told": 1.5, "classes": 3}[name]; p.Recipe.Guidance != max(want, 1) { // what a teacher has in it is not asked for again
+			t.Errorf("%s: pairs were made under guidance %g", name, p.Recipe.Guidance)
+		}
+		said := ""
+		for _, f := range m.Facts() {
+			if f[0] == "student" {
+				said = f[1]
+			}
+		}
+		if !strings.Contains(said, c.want) || c.want == "" && strings.Contains(said, "guidance") || !strings.Contains(said, "by reflow from") {
+			t.Errorf("%s: inspect says %q", name, said)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "student.yaml")
+	if err := os.WriteFile(file, []byte("teacher: \""+guided+"\"\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	_, err := train.LoadDistillation(file, []string{pairs + ", guidance: 3}"}, t.Logf)
+	if err == nil || !strings.Contains(err.Error(), "guidance 2 in it already") {
+		t.Errorf("guided twice: %v", err)
 	}
 }

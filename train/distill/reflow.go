@@ -27,6 +27,7 @@ type Reflow struct {
 	Dir       string       // of the job
 	Rounds    int          // of rectification after the teacher, which counts as the first
 	Pairs     int          // that a round makes
+	Real      int          // of these, whose samples are training data: see train.PairsArg
 	Choice    train.Choice // how pairs are made
 	Seed      uint64       // of pairs: round k has seed + k
 	Overrides []string     // of the rounds' experiments
@@ -101,6 +102,8 @@ func (r *Reflow) check(t *train.Trained) error {
 		return fmt.Errorf("%d rounds: want at least 1", r.Rounds)
 	case r.Pairs < 1:
 		return fmt.Errorf("%d pairs: want at least 1", r.Pairs)
+	case r.Real < 0 || r.Real > r.Pairs:
+		return fmt.Errorf("%d pairs of real samples: want 0 to all of %d", r.Real, r.Pairs)
 	}
 	switch t.Exp.Objective.Kind {
 	case "flow", "reflow", "edm":
@@ -126,7 +129,7 @@ func (r *Reflow) next(ctx context.Context, k int, before string) (string, error)
 	dir := filepath.Join(r.Dir, fmt.Sprintf("pairs-%d", k))
 	r.say("round %d: %d pairs of %s, %s", k, r.Pairs, before, t.DescribeSampling())
 	p := r.progress(fmt.Sprintf("pairs-%d", k), 0, int64(r.Pairs))
-	err = train.MakePairs(ctx, t, train.PairsArg{Dir: dir, Count: r.Pairs, Seed: r.Seed + uint64(k), Progress: func(done, _ int) { p.Update(int64(done)) }})
+	err = train.MakePairs(ctx, t, train.PairsArg{Dir: dir, Count: r.Pairs, Real: r.Real, Seed: r.Seed + uint64(k), Progress: func(done, _ int) { p.Update(int64(done)) }})
 	p.Finish()
 	if err != nil {
 		return "", err

@@ -157,3 +157,21 @@ func TestReflowOfEDM(t *testing.T) {
 		t.Errorf("straightness %v", fmt.Sprint(rounds[0].Shape, rounds[1].Shape))
 	}
 }
+
+// Pairs of real samples are a setting of the job like any other.
+func TestReflowOnRealPairs(t *testing.T) {
+	run := teacher(t, "steps=5")
+	r := job(run, filepath.Join(t.TempDir(), "job"))
+	r.Rounds, r.Pairs, r.Real, r.Steps, r.Overrides = 1, 60, 40, nil, []string{"steps=1"}
+	if _, err := r.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	p, err := train.OpenPairs(filepath.Join(r.Dir, "pairs-2"))
+	if err != nil || p.Recipe.Real != 40 {
+		t.Errorf("%+v, %v", p, err)
+	}
+	r.Dir, r.Real = filepath.Join(t.TempDir(), "other"), 61
+	if _, err := r.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "61 pairs of real samples") {
+		t.Errorf("more than all: %v", err)
+	}
+}

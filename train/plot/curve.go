@@ -25,15 +25,33 @@ type CurveOptions struct {
 	Log, LogX bool
 	// Points shows each value, and draws curves through the means of those at one place; X may then be in any order.
 	Points bool
+	// Front draws a broken stair along the values that no other is below and to the left of.
+	Front bool
 	// Reference is a value that curves are compared with, drawn as a broken line; nil: none.
 	Reference     *float64
 	ReferenceName string
 }
 
-// WriteCurve writes curves to path. A long one is drawn as the average of
+// WriteCurve writes curves to path, as PNG or, if it ends so, as SVG. A long one is drawn as the average of
 // neighbouring values, over a band that has four fifths of them. Values that
 // are not finite are left out.
 func WriteCurve(path string, series []Series, opt CurveOptions) error {
+	p, entries, err := curves(series, opt)
+	if err != nil {
+		return err
+	}
+	if headerWidth(opt.Title, entries) > 6 {
+		img, c := canvas(6.4+listWidth, 3.6)
+		p.Draw(listed(c, opt.Title, entries))
+		return WritePNG(path, pixels(img))
+	}
+	img, c := canvas(6.4, 3.6)
+	p.Draw(header(c, opt.Title, entries))
+	return WritePNG(path, pixels(img))
+}
+
+// curves makes the plot, and names what is in it.
+func curves(series []Series, opt CurveOptions) (*plot.Plot, []Entry, error) {
 	p := newPlot()
 	p.X.Label.Text, p.Y.Label.Text = opt.XLabel, opt.YLabel
 	var entries []Entry
@@ -57,7 +75,7 @@ func WriteCurve(path string, series []Series, opt CurveOptions) error {
 			slices.Reverse(low)
 			band, err := plotter.NewPolygon(append(high, low...))
 			if err != nil {
-				return err
+				return nil, nil, err
 			}
 			band.Color = Fade(c, 0.16)
 			band.LineStyle.Width = 0
@@ -65,23 +83,33 @@ func WriteCurve(path string, series []Series, opt CurveOptions) error {
 		}
 		line, err := plotter.NewLine(mean)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		line.LineStyle = draw.LineStyle{Color: c, Width: vg.Points(1.3), Dashes: dash}
 		p.Add(line)
 		if opt.Points {
 			dots, err := plotter.NewScatter(points)
 			if err != nil {
-				return err
+				return nil, nil, err
 			}
 			dots.GlyphStyle = draw.GlyphStyle{Color: Fade(c, 0.75), Radius: vg.Points(2), Shape: draw.CircleGlyph{}}
 			p.Add(dots)
 		}
 	}
+	if stair := front(series, opt); opt.Front && len(stair) > 0 {
+		line, err := plotter.NewLine(stair)
+		if err != nil {
+			return nil, nil, err
+		}
+		line.LineStyle = draw.LineStyle{Color: ink, Width: vg.Points(0.8), Dashes: broken}
+		line.StepStyle = plotter.PostStep
+		p.Add(line)
+		entries = append(entries, Entry{Name: "front", Color: ink, dashes: broken})
+	}
 	if r := opt.Reference; r != nil && drawn > 0 && (*r > 0 || !opt.Log) {
 		line, err := plotter.NewLine(plotter.XYs{{X: p.X.Min, Y: *r}, {X: p.X.Max, Y: *r}})
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		line.LineStyle = draw.LineStyle{Color: grey, Width: vg.Points(1), Dashes: broken}
 		p.Add(line)
@@ -108,14 +136,7 @@ func WriteCurve(path string, series []Series, opt CurveOptions) error {
 	case p.X.Min == p.X.Max:
 		p.X.Min, p.X.Max = p.X.Min-0.5, p.X.Max+0.5
 	}
-	if headerWidth(opt.Title, entries) > 6 {
-		img, c := canvas(6.4+listWidth, 3.6)
-		p.Draw(listed(c, opt.Title, entries))
-		return WritePNG(path, pixels(img))
-	}
-	img, c := canvas(6.4, 3.6)
-	p.Draw(header(c, opt.Title, entries))
-	return WritePNG(path, pixels(img))
+	return p, entries, nil
 }
 
 // dashes tell curves apart that have one colour.
@@ -133,6 +154,25 @@ func finite(s Series, log, logX bool) plotter.XYs {
 		}
 	}
 	return out
+}
+
+// front are the corners of the stair below all values: each is lower than all those to its left.
+func front(series []Series, opt CurveOptions) (stair plotter.XYs) {
+	var all plotter.XYs
+	for _, s := range series {
+		points := finite(s, opt.Log, opt.LogX)
+		if opt.Points {
+			points = means(points)
+		}
+		all = append(all, points...)
+	}
+	slices.SortStableFunc(all, func(a, b plotter.XY) int { return cmp.Or(cmp.Compare(a.X, b.X), cmp.Compare(a.Y, b.Y)) })
+	for _, q := range all {
+		if len(stair) == 0 || q.Y < stair[len(stair)-1].Y {
+			stair = append(stair, q)
+		}
+	}
+	return stair
 }
 
 // means are the means of the points at each place, in order.
