@@ -65,6 +65,7 @@ type stage struct {
 }
 
 var stages = []stage{
+	{"Doctor", (*checker).doctor},
 	{"Operations and training steps, held to float64", (*checker).suite},
 	{"The digits in float32, beside the CPU", func(c *checker, ctx context.Context) (string, error) { return c.digits(ctx, "float32") }},
 	{"The digits in bf16, beside the CPU", func(c *checker, ctx context.Context) (string, error) { return c.digits(ctx, "bf16") }},
@@ -93,11 +94,6 @@ func check(ctx context.Context, o options) (report string, err error) {
 	if o.quick {
 		b.WriteString("Everything small (`--quick`): the figures mean nothing.\n\n")
 	}
-	doctor, err := c.command(ctx, c.program, "doctor")
-	if err != nil {
-		return "", fmt.Errorf("langevin doctor: %w\n%s", err, doctor)
-	}
-	fmt.Fprintf(&b, "```\n%s```\n\n", doctor)
 	err = c.report(ctx, &b, stages)
 	if ctx.Err() != nil {
 		return "", ctx.Err()
@@ -183,6 +179,12 @@ func (c *checker) table(ctx context.Context, name string, args ...string) (strin
 		err = fmt.Errorf("%s %s: %w\n%s", filepath.Base(name), strings.Join(args, " "), err, said.String())
 	}
 	return out.String(), err
+}
+
+// doctor shows what langevin doctor says of the machine, and the version.
+func (c *checker) doctor(ctx context.Context) (string, error) {
+	out, err := c.command(ctx, c.program, "doctor")
+	return fmt.Sprintf("```\n%s```", out), err
 }
 
 // suite runs the device's tests on it.

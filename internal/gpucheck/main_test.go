@@ -24,7 +24,7 @@ func TestCheck(t *testing.T) {
 	}
 	for _, part := range []string{
 		"## On emulation 0 (capability 8.0), driver for CUDA 11.8", "the figures mean nothing",
-		"| Operations and training steps, held to float64 | passed |", "| The digits in float32, beside the CPU | passed |",
+		"| Doctor | passed |", "emulation 0, 4 multiprocessors", "| Operations and training steps, held to float64 | passed |", "| The digits in float32, beside the CPU | passed |",
 		"| The digits in bf16, beside the CPU | passed |", "| Exact resume | passed |", "| Times | passed |", "| Beside PyTorch | not run: ",
 		"checkpoint of step 20 is the same", "fp32, ", "bf16, ", ", cuda:0 (emulation 0", "\n| unet | batch 2 |",
 	} {
