@@ -124,7 +124,8 @@ func TestExamplesRun(t *testing.T) {
 			line += " --nfe 1,2 --solvers euler --requests 2"
 		}
 		if line = regexp.MustCompile(`--pairs \d+`).ReplaceAllString(line, ""); strings.Contains(line, " reflow ") {
-			line += " --pairs 30 --sampler euler --n 40 --measure 1 --ways 4"
+			line = regexp.MustCompile(`--real \d+`).ReplaceAllString(line, "--real 10")
+			line += " --pairs 30 --sampler euler --steps 4 --n 40 --measure 1 --ways 4"
 		}
 		c := exec.Command(sh, "-c", line)
 		c.Dir = dir

@@ -30,7 +30,7 @@ few steps are is measured, beside the run itself.
 Everything is kept in one folder. After Ctrl-C, the same command goes on.`,
 		Example: fmt.Sprintf(`  %[1]s reflow runs/digits
   %[1]s reflow runs/digits --rounds 2 --pairs 50000 --run runs/straight steps=10000 optim.lr=1e-3
-  %[1]s reflow runs/digits --pairs 10000 --real 1437 --sampler heun --steps 50
+  %[1]s reflow runs/digits --pairs 10000 --real 1437 --sampler heun --steps 50 --run runs/real
   %[1]s reflow runs/digits --guidance 1.5 --run runs/guided objective.huber=0.00054 objective.times=u_shaped`, a.Name),
 		Args: first("a run"),
 		RunE: func(c *cobra.Command, args []string) error {

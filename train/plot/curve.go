@@ -40,14 +40,11 @@ func WriteCurve(path string, series []Series, opt CurveOptions) error {
 	if err != nil {
 		return err
 	}
+	width, below := 6.4, header
 	if headerWidth(opt.Title, entries) > 6 {
-		img, c := canvas(6.4+listWidth, 3.6)
-		p.Draw(listed(c, opt.Title, entries))
-		return WritePNG(path, pixels(img))
+		width, below = width+listWidth, listed
 	}
-	img, c := canvas(6.4, 3.6)
-	p.Draw(header(c, opt.Title, entries))
-	return WritePNG(path, pixels(img))
+	return writeSheet(path, width, 3.6, func(c draw.Canvas) { p.Draw(below(c, opt.Title, entries)) })
 }
 
 // curves makes the plot, and names what is in it.
