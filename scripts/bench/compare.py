@@ -7,7 +7,7 @@ Run from anywhere in the repository, with Go installed, on an otherwise idle mac
 round measures each workload on one side and then on the other, so that both see the same
 weather. With --device cuda both sides run on a GPU (otcfm does not). A figure is the median over the rounds of a process's median; a ratio, PyTorch's time
 by Langevin's, is the median of the rounds' ratios, with the lowest and the highest. Beside
-PyTorch's bf16 (autocast) stands Langevin's; beside its other modes, Langevin's float32.
+PyTorch's bf16 and compile_bf16 (autocast) stands Langevin's; beside its other modes, Langevin's float32.
 """
 import argparse
 import json
