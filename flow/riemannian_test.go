@@ -599,10 +599,7 @@ func TestGeodesicAllocatesNothing(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			for range 5 {
-				run()
-			}
-			if n := testing.AllocsPerRun(20, run); n != 0 {
+			if n := testenv.Allocs(t, run); n != 0 {
 				t.Errorf("%v, %s: %g allocations a run", m, method, n)
 			}
 			plan.Close()

@@ -6,7 +6,6 @@ import (
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/diffusion/sampler"
 	"github.com/langevin-go/langevin/diffusion/student"
-	"github.com/langevin-go/langevin/internal/invalid"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/train/config"
 )
@@ -49,12 +48,9 @@ func (c *dmd2Config) build(a ObjectiveArg) (*Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	times, err := c.Times.Build(TimeArg{})
+	times, err := steadyTimes(c.Times, ", which are the critic's")
 	if err != nil {
 		return nil, err
-	}
-	if _, ok := times.(diffusion.Adaptive); ok {
-		return nil, invalid.Field("times", "must not follow from losses (%s), which are the critic's", c.Times.Kind)
 	}
 	w, err := c.Weighting.Build(WeightArg{})
 	if err != nil {
@@ -64,11 +60,8 @@ func (c *dmd2Config) build(a ObjectiveArg) (*Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	steps, err := grid.Times(path, c.Steps)
+	steps, err := gridTimes(grid, c.Steps, path, kind, w)
 	if err != nil {
-		return nil, invalid.Field("grid", "%v", err)
-	}
-	if err := checkGrid(path, kind, w, steps); err != nil {
 		return nil, err
 	}
 	b := c.base(a, path, w)

@@ -5,7 +5,6 @@ import (
 	"github.com/langevin-go/langevin/diffusion/sampler"
 	"github.com/langevin-go/langevin/diffusion/student"
 	"github.com/langevin-go/langevin/flow"
-	"github.com/langevin-go/langevin/internal/invalid"
 	"github.com/langevin-go/langevin/train/config"
 )
 
@@ -69,10 +68,10 @@ func (c *meanFlowStudentConfig) build(a ObjectiveArg) (*Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := *job.Objective.(*diffusion.Regression)
-	if r.Observes() {
-		return nil, invalid.Field("times", "must not follow from losses (%s) where a teacher's velocity is learned", c.Times.Kind)
+	if _, err := steadyTimes(c.Times, " where a teacher's velocity is learned"); err != nil {
+		return nil, err
 	}
+	r := *job.Objective.(*diffusion.Regression)
 	job.Objective = &flow.MeanFlow{Base: student.Base{Regression: r, Told: c.told()}, MeanFlowOptions: flow.MeanFlowOptions{MeanFlowLoss: c.MeanFlowLoss, MeanFlowGuidance: flow.MeanFlowGuidance{Guidance: 1, To: 1}}, Null: a.Null}
 	return job, c.taught(job, pathNamed(c.Path), Student{Method: "meanflow", Steps: 1})
 }

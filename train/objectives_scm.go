@@ -73,12 +73,9 @@ func (c *scmConfig) build(a ObjectiveArg) (*Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	times, err := c.Times.Build(TimeArg{})
+	times, err := steadyTimes(c.Times, ", which say nothing of how good a consistency function is")
 	if err != nil {
 		return nil, err
-	}
-	if _, ok := times.(diffusion.Adaptive); ok {
-		return nil, invalid.Field("times", "must not follow from losses (%s), which say nothing of how good a consistency function is", c.Times.Kind)
 	}
 	most := min(c.SigmaMax, path.At(path.End()).NoiseLevel())
 	if err := checkTimes(path, kind, path.Time(-math.Log(most))); err != nil {

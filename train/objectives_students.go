@@ -223,11 +223,8 @@ func (c *ProgressiveConfig) build(a ObjectiveArg) (*Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	times, err := sampler.Thinned{Of: grid, From: c.of()}.Times(path, c.TeacherSteps)
+	times, err := gridTimes(sampler.Thinned{Of: grid, From: c.of()}, c.TeacherSteps, path, kind, w)
 	if err != nil {
-		return nil, invalid.Field("grid", "%v", err)
-	}
-	if err := checkGrid(path, kind, w, times); err != nil {
 		return nil, err
 	}
 	o := &student.Progressive{Base: c.base(a, path, w), Grid: times, Per: c.TeacherSteps / c.Steps}
@@ -236,23 +233,39 @@ func (c *ProgressiveConfig) build(a ObjectiveArg) (*Job, error) {
 	return job, c.taught(job, path, Student{Method: "progressive", Steps: c.Steps})
 }
 
-// checkGrid is an error unless times fall, and what is predicted at each but the last, 0, determines all that is asked of it.
-func checkGrid(path diffusion.GaussianPath, kind diffusion.Kind, w diffusion.Weighting, times []float64) error {
+// gridTimes are a grid's times, an error unless they fall, and what is predicted at each but the last, 0, determines all that is asked of it.
+func gridTimes(g sampler.Grid, steps int, path diffusion.GaussianPath, kind diffusion.Kind, w diffusion.Weighting) ([]float64, error) {
+	times, err := g.Times(path, steps)
+	if err != nil {
+		return nil, invalid.Field("grid", "%v", err)
+	}
 	last := len(times) - 1
 	for i, t := range times[:last] {
 		if !(t > times[i+1]) {
-			return invalid.Field("grid", "has the time %g twice, or rises there", t)
+			return nil, invalid.Field("grid", "has the time %g twice, or rises there", t)
 		}
 		if _, of := w.Weight(path.At(t)); of != nil {
 			if _, ok := diffusion.TryConvert(kind, of, path.At(t)); !ok {
-				return invalid.Field("weighting", "is not finite at time %g, for a network that predicts %v", t, kind)
+				return nil, invalid.Field("weighting", "is not finite at time %g, for a network that predicts %v", t, kind)
 			}
 		}
 	}
 	if times[last] != 0 {
-		return invalid.Field("grid", "ends at %g: must end at 0, at the data", times[last])
+		return nil, invalid.Field("grid", "ends at %g: must end at 0, at the data", times[last])
 	}
-	return checkTimes(path, kind, times[:last]...)
+	return times, checkTimes(path, kind, times[:last]...)
+}
+
+// steadyTimes draw times that do not follow from losses; why not, ends the error.
+func steadyTimes(c timeSampling, why string) (diffusion.TimeSampler, error) {
+	times, err := c.Build(TimeArg{})
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := times.(diffusion.Adaptive); ok {
+		return nil, invalid.Field("times", "must not follow from losses (%s)%s", c.Kind, why)
+	}
+	return times, nil
 }
 
 // guidanceConfig is the first stage of guided distillation.
@@ -290,15 +303,15 @@ func (c *guidanceConfig) build(a ObjectiveArg) (*Job, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err := steadyTimes(c.Times, " where a teacher is imitated"); err != nil {
+		return nil, err
+	}
 	r := RegressionConfig{Times: c.Times, Shift: 1, Weighting: c.Weighting, ConditionDropout: c.ConditionDropout}
 	reg, err := r.job(path, kind, nil, a)
 	if err != nil {
 		return nil, err
 	}
 	o := &student.Imitation{Base: student.Base{Regression: *reg.Objective.(*diffusion.Regression), Told: c.told()}}
-	if _, ok := o.Times.(diffusion.Adaptive); ok {
-		return nil, invalid.Field("times", "must not follow from losses (%s) where a teacher is imitated", c.Times.Kind)
-	}
 	job.Objective = o
 	return job, c.taught(job, path, Student{Method: "guidance"})
 }

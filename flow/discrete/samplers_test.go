@@ -251,10 +251,7 @@ func TestSamplersAllocateNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for range 5 {
-			run()
-		}
-		if n := testing.AllocsPerRun(20, run); n != 0 {
+		if n := testenv.Allocs(t, run); n != 0 {
 			t.Errorf("%T %+v: %g allocations a run", how, how, n)
 		}
 		plan.Close()

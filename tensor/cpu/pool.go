@@ -1,9 +1,9 @@
 package cpu
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // task is a kernel's work cut into numbered chunks. run must not depend on
@@ -18,10 +18,8 @@ type task interface {
 // next task before they sleep, because kernels follow each other within
 // microseconds. One task is shared at a time; a caller that finds the pool busy
 // (another goroutine's kernel) runs its task alone, so nothing waits or nests.
-//
-// On a machine with other things to do, the system takes a helper off its core in
-// the middle of a chunk for milliseconds, and the caller has to wait: two threads
-// get less done than one. The pool then does without helpers for some time.
+// Who waits yields the processor now and then: on a machine with other things to
+// do, the thread that is waited for may be behind this one on the same core.
 type pool struct {
 	threads int
 	busy    sync.Mutex // held by the caller whose task is shared
@@ -35,46 +33,28 @@ type pool struct {
 	epoch    atomic.Uint32 // counts tasks; a change wakes spinning helpers
 	sleepers atomic.Int32
 	wake     chan struct{}
-
-	// Of the holder of busy. Tasks are not shared before until; a pause is as long
-	// as so many times the wait that led to it.
-	until time.Duration
-	times time.Duration
 }
 
 func newPool(threads int) *pool {
-	return &pool{threads: threads, wake: make(chan struct{}, threads), times: 1}
+	return &pool{threads: threads, wake: make(chan struct{}, threads)}
 }
 
-// spins is how often a helper looks for the next task before it sleeps: some 0.3 ms.
-// Waking one takes tens of microseconds, longer than most kernels of small networks.
-const spins = 64000
-
 const (
-	// A wait is too long from so much on, if the task itself took less than half: a helper that has a processor
-	// of its own ends within one chunk of the caller, and a system's time slices are milliseconds.
-	tooLong = 300 * time.Microsecond
-	// A helper is tried again after as long as it was waited for, and after twice that each
-	// time it was no better, up to so many times: of a machine that stays busy the pool loses a few hundredths.
-	mostTimes = 32
+	// spins is how often a helper looks for the next task before it sleeps: some 0.2 ms.
+	// Waking one takes tens of microseconds, longer than most kernels of small networks.
+	spins = 64000
+	// A helper lets other goroutines have its thread every few looks, other threads its
+	// core more rarely: that takes microseconds.
+	spinsToSchedule, spinsToYield = 64, 4096
 )
-
-var epoch = time.Now()
-
-// now is the time by a clock that only goes forward.
-func now() time.Duration { return time.Since(epoch) }
 
 // do runs chunks 0..n-1 of t and returns when all are done. Worker numbers are
 // below p.threads; the caller is worker 0.
 func (p *pool) do(t task, n int) {
 	if n <= 1 || p.threads == 1 || !p.busy.TryLock() {
-		alone(t, n)
-		return
-	}
-	defer p.busy.Unlock()
-	begin := now()
-	if begin < p.until {
-		alone(t, n)
+		for i := range n {
+			t.run(0, i)
+		}
 		return
 	}
 	p.start.Do(func() {
@@ -96,43 +76,14 @@ func (p *pool) do(t task, n int) {
 	// A helper that has not come in by now is not waited for: it enters first
 	// (inside), then looks whether the task is open, and we do it in reverse.
 	p.open.Store(false)
-	if p.inside.Load() != 0 {
-		p.await(begin)
-	}
-	p.cur = nil
-}
-
-func alone(t task, n int) {
-	for i := range n {
-		t.run(0, i)
-	}
-}
-
-// await waits for the helpers that are in the task, which began at begin.
-func (p *pool) await(begin time.Duration) {
-	for range 100 {
-		if p.inside.Load() == 0 {
-			return
+	for i := 0; p.inside.Load() != 0; i++ {
+		if i > 100 {
+			runtime.Gosched()
+			yield()
 		}
 	}
-	from := now()
-	for p.inside.Load() != 0 {
-		yield()
-	}
-	p.waited(begin, from, now())
-}
-
-// waited decides on a pause, after helpers were waited for from from to end in a task that began at begin.
-func (p *pool) waited(begin, from, end time.Duration) {
-	wait := end - from
-	if wait < tooLong || wait < 2*(from-begin) {
-		return
-	}
-	if from-p.until > 8*wait { // it went well for some time
-		p.times = 1
-	}
-	p.until = end + p.times*wait
-	p.times = min(2*p.times, mostTimes)
+	p.cur = nil
+	p.busy.Unlock()
 }
 
 func (p *pool) work(worker int) {
@@ -151,7 +102,10 @@ func (p *pool) help(worker int) {
 	for {
 		for i := 0; p.epoch.Load() == seen; i++ {
 			if i < spins {
-				if i%64 == 63 {
+				if i%spinsToSchedule == spinsToSchedule-1 {
+					runtime.Gosched()
+				}
+				if i%spinsToYield == spinsToYield-1 {
 					yield()
 				}
 				continue

@@ -1,62 +1,45 @@
 package cpu
 
 import (
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
 )
 
-// A helper that was waited for too long is done without for some time, and for longer each time.
-func TestPoolPauses(t *testing.T) {
-	const ms = time.Millisecond
-	p := newPool(2)
-	at := 100 * ms
-	for i := range 8 {
-		p.waited(at, at+ms, at+4*ms)
-		if want := at + 4*ms + time.Duration(min(1<<i, mostTimes))*3*ms; p.until != want {
-			t.Errorf("after wait %d of 3 ms in a row the pause is until %v, want %v", i+1, p.until, want)
-		}
-		at = p.until + 20*ms // after less than eight such waits
-	}
-	at = p.until + 30*ms
-	p.waited(at, at+ms, at+4*ms)
-	if want := at + 7*ms; p.until != want {
-		t.Errorf("when all has been well for a while, the pause is until %v, want %v", p.until, want)
-	}
-	was := p.until
-	at += 100 * ms
-	p.waited(at, at+ms/10, at+ms/10+tooLong-1) // little time
-	p.waited(at, at+2*ms, at+5*ms)             // little beside the work
-	if p.until != was {
-		t.Errorf("a pause until %v after short waits", p.until)
-	}
-}
-
-// shares counts the chunks of each worker. The caller's first goes on until a helper has one, if it is to have.
+// shares counts the chunks that each worker has done. The caller's first goes on until a helper has begun one, which takes time.
 type shares struct {
-	shared bool
-	chunks [2]atomic.Int32
+	begun atomic.Bool
+	done  [2]atomic.Int32
 }
 
 func (s *shares) run(worker, chunk int) {
-	s.chunks[worker].Add(1)
-	for s.shared && worker == 0 && s.chunks[1].Load() == 0 {
+	if worker > 0 {
+		s.begun.Store(true)
+		time.Sleep(time.Millisecond)
+	}
+	for !s.begun.Load() {
+		runtime.Gosched()
 		yield()
 	}
+	s.done[worker].Add(1)
 }
 
+// A helper takes a part, awake or asleep, and is in no task afterwards.
 func TestPoolShares(t *testing.T) {
 	p := newPool(2)
-	for _, pause := range []time.Duration{0, time.Hour, 0} {
-		p.until = now() + pause
-		s := &shares{shared: pause == 0}
+	for i := range 20 {
+		for i > 10 && p.sleepers.Load() == 0 {
+			runtime.Gosched()
+		}
+		s := new(shares)
 		p.do(s, 5)
-		a, b := s.chunks[0].Load(), s.chunks[1].Load()
-		if a+b != 5 || (b > 0) != s.shared {
-			t.Errorf("%d chunks by the caller and %d by the helper; a pause: %v", a, b, pause > 0)
+		a, b := s.done[0].Load(), s.done[1].Load()
+		if a+b != 5 || b == 0 {
+			t.Errorf("%d chunks by the caller and %d by the helper, want 5 in all and some by the helper", a, b)
 		}
 		if p.inside.Load() != 0 || p.cur != nil || !p.busy.TryLock() {
-			t.Fatal("a helper is in no task, or a task is kept")
+			t.Fatal("a helper is still in the task, or the task is kept")
 		}
 		p.busy.Unlock()
 	}

@@ -1,13 +1,6 @@
 package cpu
 
-import (
-	"runtime"
-	"syscall"
-)
+import "syscall"
 
-// yield lets other goroutines have the thread, and other threads the processor: the one that is
-// waited for may be behind this one on the same.
-func yield() {
-	runtime.Gosched()
-	syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0)
-}
+// yield lets other threads have the processor.
+func yield() { syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0) }

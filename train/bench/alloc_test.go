@@ -69,10 +69,7 @@ func TestSamplingAllocatesNothing(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			for range 5 {
-				draw()
-			}
-			if n := testing.AllocsPerRun(20, draw); n != 0 {
+			if n := testenv.Allocs(t, draw); n != 0 {
 				t.Errorf("%s, batch %d: %g allocations a run", name, batch, n)
 			}
 			p.Close()

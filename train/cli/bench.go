@@ -91,11 +91,8 @@ func (a *app) runBench(ctx context.Context, o bench.Options, isChild bool) error
 	o.Stdout, o.Stderr = a.Stdout, os.Stderr
 	o.Child = []string{self, "bench", "--json", "--" + childFlag}
 	err = bench.Run(ctx, o)
-	if errors.Is(err, context.Canceled) {
-		if !isChild {
-			fmt.Fprintln(a.Stderr, "Stopped.")
-		}
-		return errInterrupted
+	if isChild && errors.Is(err, context.Canceled) {
+		return errInterrupted // its parent says so
 	}
-	return err
+	return a.stopped(err)
 }

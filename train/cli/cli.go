@@ -98,6 +98,15 @@ func execute(ctx context.Context, root *cobra.Command) (err error) {
 // errInterrupted says that work was cut short by the user, who has been told.
 var errInterrupted = errors.New("interrupted")
 
+// stopped is err, or if that is of work that was cut short, errInterrupted, having told the user.
+func (a *app) stopped(err error) error {
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(a.Stderr, "Stopped.")
+		return errInterrupted
+	}
+	return err
+}
+
 func commandPath(root *cobra.Command, args []string) string {
 	if c, _, err := root.Find(args); err == nil {
 		return c.CommandPath()

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -74,12 +73,8 @@ func (a *app) runCompare(ctx context.Context, runs []string, e train.EvalOptions
 	f.o.N, f.o.Seed, f.o.Progress, f.o.Warn = e.N, e.Seed, progress.at, a.warn
 	rows, left, err := train.Compare(ctx, runs, f.o)
 	progress.finish()
-	if errors.Is(err, context.Canceled) {
-		fmt.Fprintln(a.Stderr, "Stopped.")
-		return errInterrupted
-	}
 	if err != nil {
-		return err
+		return a.stopped(err)
 	}
 	if len(rows) == 0 {
 		return fmt.Errorf("nothing could be measured: %s by %s with %d evaluations: %s", left[0].Run, left[0].Sampler, left[0].Evaluations, left[0].Why)

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -127,12 +126,8 @@ func (a *app) runEval(ctx context.Context, path string, choice train.Choice, o t
 	o.Progress, o.Warn = progress.at, a.warn
 	e, err := train.Eval(ctx, t, o)
 	progress.finish()
-	if errors.Is(err, context.Canceled) {
-		fmt.Fprintln(a.Stderr, "Stopped.")
-		return errInterrupted
-	}
 	if err != nil {
-		return err
+		return a.stopped(err)
 	}
 	var report any = e.Images
 	if e.Points != nil {

@@ -71,12 +71,8 @@ func (a *app) runLikelihood(ctx context.Context, path string, choice train.Choic
 	progress := newStages(a)
 	r, err := train.MeasureLikelihood(ctx, t, train.LikelihoodOptions{N: o.N, Seed: o.Seed, ODE: l.ode, Times: l.times, Progress: progress.at})
 	progress.finish()
-	if errors.Is(err, context.Canceled) {
-		fmt.Fprintln(a.Stderr, "Stopped.")
-		return errInterrupted
-	}
 	if err != nil {
-		return err
+		return a.stopped(err)
 	}
 	if asJSON {
 		return json.NewEncoder(a.Stdout).Encode(r)
