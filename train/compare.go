@@ -3,7 +3,6 @@ package train
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -32,68 +31,6 @@ type CompareOptions struct {
 	Warn        func(format string, args ...any)
 }
 
-// Compared is a model's quality and latency with so many evaluations.
-type Compared struct {
-	Run         string  `json:"run"`
-	Method      string  `json:"method"` // of distillation; of others, the objective
-	Student     bool    `json:"student"`
-	Sampler     string  `json:"sampler"`
-	Asked       int     `json:"nfe"` // the most evaluations
-	Steps       int     `json:"steps"`
-	Evaluations int     `json:"evaluations"` // of the model, guidance included, a sample
-	Guidance    float64 `json:"guidance"`    // the scale, built in or not
-
-	Distance metrics.Figure `json:"teacher_distance"` // root mean square, of numbers, to the teacher's sample from the same start; NaN: there is no teacher
-	NLL      metrics.Figure `json:"nll"`              // mean of −ln p of samples under the data's own density, in nats a sample; NaN: it is not known
-	NLLHeld  metrics.Figure `json:"nll_heldout"`      // of held-out data: the entropy, but for chance
-	Outside  metrics.Figure `json:"outside"`          // part of the samples where that density is 0, which are not in the mean
-	Rare     metrics.Figure `json:"rare_mass"`        // part of the samples in the rarest mode, or class; NaN: none are known
-	RareData metrics.Figure `json:"rare_mass_data"`   // its share of the data
-	Modes    []Mode         `json:"modes,omitempty"`  // of mixtures the components, of pictures the classes
-
-	Images *metrics.Report      `json:"-"` // its figures stand beside these
-	Points *metrics.PointReport `json:"-"`
-
-	Latency *Latency `json:"latency_ms,omitempty"` // of a request
-	Best    bool     `json:"best"`                 // of the solvers of a model, at these evaluations
-}
-
-// Mode is a part of the data.
-type Mode struct {
-	Share metrics.Figure `json:"share"` // of the samples
-	Data  metrics.Figure `json:"data"`  // of the data
-}
-
-// Latency is how long requests take, in milliseconds.
-type Latency struct {
-	Median float64 `json:"median"`
-	P99    float64 `json:"p99"`
-	Max    float64 `json:"max"`
-}
-
-// Headline is the figure that models are compared by, and what it is called: the Fréchet distance of pictures, the 2-Wasserstein distance of points.
-func (c *Compared) Headline() (value, heldout float64, name string) {
-	if c.Images != nil {
-		return float64(c.Images.Frechet), float64(c.Images.FrechetHeldout), "Fréchet distance"
-	}
-	return float64(c.Points.W2), float64(c.Points.W2Heldout), "2-Wasserstein distance"
-}
-
-// MarshalJSON has the figures of eval beside the others, as plot quality reads them.
-func (c Compared) MarshalJSON() ([]byte, error) {
-	type bare Compared
-	if c.Images != nil {
-		return json.Marshal(struct {
-			bare
-			*metrics.Report
-		}{bare(c), c.Images})
-	}
-	return json.Marshal(struct {
-		bare
-		*metrics.PointReport
-	}{bare(c), c.Points})
-}
-
 // Left is a measurement that was not made, and why.
 type Left struct {
 	Run, Sampler string
@@ -110,6 +47,8 @@ type comparison struct {
 	teacher  *Trained
 	taught   map[float64][]float32 // the teacher's samples, by the scale of guidance
 	judge    *metrics.Classifier
+	density  func(x []float64) float64 // ln p of the data; nil: not known
+	entropy  metrics.Figure            // mean of −ln p of held-out data
 	rows     []Compared
 	left     []Left
 	done, of int
@@ -194,6 +133,13 @@ func (c *comparison) open(ctx context.Context, runs []string) error {
 	}
 	if err := t.CheckCount(c.N); err != nil {
 		return err
+	}
+	if c.density = data.DensityOf(c.ds.Train); c.density != nil {
+		held, _, err := takeSamples(c.ds.Heldout, c.N)
+		if err != nil {
+			return err
+		}
+		c.entropy, _ = surprise(c.density, held, volume(t.Shape))
 	}
 	if t.Classes > 0 {
 		c.labels = make([]int32, c.N)
@@ -412,13 +358,9 @@ func (c *comparison) quality(ctx context.Context, t *Trained, r *Compared, x []f
 		return err
 	}
 	r.Points = e.Points
-	held, _, err := takeSamples(c.ds.Heldout, c.N)
-	if err != nil {
-		return err
-	}
-	if of := data.DensityOf(c.ds.Train); of != nil {
-		r.NLL, r.Outside = surprise(of, x, volume(t.Shape))
-		r.NLLHeld, _ = surprise(of, held, volume(t.Shape))
+	if c.density != nil {
+		r.NLL, r.Outside = surprise(c.density, x, volume(t.Shape))
+		r.NLLHeld = c.entropy
 	}
 	if m, ok := data.MixtureOf(c.ds.Train); ok {
 		shares := m.Shares()
@@ -464,14 +406,6 @@ func (c *comparison) classes(ctx context.Context, r *Compared, x []float32) erro
 	return nil
 }
 
-// rarest takes the part in the mode that the data have least of; of several, the one that the samples have least of.
-func (r *Compared) rarest() {
-	m := slices.MinFunc(r.Modes, func(a, b Mode) int {
-		return cmp.Or(cmp.Compare(a.Data, b.Data), cmp.Compare(a.Share, b.Share))
-	})
-	r.Rare, r.RareData = m.Share, m.Data
-}
-
 // surprise is the mean of −ln p where p is not 0, and the part where it is.
 func surprise(log func([]float64) float64, x []float32, dim int) (mean, outside metrics.Figure) {
 	p, sum, in := make([]float64, dim), 0.0, 0
@@ -515,22 +449,6 @@ func (c *comparison) latency(ctx context.Context, t *Trained) (*Latency, error) 
 	slices.Sort(took)
 	at := func(part float64) float64 { return took[min(len(took)-1, int(math.Ceil(part*float64(len(took))))-1)] }
 	return &Latency{Median: at(0.5), P99: at(0.99), Max: took[len(took)-1]}, nil
-}
-
-// markBest marks the row with the least headline of each model and number of evaluations.
-func markBest(rows []Compared) {
-	best := map[string]int{}
-	for i := range rows {
-		key := fmt.Sprintf("%d %s", rows[i].Asked, rows[i].Run)
-		now, _, _ := rows[i].Headline()
-		if j, ok := best[key]; ok {
-			if was, _, _ := rows[j].Headline(); !(now < was) {
-				continue
-			}
-			rows[j].Best = false
-		}
-		best[key], rows[i].Best = i, true
-	}
 }
 
 // Check refuses options that mean nothing.

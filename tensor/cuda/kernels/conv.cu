@@ -33,6 +33,8 @@ __device__ __forceinline__ Place place(u32 i, const int *size) {
 	return r;
 }
 
+__device__ __forceinline__ i64 offset(const Place &at, const i64 *stride) { return at.p[0] * stride[0] + at.p[1] * stride[1] + at.p[2] * stride[2]; }
+
 __device__ __forceinline__ u32 points(const int *size) { return (u32)(size[0] * size[1] * size[2]); }
 
 // inputAt is where output position o meets tap k in x; false: in the padding.
@@ -64,6 +66,12 @@ __device__ __forceinline__ bool outputAt(const Conv &p, const Place &i, const Pl
 // Spot is a position of a sample.
 template <class T> struct Spot { const T *sample; Place at; };
 
+// spot is position i of all samples' in an image, from a channel on.
+template <class T> __device__ __forceinline__ Spot<T> spot(const Image &x, const int *size, i64 channel, i64 i) {
+	u32 n = points(size);
+	return Spot<T>{(const T *)x.base + i / n * x.sample + channel * x.channel, place((u32)(i % n), size)};
+}
+
 // Patches: row (n,o), element (k,ci) of x.
 template <class T> struct Patches {
 	typedef Spot<T> Row;
@@ -71,8 +79,7 @@ template <class T> struct Patches {
 	i64 group;
 	bool along;
 	__device__ __forceinline__ Row row(i64 i) const {
-		u32 n = points(p.outSize);
-		return Row{(const T *)p.x.base + i / n * p.x.sample + group * p.in * p.x.channel, place((u32)(i % n), p.outSize)};
+		return spot<T>(p.x, p.outSize, group * p.in, i);
 	}
 	__device__ __forceinline__ T get(const Row &r, i64 e) const {
 		u32 tap = (u32)e / (u32)p.in, ci = (u32)e % (u32)p.in;
@@ -81,34 +88,37 @@ template <class T> struct Patches {
 	}
 };
 
-// Filters: row co, element (k,ci) of w.
+// Filters: row c of the channels on one side, element (k,d) of the taps and the channels on the other.
 template <class T> struct Filters {
 	typedef const T *Row;
 	const Conv &p;
-	i64 group;
+	const T *base; // of the group
+	i64 line, inner; // strides of c and d
+	u32 channels; // of which d is one
 	bool along;
-	__device__ __forceinline__ Row row(i64 co) const { return (const T *)p.w + (group * p.out + co) * p.wOut; }
-	__device__ __forceinline__ T get(Row r, i64 e) const {
-		Place k = place((u32)e / (u32)p.in, p.taps);
-		return r[k.p[0] * p.wTap[0] + k.p[1] * p.wTap[1] + k.p[2] * p.wTap[2] + (u32)e % (u32)p.in * p.wIn];
-	}
+	__device__ __forceinline__ Row row(i64 c) const { return base + c * line; }
+	__device__ __forceinline__ T get(Row r, i64 e) const { return r[offset(place((u32)e / channels, p.taps), p.wTap) + (u32)e % channels * inner]; }
 };
 
-template <class T> struct ForwardSink {
-	const Conv &p;
-	i64 group;
+// Pixels: row (n,position), column c of an image's channels from first on.
+template <class T> struct Pixels {
+	const Image &to;
+	const int *size;
+	i64 first;
+	const T *bias; // null: none
+	i64 biasStride;
 	__device__ __forceinline__ void put(i64 m, i64 n, T sum) const {
-		u32 points_ = points(p.outSize);
-		Place o = place((u32)(m % points_), p.outSize);
-		i64 c = group * p.out + n;
-		if (p.bias) sum += ((const T *)p.bias)[c * p.biasStride];
-		((T *)p.y.base)[m / points_ * p.y.sample + o.p[0] * p.y.space[0] + o.p[1] * p.y.space[1] + o.p[2] * p.y.space[2] + c * p.y.channel] = sum;
+		u32 all = points(size);
+		i64 c = first + n;
+		if (bias) sum += bias[c * biasStride];
+		((T *)to.base)[m / all * to.sample + offset(place((u32)(m % all), size), to.space) + c * to.channel] = sum;
 	}
 };
 
 template <class T, bool LOW> __device__ __forceinline__ void forward(const Conv &p) {
 	i64 g = blockIdx.z;
-	product<T, LOW>(Patches<T>{p, g, true}, Filters<T>{p, g, false}, ForwardSink<T>{p, g},
+	product<T, LOW>(Patches<T>{p, g, true}, Filters<T>{p, (const T *)p.w + g * p.out * p.wOut, p.wOut, p.wIn, (u32)p.in, false},
+		Pixels<T>{p.y, p.outSize, g * p.out, (const T *)p.bias, p.biasStride},
 		p.samples * points(p.outSize), p.out, p.in * points(p.taps), blockIdx.x, blockIdx.y);
 }
 
@@ -123,8 +133,7 @@ template <class T> struct Reached {
 	i64 group;
 	bool along;
 	__device__ __forceinline__ Row row(i64 i) const {
-		u32 n = points(p.size);
-		return Row{(const T *)p.y.base + i / n * p.y.sample + group * p.out * p.y.channel, place((u32)(i % n), p.size)};
+		return spot<T>(p.y, p.size, group * p.out, i);
 	}
 	__device__ __forceinline__ T get(const Row &r, i64 e) const {
 		u32 tap = (u32)e / (u32)p.out, co = (u32)e % (u32)p.out;
@@ -133,32 +142,10 @@ template <class T> struct Reached {
 	}
 };
 
-// Turned: row ci, element (k,co) of w.
-template <class T> struct Turned {
-	typedef const T *Row;
-	const Conv &p;
-	i64 group;
-	bool along;
-	__device__ __forceinline__ Row row(i64 ci) const { return (const T *)p.w + ci * p.wIn + group * p.out * p.wOut; }
-	__device__ __forceinline__ T get(Row r, i64 e) const {
-		Place k = place((u32)e / (u32)p.out, p.taps);
-		return r[k.p[0] * p.wTap[0] + k.p[1] * p.wTap[1] + k.p[2] * p.wTap[2] + (u32)e % (u32)p.out * p.wOut];
-	}
-};
-
-template <class T> struct InputSink {
-	const Conv &p;
-	i64 group;
-	__device__ __forceinline__ void put(i64 m, i64 n, T sum) const {
-		u32 points_ = points(p.size);
-		Place i = place((u32)(m % points_), p.size);
-		((T *)p.x.base)[m / points_ * p.x.sample + i.p[0] * p.x.space[0] + i.p[1] * p.x.space[1] + i.p[2] * p.x.space[2] + (group * p.in + n) * p.x.channel] = sum;
-	}
-};
-
 template <class T, bool LOW> __device__ __forceinline__ void inputGrad(const Conv &p) {
 	i64 g = blockIdx.z;
-	product<T, LOW>(Reached<T>{p, g, true}, Turned<T>{p, g, true}, InputSink<T>{p, g},
+	product<T, LOW>(Reached<T>{p, g, true}, Filters<T>{p, (const T *)p.w + g * p.out * p.wOut, p.wIn, p.wOut, (u32)p.out, true},
+		Pixels<T>{p.x, p.size, g * p.in, nullptr, 0},
 		p.samples * points(p.size), p.in, p.out * points(p.taps), blockIdx.x, blockIdx.y);
 }
 
@@ -191,8 +178,7 @@ template <class T> struct Channels {
 	__device__ __forceinline__ Row row(i64 co) const { return (const T *)p.y.base + (group * p.out + co) * p.y.channel; }
 	__device__ __forceinline__ T get(Row r, i64 i) const {
 		u32 n = points(p.outSize);
-		Place o = place((u32)(i % n), p.outSize);
-		return r[i / n * p.y.sample + o.p[0] * p.y.space[0] + o.p[1] * p.y.space[1] + o.p[2] * p.y.space[2]];
+		return r[i / n * p.y.sample + offset(place((u32)(i % n), p.outSize), p.y.space)];
 	}
 };
 
@@ -200,8 +186,7 @@ template <class T> struct WeightSink {
 	const Conv &p;
 	i64 group;
 	__device__ __forceinline__ void put(i64 m, i64 n, T sum) const {
-		Place k = place((u32)m / (u32)p.in, p.taps);
-		((T *)p.w)[k.p[0] * p.wTap[0] + k.p[1] * p.wTap[1] + k.p[2] * p.wTap[2] + (u32)m % (u32)p.in * p.wIn + (group * p.out + n) * p.wOut] = sum;
+		((T *)p.w)[offset(place((u32)m / (u32)p.in, p.taps), p.wTap) + (u32)m % (u32)p.in * p.wIn + (group * p.out + n) * p.wOut] = sum;
 	}
 };
 
