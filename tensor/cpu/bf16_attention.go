@@ -64,7 +64,7 @@ func (d *Device) attentionPairs(call *attentionCall, scale float64) bool {
 	}
 	t.attentionCall = attentionCall{}
 	for i := range t.workers {
-		t.workers[i].args = tileArgs{}
+		t.workers[i].args.release()
 	}
 	attentionPairTasks.Put(t)
 	return true

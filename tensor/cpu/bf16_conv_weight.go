@@ -46,7 +46,8 @@ func (t *pairWeightTask) release() {
 	t.convPlan.release()
 	t.dw = nil
 	for i := range t.workers {
-		t.workers[i].args, t.workers[i].slab.base = tileArgs{}, nil
+		t.workers[i].args.release()
+		t.workers[i].slab.base = nil
 	}
 	pairWeightTasks.Put(t)
 }

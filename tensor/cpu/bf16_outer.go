@@ -23,7 +23,7 @@ func (t *pairTask) outerBlock(w *pairWorker, cb, tile0, tile1 int) {
 	co, ao, bo := batchOffsets(&t.c, &t.a, &t.b, 0)
 	p0, p1 := cb*t.colBlock, min(t.panels, (cb+1)*t.colBlock)
 	u, g := t.u, &w.args
-	g.segs, g.nsegs, g.rs = unsafe.Pointer(noSegment), 1, 4
+	g.segs, g.nsegs = unsafe.Pointer(noSegment), 1
 	g.bs, g.cs, g.alpha = 4*u.cols, 4*t.cs, t.alpha
 	w.a, w.b = grow(w.a, (tile1-tile0)*u.rows*pairBlock), grow(w.b, pairBlock*u.cols)
 	for kb := range t.kb.parts {
@@ -57,9 +57,11 @@ func (t *pairTask) packSums(w *pairWorker, bo, k0, k, p int) {
 	j := p * cols
 	n := min(cols, t.n-j)
 	sums := w.edge[:cols]
-	for s := 0; s < k; s += sumWords {
+	filled := min(k, words(max(0, t.floats-2*k0)))
+	clear(w.b[filled*cols : k*cols])
+	for s := 0; s < filled; s += sumWords {
 		at := 2 * (k0 + s)
-		t.pairs.packSums(w.b[s*cols:], b, sums, bo+at*t.bk+j, t.bk, min(2*min(sumWords, k-s), t.floats-at), n)
+		t.pairs.packSums(w.b[s*cols:], b, sums, bo+at*t.bk+j, t.bk, min(2*min(sumWords, filled-s), t.floats-at), n)
 		for i, v := range sums[:n] {
 			t.sums[j+i] += float64(v)
 		}

@@ -59,7 +59,8 @@ func (t *convTask) release() {
 	t.bias = nil
 	t.x, t.y, t.weights, t.transposed = backend.View{}, backend.View{}, backend.View{}, backend.View{}
 	for i := range t.workers {
-		t.workers[i].args, t.workers[i].slab.base = tileArgs{}, nil
+		t.workers[i].args.release()
+		t.workers[i].slab.base = nil
 	}
 	convTasks.Put(t)
 }

@@ -150,7 +150,8 @@ func (t *winogradTask) release() {
 	t.convPlan.release()
 	t.bias = nil
 	for i := range t.workers {
-		t.workers[i].args, t.workers[i].slab.base = tileArgs{}, nil
+		t.workers[i].args.release()
+		t.workers[i].slab.base = nil
 	}
 	winogradTasks.Put(t)
 }

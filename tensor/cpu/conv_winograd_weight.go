@@ -108,7 +108,8 @@ func (t *winogradWeightTask) release() {
 	t.dw = nil
 	for i := range t.workers {
 		w := &t.workers[i]
-		w.args, w.x.base, w.dy.base = tileArgs{}, nil, nil
+		w.args.release()
+		w.x.base, w.dy.base = nil, nil
 	}
 	winogradWeightTasks.Put(t)
 }

@@ -49,6 +49,7 @@ type gemmTask struct {
 	colBlocks      int
 	pack, local    bool
 	outer          bool // a kind of local
+	sideBySide     bool // outer: how A is packed, by rows and not by columns
 	packing        bool // a chunk is to pack
 	first          int  // the matrix that chunks count from
 	rowParts       split
@@ -151,7 +152,7 @@ func (t *gemmTask) collapse() {
 func (t *gemmTask) release() {
 	t.c, t.a, t.b, t.bias = backend.View{}, backend.View{}, backend.View{}, nil
 	for i := range t.workers {
-		t.workers[i].args = tileArgs{}
+		t.workers[i].args.release()
 	}
 }
 

@@ -23,7 +23,22 @@ type tileArgs struct {
 	beta       float32
 	accumulate int    // 0: C₀ is not read
 	mask       uint32 // columns present, for kernels that can mask; bit 0 is column 0
-	_          uint32
+
+	// Of kernels that compute a row of panels; the mask is the last one's.
+	rows          uint32
+	config        unsafe.Pointer
+	step, steps   int     // words of a step, steps of k
+	panels, panel int     // how many, and the bytes from one to the next
+	turned        *turned // scratch, which stays
+}
+
+// release drops what the arguments point at, but not the scratch.
+func (t *tileArgs) release() { *t = tileArgs{turned: t.turned} }
+
+// turned is room for an operand that has been turned round.
+type turned struct {
+	words []float32
+	segs  []int
 }
 
 // fetch is a list of runs of cache lines that will be wanted soon. Calls of tile
@@ -77,6 +92,9 @@ type microKernel struct {
 	cols   int // of a tile: two vectors
 	masked bool
 	tile   *[13][3]func(*tileArgs)
+	// matrix, where it is not nil, takes the place of tile: rows by columns, with panels of B so
+	// many bytes apart.
+	matrix func(t *tileArgs, rows, columns, panel int)
 	// copyPanel copies k rows of n ≤ cols floats into rows of cols, filled up
 	// with zeros; strides in elements. nil where n must be cols: then copyFull.
 	copyPanel func(to, from *float32, fromStride, k, n int)
@@ -117,6 +135,8 @@ var noSegment = new(int)
 // room for a tile, for kernels that cannot mask.
 func (u *microKernel) run(t *tileArgs, rows, cols int, edge []float32) {
 	switch {
+	case u.matrix != nil:
+		u.matrix(t, rows, cols, 0)
 	case u.masked:
 		t.mask = uint32(1<<cols - 1)
 		u.tile[rows][(cols+u.lanes-1)/u.lanes](t)
@@ -124,6 +144,26 @@ func (u *microKernel) run(t *tileArgs, rows, cols int, edge []float32) {
 		u.tile[rows][2](t)
 	default:
 		u.runEdge(t, rows, cols, edge)
+	}
+}
+
+// runRow computes rows by any number of columns, with panels of B so many bytes apart, and fetches
+// runs of the lists as it goes. It moves t's b, c and bias.
+func (u *microKernel) runRow(t *tileArgs, rows, columns, panel int, edge []float32, lists ...*fetch) {
+	if u.matrix != nil {
+		u.matrix(t, rows, columns, panel)
+		return
+	}
+	for j := 0; ; {
+		t.fetchNext(lists...)
+		u.run(t, rows, min(u.cols, columns-j), edge)
+		if j += u.cols; j >= columns {
+			return
+		}
+		t.b, t.c = unsafe.Add(t.b, panel), unsafe.Add(t.c, 4*u.cols)
+		if t.bias != nil {
+			t.bias = unsafe.Add(t.bias, 4*u.cols)
+		}
 	}
 }
 

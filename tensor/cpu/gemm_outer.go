@@ -59,7 +59,7 @@ func (t *gemmTask) outerBlock(w *gemmWorker, cb, tile0, tile1 int) {
 	co, ao, bo := batchOffsets(&t.c, &t.a, &t.b, 0)
 	p0, p1 := cb*t.colBlock, min(t.panels, (cb+1)*t.colBlock)
 	u, g := t.u, &w.args
-	g.segs, g.nsegs, g.rs = unsafe.Pointer(noSegment), 1, 4
+	g.segs, g.nsegs = unsafe.Pointer(noSegment), 1
 	g.bs, g.cs, g.alpha = 4*u.cols, 4*t.cs, t.alpha
 	w.a, w.b = grow(w.a, (tile1-tile0)*u.rows*kBlock), grow(w.b, kBlock*u.cols)
 	for kb := range t.kb.parts {
@@ -101,7 +101,12 @@ func (t *gemmTask) tileColumn(w *gemmWorker, co, kb, p, tile0, tile1, depth int)
 	c := elements[float32](&t.c)
 	for tile := tile0; tile < tile1; tile++ {
 		i, rows := t.tiles.part(tile)
-		g.a, g.ks = unsafe.Pointer(&w.a[(tile-tile0)*u.rows*depth]), 4*rows
+		g.a = unsafe.Pointer(&w.a[(tile-tile0)*u.rows*depth])
+		if t.sideBySide {
+			g.rs, g.ks = 4*depth, 4
+		} else {
+			g.rs, g.ks = 4, 4*rows
+		}
 		g.c = unsafe.Pointer(&c[co+i*t.cs+j])
 		g.fetchNext(&w.nextB, &w.nextA)
 		u.run(g, rows, min(u.cols, t.n-j), w.edge)
