@@ -13,7 +13,8 @@ var pairKernels = pairKernel{
 // pairKernelsAMX are the same with products by AMX.
 var pairKernelsAMX = func() *pairKernel {
 	u := pairKernels
-	u.rows, u.tile, u.matrix, u.words, u.turnWords = amxRows, nil, runAMX, amxWords, turnWords
+	u.rows, u.cache = amxRows, 2<<20 // processors with AMX have as much
+	u.tile, u.matrix, u.words, u.turnWords = nil, runAMX, amxWords, turnWords
 	return &u
 }()
 

@@ -137,7 +137,7 @@ func (t *convPairTask) choose(d *Device) {
 	for _, p := range t.passes {
 		longest = max(longest, p.taps*p.k)
 	}
-	t.colBlock = max(1, blockBytes/(4*longest*t.u.cols))
+	t.colBlock = max(1, t.u.blockBytes()/(4*longest*t.u.cols))
 
 	rowFlops := 2 * max(1, len(t.taps)*t.cin*t.cout*t.groups*t.out.size[2])
 	rows := max(1, min(t.rows()/(4*d.pool.threads), slabFlops/rowFlops))

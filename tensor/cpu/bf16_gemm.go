@@ -54,7 +54,7 @@ func (t *pairTask) set(d *Device, c, a, b, bias *backend.View, alpha, beta float
 	t.kb = splitEvenly(t.k, pairBlock)
 	t.sideBySide = t.pairs.turnWords != nil
 	for len(t.workers) < d.pool.threads {
-		t.workers = append(t.workers, pairWorker{gemmWorker: gemmWorker{edge: make([]float32, t.u.cols)}})
+		t.workers = append(t.workers, pairWorker{gemmWorker: gemmWorker{edge: make([]float32, (1+packGroup)*t.u.cols)}})
 	}
 }
 
@@ -77,7 +77,7 @@ func (t *pairTask) multiply(d *Device) {
 		rows *= t.batch
 	}
 	t.pack = true
-	most := max(1, blockBytes/(4*min(t.k, pairBlock)*t.u.cols)) // panels of a block
+	most := max(1, t.u.blockBytes()/(4*min(t.k, pairBlock)*t.u.cols)) // panels of a block
 	all := splitEvenly(t.panels, most)
 	switch flops := 2 * t.m * t.n * t.floats; {
 	case t.batch == 1 && t.ks != 1 && longK(t.m, t.n, t.floats) || t.sums != nil:

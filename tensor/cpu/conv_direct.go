@@ -128,7 +128,7 @@ func (t *convTask) choose(d *Device) {
 	for _, p := range t.passes {
 		longest = max(longest, p.taps*p.k)
 	}
-	t.colBlock = max(1, blockBytes/(4*longest*t.u.cols))
+	t.colBlock = max(1, t.u.blockBytes()/(4*longest*t.u.cols))
 
 	inPlace := t.inside() && t.in.channel == 1
 	rowFlops := 2 * max(1, len(t.taps)*cin*cout*t.groups*t.out.size[2])

@@ -88,6 +88,7 @@ func (t *tileArgs) fetchNothing() { t.next, t.nextStride = uintptr(unsafe.Pointe
 // of v vectors.
 type microKernel struct {
 	rows   int // the most rows of a tile
+	cache  int // bytes of the L2 cache to count on; 0: 1 MiB
 	lanes  int // floats of a vector
 	cols   int // of a tile: two vectors
 	masked bool
@@ -124,6 +125,18 @@ type winogradKernels struct {
 	spread     func(to, from *float32, toStep, toTile, line, pixel, tiles, vectors int)
 	filterGrad func(to, from *float32, fromStep, line, pixel, vectors int)
 }
+
+// blockBytes is what a block of B may take of the L2 cache, beside C and A.
+func (u *microKernel) blockBytes() int {
+	if u.cache > 0 {
+		return u.cache * 5 / 8
+	}
+	return 512 << 10
+}
+
+// outerBytes is what the packed rows of A may take in the product of a transposed A: the next
+// block's rows, fetched ahead, take as much again.
+func (u *microKernel) outerBytes() int { return u.blockBytes() / 2 }
 
 // matrices is how many products there are, one for each number of a patch.
 func (k *winogradKernels) matrices() int { return (k.side + 2) * (k.side + 2) }
