@@ -13,7 +13,7 @@ var pairKernels = pairKernel{
 // pairKernelsAMX are the same with products by AMX.
 var pairKernelsAMX = func() *pairKernel {
 	u := pairKernels
-	u.rows, u.cache = amxRows, 2<<20 // processors with AMX have as much
+	u.rows, u.cache = amxRows, 2<<20 // which every processor with AMX has
 	u.tile, u.matrix, u.words, u.turnWords = nil, runAMX, amxWords, turnWords
 	return &u
 }()
