@@ -61,7 +61,7 @@ func (t *pairTask) outerBlock(w *pairWorker, cb, tile0, tile1 int) {
 func (t *pairTask) packSums(w *pairWorker, bo, k0, k, p0, p1 int) {
 	b, cols := elements[float32](&t.b), t.u.cols
 	strip := sumWords
-	if p1-p0 > 1 {
+	if t.u.matrix != nil { // as packBlock has it, and however few the panels: the sums must not depend on them
 		strip = stripRows
 	}
 	filled := min(k, words(max(0, t.floats-2*k0)))
