@@ -229,6 +229,11 @@ func (t tile) generate() kernel {
 				t.multiplyAdd(row[j], s, acc[i][j])
 			}
 		}
+		if t.width == avx512 {
+			for j := range t.vecs {
+				PREFETCHT0(Mem{Base: b, Disp: ahead + j*t.width})
+			}
+		}
 		PREFETCHT1(Mem{Base: next})
 		ADDQ(nextStride, next)
 		for _, p := range ptr {
@@ -253,6 +258,9 @@ func (t tile) generate() kernel {
 	RET()
 	return kernel{t.name(), "func(t *tileArgs)", fmt.Sprintf("computes a tile of %d rows of %d columns", t.rows, t.vecs*t.width/4)}
 }
+
+// ahead is how many bytes of B further on are fetched into the L1 cache: 8 rows of a packed panel, or the next panel.
+const ahead = 1024
 
 // multiplyAdd is acc += a·b.
 func (t tile) multiplyAdd(b, a, acc VecVirtual) {
