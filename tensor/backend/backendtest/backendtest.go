@@ -43,6 +43,7 @@ var checks = []check{
 	{"SoftmaxForward", 80, softmaxForward, false},
 	{"SoftmaxGrad", 80, softmaxGrad, false},
 	{"Batch", 60, batch, true},
+	{"AttentionBlocks", 2, attentionBlocks, true},
 }
 
 // Run tests d in the given dtypes (none: float32 and float64). Cases are the
