@@ -68,7 +68,12 @@ func kernels(topic, include string) target {
 	return target{
 		dir:     "tensor/cpu",
 		include: include,
-		stages:  []stage{{"tensor", quick}, {"tensor/cpu", topic + "|Compliance///" + topic}, {"tensor", "Golden|OfRandom"}},
+		stages: []stage{
+			{"tensor", quick}, // has nothing in bfloat16
+			{"tensor/cpu", "^TestBF16Compliance$//(" + topic + ")|^TestCompliance$///(" + topic + ")"},
+			{"tensor/cpu", topic},
+			{"tensor", "Golden|OfRandom"},
+		},
 	}
 }
 
