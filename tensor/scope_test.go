@@ -183,7 +183,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	for range 8 {
 		step()
 	}
-	if n := testing.AllocsPerRun(20, step); n != 0 {
+	if n := testenv.Allocs(t, step); n != 0 {
 		t.Errorf("%g allocations a step", n)
 	}
 }

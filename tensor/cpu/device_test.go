@@ -143,7 +143,7 @@ func TestNoAllocation(t *testing.T) {
 	d := newDevice(t, Best(), 2)
 	for name, call := range calls(d) {
 		call()
-		if n := testing.AllocsPerRun(20, func() { call() }); n > 0 {
+		if n := testenv.Allocs(t, func() { call() }); n > 0 {
 			t.Errorf("%s allocates %v times a call", name, n)
 		}
 	}
