@@ -50,6 +50,9 @@ func FuzzAttention(f *testing.F)      { backendtest.Fuzz(f, Default(), "Attentio
 func FuzzAttentionGrad(f *testing.F)  { backendtest.Fuzz(f, Default(), "AttentionGrad") }
 func FuzzNormForward(f *testing.F)    { backendtest.Fuzz(f, Default(), "NormForward") }
 func FuzzNormGrad(f *testing.F)       { backendtest.Fuzz(f, Default(), "NormGrad") }
+func FuzzOthers(f *testing.F) {
+	backendtest.Fuzz(f, Default(), "Copy", "InPlace", "ReduceLarge", "Gather", "ScatterAdd", "Random", "GemmRows", "GemmSum", "SoftmaxForward", "SoftmaxGrad", "Batch", "AttentionBlocks")
+}
 
 // siluProgram is x·σ(x)·s + b for a per-channel b: several operations, a scalar, a broadcast.
 var siluProgram = &backend.Program{Name: "silu", Inputs: 2, Scalars: 1, Outputs: []int32{5},
