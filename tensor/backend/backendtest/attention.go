@@ -25,9 +25,9 @@ func (b *bench) attention() *attentionCase {
 	return a.draw()
 }
 
-// longAttention has more queries and keys than devices take at a time.
+// longAttention has about as many queries and keys as devices take at a time, or more.
 func (b *bench) longAttention() *attentionCase {
-	a := &attentionCase{bench: b, n: 1, t: 120 + b.pick(30), s: 256 + b.pick(40), h: 1, d: 1 + b.pick(20)}
+	a := &attentionCase{bench: b, n: 1, t: 90 + b.pick(60), s: 256 + b.pick(40), h: 1, d: 1 + b.pick(20)}
 	return a.draw()
 }
 
