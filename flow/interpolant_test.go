@@ -194,7 +194,7 @@ func TestSDEAllocatesNothing(t *testing.T) {
 	for range 5 {
 		draw()
 	}
-	if n := testing.AllocsPerRun(20, draw); n != 0 {
+	if n := testenv.Allocs(t, draw); n != 0 {
 		t.Errorf("%g allocations a run", n)
 	}
 }

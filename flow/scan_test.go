@@ -185,7 +185,7 @@ func TestCouplingAllocatesNothing(t *testing.T) {
 			a.Solve(cost, n)
 		}
 		solve()
-		if got := testing.AllocsPerRun(5, solve); got != 0 {
+		if got := testenv.Allocs(t, solve); got != 0 {
 			t.Errorf("n=%d: %g allocations", n, got)
 		}
 	}

@@ -309,7 +309,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 			step()
 		}
 		held := s.MemoryHeld()
-		if a := testing.AllocsPerRun(10, step); a != 0 {
+		if a := testenv.Allocs(t, step); a != 0 {
 			t.Errorf("%s: %g allocations a step", n.name, a)
 		}
 		if s.MemoryHeld() != held {

@@ -222,7 +222,7 @@ func TestStepsAllocateNothing(t *testing.T) {
 		for range 8 {
 			step()
 		}
-		if n := testing.AllocsPerRun(20, step); n != 0 {
+		if n := testenv.Allocs(t, step); n != 0 {
 			t.Errorf("%s: %g allocations a step", name, n)
 		}
 	}

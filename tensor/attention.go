@@ -40,9 +40,9 @@ func Attention(q, k, v, mask *Tensor, scale float64) *Tensor {
 	if l := highest(q, k, v); l > 0 {
 		return attentionDual(l, q, k, v, mask, scale)
 	}
-	for _, t := range [3]*Tensor{q, k, v} {
+	for i, t := range [3]*Tensor{q, k, v} {
 		t.check(op)
-		if t.v.Rank != 4 || t.v.Shape[0] != q.v.Shape[0] || t.v.Shape[2] != q.v.Shape[2] || t.v.Shape[3] != q.v.Shape[3] || t.v.Shape[1] != k.v.Shape[1] && t != q {
+		if t.v.Rank != 4 || t.v.Shape[0] != q.v.Shape[0] || t.v.Shape[2] != q.v.Shape[2] || t.v.Shape[3] != q.v.Shape[3] || i > 0 && t.v.Shape[1] != k.v.Shape[1] {
 			shapePanic(op, "q (N,T,H,D), k and v (N,S,H,D)", q, k, v)
 		}
 		if t.v.DType != q.v.DType {
@@ -91,7 +91,7 @@ var openOp = unary("open", func(x Expr) Expr { return x.Const(math.Inf(-1)).Less
 
 // attentionWeights is softmax(scores+mask), and zeros where the mask shuts out all keys.
 func attentionWeights(scores, mask *Tensor) *Tensor {
-	if mask == nil {
+	if mask == nil || scores.Elems() == 0 {
 		return scores.Softmax()
 	}
 	if mask.v.Rank == 0 {
@@ -153,7 +153,7 @@ func (t *Tensor) Softmax() *Tensor {
 }
 
 // LogSoftmax is ln softmax(t) along the last axis.
-func (t *Tensor) LogSoftmax() *Tensor { return t.Sub(t.LogSumExpKeep(-1)) }
+func (t *Tensor) LogSoftmax() *Tensor { return t.LogSoftmaxAlong(-1) }
 
 // SoftmaxAlong is softmax along any axis.
 func (t *Tensor) SoftmaxAlong(axis int) *Tensor {
@@ -161,5 +161,10 @@ func (t *Tensor) SoftmaxAlong(axis int) *Tensor {
 	return t.Transpose(axis, -1).Softmax().Transpose(axis, -1)
 }
 
-// LogSoftmaxAlong is ln softmax(t) along any axis.
-func (t *Tensor) LogSoftmaxAlong(axis int) *Tensor { return t.Sub(t.LogSumExpKeep(axis)) }
+// LogSoftmaxAlong is ln softmax(t) along any axis. A number that is added to all of t changes it by no
+// more than the rounding of t itself.
+func (t *Tensor) LogSoftmaxAlong(axis int) *Tensor {
+	axes := [1]int{axis}
+	below, _ := t.shifted(axes[:])
+	return below.Sub(below.Exp().SumKeep(axes[:]...).Log())
+}

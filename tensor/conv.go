@@ -17,7 +17,13 @@ func Conv2D(stride, pad int) Conv {
 	return Conv{Stride: [3]int{stride, stride}, PadLo: [3]int{pad, pad}, PadHi: [3]int{pad, pad}}
 }
 
-func (c Conv) params(spatial int) backend.Conv {
+// params are c's for a number of spatial axes, checked.
+func (c Conv) params(op string, spatial int) backend.Conv {
+	for i := range spatial {
+		if c.Stride[i] < 0 || c.Dilation[i] < 0 || c.PadLo[i] < 0 || c.PadHi[i] < 0 || c.Groups < 0 {
+			usagePanic(op, "stride %d, dilation %d and padding %d, %d along axis %d, %d groups: want no negative ones", c.Stride[i], c.Dilation[i], c.PadLo[i], c.PadHi[i], i+1, c.Groups)
+		}
+	}
 	p := backend.Conv{Spatial: spatial, Stride: c.Stride, Dilation: c.Dilation, PadLo: c.PadLo, PadHi: c.PadHi, Groups: max(1, c.Groups)}
 	for i := range p.Stride {
 		p.Stride[i] = max(1, p.Stride[i])
@@ -60,17 +66,12 @@ func (t *Tensor) Conv(w, b Operand, c Conv) *Tensor {
 	if spatial < 1 || spatial > 3 || k.v.Rank != spatial+2 {
 		shapePanic(op, "(N, 1 to 3 spatial axes, Cin) and (kernel…, Cin/groups, Cout)", t, k)
 	}
-	p := c.params(spatial)
+	p := c.params(op, spatial)
 	cin, cout := t.v.Shape[spatial+1], k.v.Shape[spatial+1]
 	if cin%p.Groups != 0 || cout%p.Groups != 0 || k.v.Shape[spatial] != cin/p.Groups {
 		shapePanic(op, "channels that match and divide by the groups", t, k)
 	}
-	if k.v.DType != t.v.DType {
-		dtypePanic(op, t.v.DType, k.v.DType)
-	}
-	if bias != nil && (bias.v.Rank != 1 || bias.v.Shape[0] != cout) {
-		shapePanic(op, "a bias of shape (Cout)", t, k, bias)
-	}
+	convOperands(op, t, k, bias, cout)
 	out := s.header()
 	out.v.DType, out.v.Rank = t.v.DType, t.v.Rank
 	out.v.Shape[0], out.v.Shape[spatial+1] = t.v.Shape[0], cout
@@ -108,6 +109,21 @@ func (t *Tensor) Conv(w, b Operand, c Conv) *Tensor {
 		n.save(keepX, keepW)
 	}
 	return out
+}
+
+// convOperands checks what all convolutions want of their operands.
+func convOperands(op string, t, k, bias *Tensor, channels int) {
+	if k.v.DType != t.v.DType {
+		dtypePanic(op, t.v.DType, k.v.DType)
+	}
+	for _, d := range k.v.Shape[:k.v.Rank-2] {
+		if d < 1 {
+			shapePanic(op, "a kernel of at least one element", t, k)
+		}
+	}
+	if bias != nil && (bias.v.Rank != 1 || bias.v.Shape[0] != channels) {
+		shapePanic(op, "a bias of as many elements as the result has channels", t, k, bias)
+	}
 }
 
 type convInputOp struct{}
@@ -181,17 +197,18 @@ func (t *Tensor) ConvTranspose(w, b Operand, c Conv, out ...int) *Tensor {
 	const op = "ConvTranspose"
 	s := t.s
 	t.check(op)
-	k := w.in(s)
+	k, bias := w.in(s), operand(s, b)
 	spatial := t.v.Rank - 2
 	if spatial < 1 || spatial > 3 || k.v.Rank != spatial+2 || len(out) != spatial {
 		shapePanic(op, "(N, 1 to 3 spatial axes, Cout), (kernel…, Cin/groups, Cout) and an output size", t, k)
 	}
-	p := c.params(spatial)
+	p := c.params(op, spatial)
 	if k.v.Shape[spatial+1] != t.v.Shape[spatial+1] || k.v.Shape[spatial+1]%p.Groups != 0 {
 		shapePanic(op, "channels that match and divide by the groups", t, k)
 	}
 	var shape [5]int
 	shape[0], shape[spatial+1] = t.v.Shape[0], k.v.Shape[spatial]*p.Groups
+	convOperands(op, t, k, bias, shape[spatial+1])
 	for i, o := range out {
 		if p.Out(i, o, k.v.Shape[i]) != t.v.Shape[i+1] {
 			shapePanic(op, "an output size that the convolution maps back", t, k)
@@ -199,7 +216,7 @@ func (t *Tensor) ConvTranspose(w, b Operand, c Conv, out ...int) *Tensor {
 		shape[i+1] = o
 	}
 	y := s.convInput(&p, t, k, shape[:spatial+2])
-	if bias := operand(s, b); bias != nil {
+	if bias != nil {
 		y = y.Add(bias)
 	}
 	return y

@@ -166,8 +166,11 @@ func (t *Tensor) Pow(c float64) *Tensor {
 // at t=0 no gradient flows to o.
 func (t *Tensor) PowTensor(o Operand) *Tensor { return powTensorOp.Apply(nil, t, o.in(t.s)) }
 
-// Clamp is t limited to [lo, hi]; the gradient is 1 within, bounds included, and 0 outside.
+// Clamp is t limited to [lo, hi], lo ≤ hi; the gradient is 1 within, bounds included, and 0 outside.
 func (t *Tensor) Clamp(lo, hi float64) *Tensor {
+	if !(lo <= hi) {
+		usagePanic("Clamp", "from %g to %g: want bounds in order", lo, hi)
+	}
 	sc := [2]float64{lo, hi}
 	return clampOp.Apply(sc[:], t)
 }

@@ -69,7 +69,7 @@ func (s *Scope) Divergence(f func(x *Tensor) *Tensor, x *Tensor) *Tensor {
 func (s *Scope) HutchinsonDivergence(f func(x *Tensor) *Tensor, x, probe *Tensor) *Tensor {
 	n := x.Dim(0)
 	_, dy := s.JVP(func(in []*Tensor) *Tensor { return f(in[0]) }, []*Tensor{x}, []*Tensor{probe})
-	return dy.Mul(probe).Reshape(n, -1).Sum(1)
+	return dy.Mul(probe).Reshape(n, x.Elems()/max(1, n)).Sum(1)
 }
 
 // dual makes a tensor of y's value with a tangent.

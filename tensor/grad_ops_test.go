@@ -36,7 +36,9 @@ func (d *dice) axes(rank int) (axes []int) {
 	return axes
 }
 
-func TestGradientsOfRandomFolds(t *testing.T) {
+func TestGradientsOfRandomFolds(t *testing.T) { many(t, 48, randomFolds) }
+
+func randomFolds(d *dice) (string, gc.Func, []gc.Input) {
 	folds := []struct {
 		name string
 		f    func(x *Tensor, axes ...int) *Tensor
@@ -51,124 +53,122 @@ func TestGradientsOfRandomFolds(t *testing.T) {
 		{"norm inf", func(x *Tensor, axes ...int) *Tensor { return x.VectorNorm(math.Inf(1), axes...) }},
 		{"norm -inf", func(x *Tensor, axes ...int) *Tensor { return x.VectorNorm(math.Inf(-1), axes...) }},
 	}
-	many(t, 48, func(d *dice) (string, gc.Func, []gc.Input) {
-		s := d.shape(d.from(1, 4))
-		fold := folds[int(d.seed)%len(folds)]
-		axes := d.axes(len(s))
-		if fold.name == "std" { // of one element it is 0, where it has a corner
-			for i := range s {
-				s[i]++
-			}
-			axes = append(axes[:0], d.upTo(len(s)))
+	s := d.shape(d.from(1, 4))
+	fold := folds[int(d.seed)%len(folds)]
+	axes := d.axes(len(s))
+	if fold.name == "std" { // of one element it is 0, where it has a corner
+		for i := range s {
+			s[i]++
 		}
-		seed := *d
-		f := func(_ *Scope, in []*Tensor) *Tensor { e := seed; return fold.f(e.view(in[0]), axes...).Square() }
-		if fold.name == "norm 1.5" { // its second derivatives are infinite at 0
-			return fmt.Sprint(fold.name, s, axes), f, []gc.Input{gc.Positive(s...)}
-		}
-		return fmt.Sprint(fold.name, s, axes), f, []gc.Input{gc.Shape(s...)}
-	})
+		axes = append(axes[:0], d.upTo(len(s)))
+	}
+	seed := *d
+	f := func(_ *Scope, in []*Tensor) *Tensor { e := seed; return fold.f(e.view(in[0]), axes...).Square() }
+	if fold.name == "norm 1.5" { // its second derivatives are infinite at 0
+		return fmt.Sprint(fold.name, s, axes), f, []gc.Input{gc.Positive(s...)}
+	}
+	return fmt.Sprint(fold.name, s, axes), f, []gc.Input{gc.Shape(s...)}
 }
 
-func TestGradientsOfRandomArrangements(t *testing.T) {
-	many(t, 60, func(d *dice) (string, gc.Func, []gc.Input) {
-		s := d.shape(d.from(1, 4))
-		axis, kind := d.upTo(len(s)), int(d.seed)%15
-		other, k := d.upTo(len(s)), d.from(-5, 5)
-		lo, hi := d.upTo(s[axis]), d.upTo(s[axis])
-		reps := []int{d.from(1, 2), d.from(1, 3)}
-		seed := *d
-		f := func(_ *Scope, in []*Tensor) *Tensor {
-			e := seed
-			x := e.view(curved(in[0]))
-			var y *Tensor
-			switch kind {
-			case 0:
-				y = x.Roll(k, axis)
-			case 1:
-				y = x.Flip(axis, other)
-			case 2:
-				y = x.Tile(reps...)
-			case 3:
-				y = x.Repeat(axis, 2)
-			case 4:
-				y = x.PadReflect(axis, lo, hi)
-			case 5:
-				y = x.PadEdge(axis, k+5, hi)
-			case 6:
-				y = x.PadCircular(axis, lo, s[axis])
-			case 7:
-				y = x.PadWith(1.5, axis, hi, lo)
-			case 8:
-				y = Stack(axis-len(s)-1, x, x.Scale(2))
-			case 9:
-				y = x.Unsqueeze(axis).MoveAxis(other, axis)
-			case 10:
-				if len(s) < 2 {
-					y = x.CumSum(0)
-				} else {
-					y = x.Diagonal(axis, (axis+1)%len(s))
-				}
-			case 11:
-				if len(s) < 2 {
-					y = x.CumSum(0)
-				} else {
-					y = x.Tril(k).Add(x.Triu(k + 1).Scale(3))
-				}
-			case 12:
-				y = x.CumSum(axis)
-			case 13:
-				size := min(s[axis], 2)
-				y = x.Windows(axis, size, 1+hi, 1)
-			case 14:
-				y = x.SoftmaxAlong(axis).Add(x.LogSoftmaxAlong(other))
+func TestGradientsOfRandomArrangements(t *testing.T) { many(t, 60, randomArrangements) }
+
+func randomArrangements(d *dice) (string, gc.Func, []gc.Input) {
+	s := d.shape(d.from(1, 4))
+	axis, kind := d.upTo(len(s)), int(d.seed)%15
+	other, k := d.upTo(len(s)), d.from(-5, 5)
+	lo, hi := d.upTo(s[axis]), d.upTo(s[axis])
+	reps := []int{d.from(1, 2), d.from(1, 3)}
+	seed := *d
+	f := func(_ *Scope, in []*Tensor) *Tensor {
+		e := seed
+		x := e.view(curved(in[0]))
+		var y *Tensor
+		switch kind {
+		case 0:
+			y = x.Roll(k, axis)
+		case 1:
+			y = x.Flip(axis, other)
+		case 2:
+			y = x.Tile(reps...)
+		case 3:
+			y = x.Repeat(axis, 2)
+		case 4:
+			y = x.PadReflect(axis, lo, hi)
+		case 5:
+			y = x.PadEdge(axis, k+5, hi)
+		case 6:
+			y = x.PadCircular(axis, lo, s[axis])
+		case 7:
+			y = x.PadWith(1.5, axis, hi, lo)
+		case 8:
+			y = Stack(axis-len(s)-1, x, x.Scale(2))
+		case 9:
+			y = x.Unsqueeze(axis).MoveAxis(other, axis)
+		case 10:
+			if len(s) < 2 {
+				y = x.CumSum(0)
+			} else {
+				y = x.Diagonal(axis, (axis+1)%len(s))
 			}
-			return y
+		case 11:
+			if len(s) < 2 {
+				y = x.CumSum(0)
+			} else {
+				y = x.Tril(k).Add(x.Triu(k + 1).Scale(3))
+			}
+		case 12:
+			y = x.CumSum(axis)
+		case 13:
+			size := min(s[axis], 2)
+			y = x.Windows(axis, size, 1+hi, 1)
+		case 14:
+			y = x.SoftmaxAlong(axis).Add(x.LogSoftmaxAlong(other))
 		}
-		return fmt.Sprint("arrangement ", kind, s, axis, other, k, lo, hi, reps), f, []gc.Input{gc.Shape(s...)}
-	})
+		return y
+	}
+	return fmt.Sprint("arrangement ", kind, s, axis, other, k, lo, hi, reps), f, []gc.Input{gc.Shape(s...)}
 }
 
-func TestGradientsOfRandomIndexing(t *testing.T) {
-	many(t, 40, func(d *dice) (string, gc.Func, []gc.Input) {
-		s := d.shape(d.from(1, 3))
-		axis := d.upTo(len(s))
-		n := s[axis]
-		k := append([]int(nil), s...)
-		for i := range k { // of the indices: any number along the axis, 1 or all elsewhere
-			if i == axis {
-				k[i] = d.from(1, 5)
-			} else if d.upTo(4) == 0 {
-				k[i] = 1
-			}
+func TestGradientsOfRandomIndexing(t *testing.T) { many(t, 40, randomIndexing) }
+
+func randomIndexing(d *dice) (string, gc.Func, []gc.Input) {
+	s := d.shape(d.from(1, 3))
+	axis := d.upTo(len(s))
+	n := s[axis]
+	k := append([]int(nil), s...)
+	for i := range k { // of the indices: any number along the axis, 1 or all elsewhere
+		if i == axis {
+			k[i] = d.from(1, 5)
+		} else if d.upTo(4) == 0 {
+			k[i] = 1
 		}
-		elems := 1
-		for _, m := range k {
-			elems *= m
+	}
+	elems := 1
+	for _, m := range k {
+		elems *= m
+	}
+	idx := make([]int32, elems)
+	for i := range idx {
+		idx[i] = int32(d.upTo(n))
+	}
+	src := append([]int(nil), s...)
+	src[axis] = k[axis]
+	kind, seed := int(d.seed)%4, *d
+	f := func(sc *Scope, in []*Tensor) *Tensor {
+		e := seed
+		x, i := e.view(curved(in[0])), sc.Ints(idx, k...)
+		switch kind {
+		case 0:
+			return x.TakeAlong(axis, i)
+		case 1:
+			return x.ScatterAdd(axis, i, e.view(curved(in[1])))
+		case 2:
+			return x.Scatter(axis, i, e.view(curved(in[1])))
+		default:
+			return x.IndexSelect(axis, i.Reshape(-1)).Mul(in[1].Sum())
 		}
-		idx := make([]int32, elems)
-		for i := range idx {
-			idx[i] = int32(d.upTo(n))
-		}
-		src := append([]int(nil), s...)
-		src[axis] = k[axis]
-		kind, seed := int(d.seed)%4, *d
-		f := func(sc *Scope, in []*Tensor) *Tensor {
-			e := seed
-			x, i := e.view(curved(in[0])), sc.Ints(idx, k...)
-			switch kind {
-			case 0:
-				return x.TakeAlong(axis, i)
-			case 1:
-				return x.ScatterAdd(axis, i, e.view(curved(in[1])))
-			case 2:
-				return x.Scatter(axis, i, e.view(curved(in[1])))
-			default:
-				return x.IndexSelect(axis, i.Reshape(-1)).Mul(in[1].Sum())
-			}
-		}
-		return fmt.Sprint("indexing ", kind, s, axis, k, idx), f, []gc.Input{gc.Shape(s...), gc.Shape(src...)}
-	})
+	}
+	return fmt.Sprint("indexing ", kind, s, axis, k, idx), f, []gc.Input{gc.Shape(s...), gc.Shape(src...)}
 }
 
 func TestGradientsOfEinsum(t *testing.T) {
@@ -200,53 +200,53 @@ func TestGradientsOfEinsum(t *testing.T) {
 	gc.Run(t, cases)
 }
 
-func TestGradientsOfRandomPools(t *testing.T) {
-	many(t, 40, func(d *dice) (string, gc.Func, []gc.Input) {
-		spatial := d.from(1, 3)
-		var p Pool
-		p.ExcludePad = d.upTo(2) == 0
-		x, size := []int{d.from(1, 2)}, []int{}
-		for i := range spatial {
-			p.Kernel[i] = d.from(1, 3)
-			p.Stride[i], p.Dilation[i] = d.upTo(3), d.from(1, 2)
-			span := (p.Kernel[i]-1)*p.Dilation[i] + 1
-			p.PadLo[i], p.PadHi[i] = d.upTo(min(span, 2)), d.upTo(min(span, 2))
-			x = append(x, max(1, span-p.PadLo[i]-p.PadHi[i])+d.upTo(3))
-			size = append(size, d.from(1, 3))
+func TestGradientsOfRandomPools(t *testing.T) { many(t, 40, randomPools) }
+
+func randomPools(d *dice) (string, gc.Func, []gc.Input) {
+	spatial := d.from(1, 3)
+	var p Pool
+	p.ExcludePad = d.upTo(2) == 0
+	x, size := []int{d.from(1, 2)}, []int{}
+	for i := range spatial {
+		p.Kernel[i] = d.from(1, 3)
+		p.Stride[i], p.Dilation[i] = d.upTo(3), d.from(1, 2)
+		span := (p.Kernel[i]-1)*p.Dilation[i] + 1
+		p.PadLo[i], p.PadHi[i] = d.upTo(min(span, 2)), d.upTo(min(span, 2))
+		x = append(x, max(1, span-p.PadLo[i]-p.PadHi[i])+d.upTo(3))
+		size = append(size, d.from(1, 3))
+	}
+	x = append(x, d.from(1, 2))
+	kind, seed := int(d.seed)%4, *d
+	f := func(_ *Scope, in []*Tensor) *Tensor {
+		e := seed
+		x := e.view(curved(in[0]))
+		switch kind {
+		case 0:
+			return x.AvgPool(p)
+		case 1:
+			return x.MaxPool(p)
+		case 2:
+			return x.AdaptiveAvgPool(size...)
+		default:
+			return x.AdaptiveMaxPool(size...)
 		}
-		x = append(x, d.from(1, 2))
-		kind, seed := int(d.seed)%4, *d
-		f := func(_ *Scope, in []*Tensor) *Tensor {
-			e := seed
-			x := e.view(curved(in[0]))
-			switch kind {
-			case 0:
-				return x.AvgPool(p)
-			case 1:
-				return x.MaxPool(p)
-			case 2:
-				return x.AdaptiveAvgPool(size...)
-			default:
-				return x.AdaptiveMaxPool(size...)
-			}
-		}
-		return fmt.Sprintf("pool %d %v %+v %v", kind, x, p, size), f, []gc.Input{gc.Shape(x...)}
-	})
+	}
+	return fmt.Sprintf("pool %d %v %+v %v", kind, x, p, size), f, []gc.Input{gc.Shape(x...)}
 }
 
-func TestGradientsOfRandomResizes(t *testing.T) {
-	many(t, 48, func(d *dice) (string, gc.Func, []gc.Input) {
-		spatial := d.from(1, 2)
-		x, size := []int{d.from(1, 2)}, []int{}
-		for range spatial {
-			x = append(x, d.from(1, 5))
-			size = append(size, d.from(1, 6))
-		}
-		x = append(x, d.from(1, 2))
-		by, seed := Interpolation(d.seed%8), *d
-		f := func(_ *Scope, in []*Tensor) *Tensor { e := seed; return e.view(curved(in[0])).Resize(by, size...) }
-		return fmt.Sprint("resize ", by, x, size), f, []gc.Input{gc.Shape(x...)}
-	})
+func TestGradientsOfRandomResizes(t *testing.T) { many(t, 48, randomResizes) }
+
+func randomResizes(d *dice) (string, gc.Func, []gc.Input) {
+	spatial := d.from(1, 2)
+	x, size := []int{d.from(1, 2)}, []int{}
+	for range spatial {
+		x = append(x, d.from(1, 5))
+		size = append(size, d.from(1, 6))
+	}
+	x = append(x, d.from(1, 2))
+	by, seed := Interpolation(d.seed%8), *d
+	f := func(_ *Scope, in []*Tensor) *Tensor { e := seed; return e.view(curved(in[0])).Resize(by, size...) }
+	return fmt.Sprint("resize ", by, x, size), f, []gc.Input{gc.Shape(x...)}
 }
 
 func TestGradientsOfPatches(t *testing.T) {
@@ -280,24 +280,26 @@ func TestGradientsOfLosses(t *testing.T) {
 }
 
 func TestGradientsOfRandomTransposedConvolutions(t *testing.T) {
-	many(t, 20, func(d *dice) (string, gc.Func, []gc.Input) {
-		spatial := d.from(1, 3)
-		var c Conv
-		c.Groups = d.from(1, 2)
-		cin, cout := c.Groups*d.from(1, 2), c.Groups*d.from(1, 2)
-		y, w, out := []int{d.from(1, 2)}, []int{}, []int{}
-		for i := range spatial {
-			kernel := d.from(1, 3)
-			c.Stride[i], c.Dilation[i] = d.from(1, 2), d.from(1, 2)
-			c.PadLo[i], c.PadHi[i] = d.upTo(2), d.upTo(2)
-			span := c.Dilation[i]*(kernel-1) + 1 - c.PadLo[i] - c.PadHi[i]
-			size := max(1, span) + d.upTo(3)
-			out = append(out, size)
-			y = append(y, (size-span)/c.Stride[i]+1)
-			w = append(w, kernel)
-		}
-		y, w = append(y, cout), append(w, cin/c.Groups, cout)
-		f := func(_ *Scope, in []*Tensor) *Tensor { return in[0].ConvTranspose(in[1], in[2], c, out...) }
-		return fmt.Sprintf("transposed conv %v %v %+v to %v", y, w, c, out), f, []gc.Input{gc.Shape(y...), gc.Shape(w...), gc.Shape(cin)}
-	})
+	many(t, 20, randomTransposedConvolutions)
+}
+
+func randomTransposedConvolutions(d *dice) (string, gc.Func, []gc.Input) {
+	spatial := d.from(1, 3)
+	var c Conv
+	c.Groups = d.from(1, 2)
+	cin, cout := c.Groups*d.from(1, 2), c.Groups*d.from(1, 2)
+	y, w, out := []int{d.from(1, 2)}, []int{}, []int{}
+	for i := range spatial {
+		kernel := d.from(1, 3)
+		c.Stride[i], c.Dilation[i] = d.from(1, 2), d.from(1, 2)
+		c.PadLo[i], c.PadHi[i] = d.upTo(2), d.upTo(2)
+		span := c.Dilation[i]*(kernel-1) + 1 - c.PadLo[i] - c.PadHi[i]
+		size := max(1, span) + d.upTo(3)
+		out = append(out, size)
+		y = append(y, (size-span)/c.Stride[i]+1)
+		w = append(w, kernel)
+	}
+	y, w = append(y, cout), append(w, cin/c.Groups, cout)
+	f := func(_ *Scope, in []*Tensor) *Tensor { return in[0].ConvTranspose(in[1], in[2], c, out...) }
+	return fmt.Sprintf("transposed conv %v %v %+v to %v", y, w, c, out), f, []gc.Input{gc.Shape(y...), gc.Shape(w...), gc.Shape(cin)}
 }

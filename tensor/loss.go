@@ -64,18 +64,20 @@ func (t *Tensor) WeightedMSE(target, weight *Tensor) *Tensor {
 	return weightedSquaredError.Sum(sc[:], nil, t, target, weight).Reshape()
 }
 
-// SampleMSE is the mean of (t−target)² of each sample, shape (N).
+// SampleMSE is the mean of (t−target)² of each sample, shape (N). The two are broadcast, and samples are along the first axis.
 func (t *Tensor) SampleMSE(target *Tensor) *Tensor {
 	var axes [MaxRank]int
 	for i := range axes {
 		axes[i] = i
 	}
-	n := t.Dim(0)
-	sc := [1]float64{float64(n) / float64(t.Elems())}
-	if t.v.Rank == 1 {
+	var v backend.View
+	broadcastShape("SampleMSE", &v, t, target)
+	if v.Rank < 2 {
 		return t.Sub(target).Square()
 	}
-	return squaredError.Sum(sc[:], axes[1:t.v.Rank], t, target).Reshape(n)
+	n := v.Shape[0]
+	sc := [1]float64{float64(n) / float64(v.Elems())}
+	return squaredError.Sum(sc[:], axes[1:v.Rank], t, target).Reshape(n)
 }
 
 // L1 is the mean of |t−target| over all elements, a scalar.
@@ -84,8 +86,11 @@ func (t *Tensor) L1(target *Tensor) *Tensor {
 	return absError.Sum(sc[:], nil, t, target).Reshape()
 }
 
-// PseudoHuber is the mean of √((t−target)²+c²)−c over all elements, a scalar.
+// PseudoHuber is the mean of √((t−target)²+c²)−c over all elements, a scalar; c is more than 0.
 func (t *Tensor) PseudoHuber(target *Tensor, c float64) *Tensor {
+	if !(c > 0) {
+		usagePanic("PseudoHuber", "c is %g, want more than 0", c)
+	}
 	sc := [2]float64{c, 1 / broadcastElems(t, target)}
 	return pseudoHuber.Sum(sc[:], nil, t, target).Reshape()
 }

@@ -51,7 +51,12 @@ func rows(t *Tensor) *Tensor {
 	if t.v.Rank == 2 {
 		return t
 	}
-	return t.Reshape(-1, t.v.Shape[t.v.Rank-1])
+	last := t.v.Rank - 1
+	n := 1
+	for _, d := range t.v.Shape[:last] {
+		n *= d
+	}
+	return t.Reshape(n, t.v.Shape[last])
 }
 
 // linearGrads adds the gradients of a matrix and a bias, aᵀ·grad and the sums

@@ -34,7 +34,13 @@ func (normOp) vjp(s *Scope, n *node, grad *Tensor) {
 		dh = &dshift.v
 	}
 	g := grad.Contiguous()
-	if dx.Elems() > 0 {
+	if dx.Elems() == 0 { // no positions: sums of nothing
+		for _, d := range [2]*Tensor{dscale, dshift} {
+			if d != nil {
+				s.fill(d, 0)
+			}
+		}
+	} else {
 		v := &s.bview
 		flatten(&v[0], &dx.v)
 		flatten(&v[1], &g.v)
@@ -60,14 +66,21 @@ func reduceAffine(g, p *Tensor) *Tensor {
 	return g.Reshape(p.Shape()...)
 }
 
+// positions is the number of positions of a sample of t (N, …, C).
+func (t *Tensor) positions() int { return positions(&t.v) }
+
+func positions(v *backend.View) int {
+	p := 1
+	for _, d := range v.Shape[1 : v.Rank-1] {
+		p *= d
+	}
+	return p
+}
+
 // flatten shows a dense tensor (N, …, C) as (N,P,C).
 func flatten(to, from *backend.View) {
 	*to = *from
-	p := 1
-	for _, d := range from.Shape[1 : from.Rank-1] {
-		p *= d
-	}
-	to.Shape[1], to.Shape[2] = p, from.Shape[from.Rank-1]
+	to.Shape[1], to.Shape[2] = positions(from), from.Shape[from.Rank-1]
 	to.Rank = 3
 	to.RowMajor()
 }
@@ -153,10 +166,7 @@ func (t *Tensor) normaliseBy(params *backend.NormParams, sc, sh *Tensor) *Tensor
 	if p.Groups > 0 {
 		mean, rstd = s.alloc(t.v.DType, batch, p.Groups), s.alloc(t.v.DType, batch, p.Groups)
 	} else {
-		pos := 1
-		for _, d := range t.v.Shape[1 : t.v.Rank-1] {
-			pos *= d
-		}
+		pos := t.positions()
 		mean, rstd = s.alloc(t.v.DType, batch, pos), s.alloc(t.v.DType, batch, pos)
 	}
 	s.normForward(&p, out, mean, rstd, x, sc, sh)
@@ -185,7 +195,7 @@ func (s *Scope) normForward(p *backend.NormParams, out, mean, rstd, x, scale, sh
 func normComposite(p *backend.NormParams, t, scale, shift *Tensor) *Tensor {
 	batch, ch := t.v.Shape[0], t.v.Shape[t.v.Rank-1]
 	y, _, _ := normalised(p, t)
-	y = y.Reshape(batch, -1, ch)
+	y = y.Reshape(batch, t.positions(), ch)
 	affine := func(a *Tensor) *Tensor {
 		if a.v.Rank == 1 {
 			return a
@@ -233,7 +243,7 @@ func normDual(level uint32, p *backend.NormParams, t, scale, shift *Tensor) *Ten
 		}
 		return a.Reshape(batch, 1, ch)
 	}
-	flat := func(a *Tensor) *Tensor { return a.Reshape(batch, -1, ch) }
+	flat := func(a *Tensor) *Tensor { return a.Reshape(batch, x.positions(), ch) }
 	var dy *Tensor
 	if dx != nil {
 		d := dx.Reshape(hat.Shape()...)
@@ -262,8 +272,8 @@ func normDual(level uint32, p *backend.NormParams, t, scale, shift *Tensor) *Ten
 		z := flat(x.normaliseBy(&q, scale, shift))
 		dy = siluSlope.Apply(nil, z).Mul(dy)
 	}
-	if full := x.Elems(); dy.Elems() != full {
-		dy = dy.Expand(batch, full/max(1, batch*ch), ch)
+	if dy.Elems() != x.Elems() {
+		dy = dy.Expand(batch, x.positions(), ch)
 	}
 	return s.dual(level, y, dy.Reshape(x.Shape()...))
 }
@@ -277,10 +287,10 @@ var siluSlope = unary("silu'", func(x Expr) Expr {
 // normalised is x̂ with its axes split for groups, 1/√(var+eps), and the axes of the statistics.
 func normalised(p *backend.NormParams, t *Tensor) (hat, r *Tensor, axes []int) {
 	batch, ch := t.v.Shape[0], t.v.Shape[t.v.Rank-1]
-	x := t.Reshape(batch, -1, ch)
+	x := t.Reshape(batch, t.positions(), ch)
 	axes = []int{2}
 	if p.Groups > 0 {
-		x = x.Reshape(batch, -1, p.Groups, ch/p.Groups)
+		x = x.Reshape(batch, t.positions(), p.Groups, ch/p.Groups)
 		axes = []int{1, 3}
 	}
 	if !p.RMS {

@@ -123,7 +123,7 @@ func TestRecomputeAllocatesNothing(t *testing.T) {
 	for range 6 {
 		step()
 	}
-	if n := testing.AllocsPerRun(20, step); n != 0 {
+	if n := testenv.Allocs(t, step); n != 0 {
 		t.Errorf("%g allocations a step", n)
 	}
 }

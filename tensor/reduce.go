@@ -9,7 +9,11 @@ func (t *Tensor) axisSet(op string, axes []int) uint32 {
 	}
 	var set uint32
 	for _, a := range axes {
-		set |= 1 << t.axis(op, a)
+		a = t.axis(op, a)
+		if set>>a&1 == 1 {
+			usagePanic(op, "axis %d appears twice", a)
+		}
+		set |= 1 << a
 	}
 	return set
 }
@@ -274,11 +278,25 @@ var finiteOrZero = unary("finite or 0", func(x Expr) Expr {
 	return x.Sub(x).Eq(x.Const(0)).Select(x, x.Const(0))
 })
 
+// shifted is t less its maximum over the given axes, against overflow of exponentials, and that
+// maximum; t itself and nil where there is nothing to exponentiate.
+func (t *Tensor) shifted(axes []int) (below, m *Tensor) {
+	if t.Elems() == 0 {
+		return t, nil
+	}
+	m = finiteOrZero.Apply(nil, t.Detach().MaxKeep(axes...))
+	return t.Sub(m), m
+}
+
 // LogSumExpKeep is ln Σ exp over the given axes (none: all), shifted by the
-// maximum against overflow; the axes stay, with size 1. Where all elements are −Inf, so is the result.
+// maximum against overflow; the axes stay, with size 1. Where all elements are −Inf, or there are none, so is the result.
 func (t *Tensor) LogSumExpKeep(axes ...int) *Tensor {
-	m := finiteOrZero.Apply(nil, t.Detach().MaxKeep(axes...))
-	return t.Sub(m).Exp().SumKeep(axes...).Log().Add(m)
+	below, m := t.shifted(axes)
+	y := below.Exp().SumKeep(axes...).Log()
+	if m != nil {
+		y = y.Add(m)
+	}
+	return y
 }
 
 // LogSumExp is LogSumExpKeep without the axes.
@@ -286,12 +304,13 @@ func (t *Tensor) LogSumExp(axes ...int) *Tensor {
 	return t.LogSumExpKeep(axes...).squeezed(t.axisSet("LogSumExp", axes))
 }
 
-// VarKeep is the variance over the given axes (none: all), dividing by n−correction; the axes stay, with size 1.
+// VarKeep is the variance over the given axes (none: all), dividing by n−correction (0 where that is negative); the
+// axes stay, with size 1.
 func (t *Tensor) VarKeep(correction int, axes ...int) *Tensor {
 	d := t.Sub(t.MeanKeep(axes...))
 	sum := d.Square().SumKeep(axes...)
 	n := t.Elems() / max(1, sum.Elems())
-	return sum.Scale(1 / float64(n-correction))
+	return sum.Scale(1 / float64(max(0, n-correction)))
 }
 
 // Var is VarKeep without the axes.

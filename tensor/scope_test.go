@@ -99,6 +99,28 @@ func TestUnusedAndFrozenParametersGetNoGradient(t *testing.T) {
 	}
 }
 
+// Zeros would be wrong for a tensor that the result does depend on, and no gradient is kept for.
+func TestGradientsOfWhatIsNoLeaf(t *testing.T) {
+	s := scope(t, Recording)
+	x, frozen := s.Variable([]float64{1, 2}, 2), param(t, 2)
+	frozen.Frozen = true
+	h, c := x.Exp(), s.Ones(2)
+	y := h.Mul(c).Mul(frozen).Sum()
+	for want, leaf := range map[string]*Tensor{
+		"tensor 1 is the result of an operation": h,
+		"tensor 1 is a constant":                 c,
+		"frozen":                                 s.Param(frozen),
+		"two scopes":                             scope(t, Recording).Variable([]float64{1, 2}, 2),
+	} {
+		if err := panics(t, func() { s.GradOf(y, GradOptions{Retain: true}, x, leaf) }); !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	if g := s.GradOf(y, GradOptions{}, x, s.Variable([]float64{3}, 1)); g[1].Item() != 0 || g[0].Float64s()[0] == 0 {
+		t.Errorf("gradients %v and %v", g[0].Float64s(), g[1].Float64s())
+	}
+}
+
 func TestReleaseKeepsWhatGradientsNeed(t *testing.T) {
 	run := func(release bool) ([]float32, int) {
 		s := scope(t, Recording)
@@ -183,7 +205,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	for range 8 {
 		step()
 	}
-	if n := testing.AllocsPerRun(20, step); n != 0 {
+	if n := testenv.Allocs(t, step); n != 0 {
 		t.Errorf("%g allocations a step", n)
 	}
 }

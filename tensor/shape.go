@@ -10,7 +10,7 @@ func (reshapeOp) vjp(s *Scope, n *node, grad *Tensor) {
 }
 
 // Reshape gives the same elements, row-major, another shape. One size may be −1:
-// it follows from the others. It is a view where strides allow, else a copy.
+// it follows from the others, unless one of those is 0. It is a view where strides allow, else a copy.
 func (t *Tensor) Reshape(shape ...int) *Tensor {
 	t.check("Reshape")
 	if t.level > 0 {
@@ -26,14 +26,20 @@ func (t *Tensor) Reshape(shape ...int) *Tensor {
 	n, infer := 1, -1
 	for i, d := range shape {
 		r.v.Shape[i] = d
-		if d == -1 && infer < 0 {
+		switch {
+		case d == -1 && infer < 0:
 			infer = i
-		} else {
+		case d < 0:
+			usagePanic("Reshape", "to %v: sizes are at least 0, and one of them may be −1", append([]int(nil), shape...))
+		default:
 			n *= d
 		}
 	}
 	total := t.Elems()
-	if infer >= 0 && n != 0 && total%n == 0 {
+	if infer >= 0 && n == 0 {
+		usagePanic("Reshape", "to %v: beside a size of 0, −1 could be any", append([]int(nil), shape...))
+	}
+	if infer >= 0 && total%n == 0 {
 		r.v.Shape[infer] = total / n
 		n = total
 	}
@@ -347,6 +353,11 @@ func (t *Tensor) Expand(shape ...int) *Tensor {
 	for i, d := range t.Shape() {
 		if lead < 0 || d != 1 && d != shape[lead+i] {
 			usagePanic("Expand", "shape %v does not broadcast to %v", append([]int(nil), t.Shape()...), append([]int(nil), shape...))
+		}
+	}
+	for _, d := range shape {
+		if d < 0 {
+			usagePanic("Expand", "a negative size in shape %v", append([]int(nil), shape...))
 		}
 	}
 	broadcastView(&r.v, &to)

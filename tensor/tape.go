@@ -103,8 +103,16 @@ func (s *Scope) Grad(loss *Tensor, params []*Param) []*Tensor {
 }
 
 // GradOf computes the gradients of y for leaves: tensors made by Variable or
-// Leaf, or s.Param(p). A leaf that y does not depend on gets zeros. The slice is valid until Reset.
+// Leaf, or s.Param(p) of one that is not frozen. A leaf that y does not depend on gets zeros. The slice is valid until Reset.
 func (s *Scope) GradOf(y *Tensor, opts GradOptions, leaves ...*Tensor) []*Tensor {
+	for i, l := range leaves {
+		switch l.in(s); {
+		case l.node >= 0 || l.level > 0:
+			usagePanic("GradOf", "tensor %d is the result of an operation, not a leaf: compute y from its Scope.Leaf", i)
+		case !l.needs && s.mode == Recording:
+			usagePanic("GradOf", "tensor %d is a constant, or a frozen parameter, which no gradient flows to: make it by Scope.Variable or Scope.Leaf", i)
+		}
+	}
 	s.backward("GradOf", y, opts)
 	out := s.leafOut.take(len(leaves))
 	for i, l := range leaves {

@@ -138,7 +138,7 @@ func TestPartsAllocateNothing(t *testing.T) {
 	for range 5 {
 		step()
 	}
-	if n := testing.AllocsPerRun(20, step); n != 0 {
+	if n := testenv.Allocs(t, step); n != 0 {
 		t.Errorf("%g allocations a step", n)
 	}
 }

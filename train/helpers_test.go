@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/internal/testenv"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/backend"
 	"github.com/langevin-go/langevin/tensor/rng"
@@ -163,7 +164,7 @@ func stepsAllocateNothing(t *testing.T, what any, tr *Trainer) {
 	for range 8 {
 		step()
 	}
-	if n := testing.AllocsPerRun(10, step); n != 0 {
+	if n := testenv.Allocs(t, step); n != 0 {
 		t.Errorf("%v: %g allocations a step", what, n)
 	}
 }

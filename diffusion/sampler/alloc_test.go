@@ -3,8 +3,6 @@ package sampler_test
 import (
 	"context"
 	"fmt"
-	"math"
-	"runtime"
 	"testing"
 
 	"github.com/langevin-go/langevin/diffusion"
@@ -107,36 +105,11 @@ func quick(how sampler.Sampler) sampler.Sampler {
 	return how
 }
 
-// steady counts what f allocates a run, on all goroutines: alone, and with every worker of the
-// device's pool. A kernel may find the free list of another thread empty once or twice, and a sampler that
-// chooses its steps meets its longest run late; what allocates in every run does so in every round.
+// steady holds that f allocates nothing once it is warm.
 func steady(t *testing.T, name string, f func()) {
 	t.Helper()
-	const warm, rounds, runs = 5, 20, 3
-	for range warm {
-		f()
-	}
-	least := func(count func() float64) float64 {
-		n := math.Inf(1)
-		for i := 0; i < rounds && n > 0; i++ {
-			n = min(n, count())
-		}
-		return n
-	}
-	if n := least(func() float64 { return testing.AllocsPerRun(runs, f) }); n != 0 {
-		t.Errorf("%s: %g allocations a run on one thread", name, n)
-	}
-	all := func() float64 {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		for range runs {
-			f()
-		}
-		runtime.ReadMemStats(&after)
-		return float64((after.Mallocs - before.Mallocs) / runs)
-	}
-	if n := least(all); n != 0 {
-		t.Errorf("%s: %g allocations a run on %d threads", name, n, runtime.GOMAXPROCS(0))
+	if n := testenv.Allocs(t, f); n != 0 {
+		t.Errorf("%s: %g allocations a run", name, n)
 	}
 }
 

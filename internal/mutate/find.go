@@ -87,8 +87,44 @@ func short(s string) string {
 	return "`" + s + "`"
 }
 
+// filter says which files and functions are wanted.
+type filter struct{ file, fn *regexp.Regexp }
+
+func newFilter(files, funcs string) (f filter, err error) {
+	if f.file, err = regexp.Compile(files); err != nil {
+		return f, fmt.Errorf("-file: %w", err)
+	}
+	if f.fn, err = regexp.Compile(funcs); err != nil {
+		return f, fmt.Errorf("-func: %w", err)
+	}
+	return f, nil
+}
+
+func (f filter) all() bool { return f.file.String() == "" && f.fn.String() == "" }
+
+// drawn are n mutants, or all if there are fewer: of every function its share, rounded to
+// where it falls in the order of the source, and within a function in the order of their
+// ids, which are digests. Those of equivalent.txt are not among them.
+func drawn(ms []*mutant, n int) (some []*mutant) {
+	ms = slices.DeleteFunc(slices.Clone(ms), func(m *mutant) bool { return m.why != "" })
+	at := 0
+	for _, group := range groupBy(ms, func(m *mutant) *scope { return m.decl }) {
+		from, to := at, at+len(group)
+		at = to
+		share := to*min(n, len(ms))/len(ms) - from*min(n, len(ms))/len(ms)
+		slices.SortFunc(group, func(a, b *mutant) int { return strings.Compare(a.id, b.id) })
+		some = append(some, group[:share]...)
+	}
+	return some
+}
+
+// both are the mutants of a that are in b too.
+func both(a, b []*mutant) []*mutant {
+	return slices.DeleteFunc(slices.Clone(a), func(m *mutant) bool { return !slices.Contains(b, m) })
+}
+
 // find parses a target's package and makes its mutants, in the order of the source.
-func find(root string, t target, match *regexp.Regexp) ([]*mutant, error) {
+func find(root string, t target, match filter) ([]*mutant, error) {
 	include, err := regexp.Compile(t.include)
 	if err != nil {
 		return nil, err
@@ -107,11 +143,14 @@ func find(root string, t target, match *regexp.Regexp) ([]*mutant, error) {
 			return nil, err
 		}
 		f := &source{name: t.dir + "/" + filepath.Base(path), text: text, fset: token.NewFileSet()}
+		if !match.file.MatchString(f.name) {
+			continue
+		}
 		if f.ast, err = parser.ParseFile(f.fset, path, text, parser.ParseComments); err != nil {
 			return nil, err
 		}
 		for _, s := range f.scopes(include, t.exprs) {
-			if match.MatchString(s.name) {
+			if match.fn.MatchString(s.name) {
 				all = append(all, s.mutants()...)
 			}
 		}

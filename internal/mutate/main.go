@@ -6,6 +6,8 @@
 //	go run ./internal/mutate               everything; goes on where it stopped
 //	go run ./internal/mutate -list         the mutants, without running them
 //	go run ./internal/mutate -pkg tensor -func 'normDual|attentionDual'
+//	go run ./internal/mutate -file 'cpu/norm'
+//	go run ./internal/mutate -sample 150   some of everything
 //	go run ./internal/mutate -retry        survivors again, after writing tests
 //
 // No file of the tree is touched: a package is built once, through an overlay in
@@ -66,7 +68,12 @@ func kernels(topic, include string) target {
 	return target{
 		dir:     "tensor/cpu",
 		include: include,
-		stages:  []stage{{"tensor", quick}, {"tensor/cpu", topic + "|Compliance///" + topic}, {"tensor", "Golden|OfRandom"}},
+		stages: []stage{
+			{"tensor", quick}, // has nothing in bfloat16
+			{"tensor/cpu", "^TestBF16Compliance$//(" + topic + ")|^TestCompliance$///(" + topic + ")"},
+			{"tensor/cpu", topic},
+			{"tensor", "Golden|OfRandom"},
+		},
 	}
 }
 
@@ -74,97 +81,112 @@ type options struct {
 	root    string
 	results string
 	run     string
-	funcs   *regexp.Regexp
 	workers int
 	timeout time.Duration
 	retry   bool
 }
 
+// request is what the command line asks for.
+type request struct {
+	options
+	pkgs, files, funcs string
+	sample             int
+	list               bool
+	limit              time.Duration
+}
+
 func main() {
-	var (
-		pkgs    = flag.String("pkg", "", "packages to mutate, as folders separated by commas (default: all that have derivatives)")
-		funcs   = flag.String("func", "", "only mutants of functions that match this `regexp`, written as name or Receiver.name")
-		run     = flag.String("run", "", "run only tests that match this `regexp`, in every package")
-		list    = flag.Bool("list", false, "list the mutants and stop")
-		retry   = flag.Bool("retry", false, "run mutants again that survived before")
-		results = flag.String("results", "", "file of results (default: in the user's cache folder)")
-		workers = flag.Int("workers", 2, "mutants to run at once")
-		limit   = flag.Duration("limit", 0, "stop after this time; the next run goes on (0: no limit)")
-		timeout = flag.Duration("timeout", 90*time.Second, "for the tests of one package on one mutant")
-	)
+	var r request
+	flag.StringVar(&r.pkgs, "pkg", "", "packages to mutate, as folders separated by commas (default: all that have derivatives)")
+	flag.StringVar(&r.files, "file", "", "only mutants of files whose path in the module matches this `regexp`")
+	flag.StringVar(&r.funcs, "func", "", "only mutants of functions that match this `regexp`, written as name or Receiver.name")
+	flag.IntVar(&r.sample, "sample", 0, "only `n` of the mutants chosen, spread over all functions, the same ones every time (0: all)")
+	flag.StringVar(&r.run, "run", "", "run only tests that match this `regexp`, in every package")
+	flag.BoolVar(&r.list, "list", false, "list the mutants and stop")
+	flag.BoolVar(&r.retry, "retry", false, "run mutants again that survived before")
+	flag.StringVar(&r.results, "results", "", "file of results (default: in the user's cache folder)")
+	flag.IntVar(&r.workers, "workers", 2, "mutants to run at once")
+	flag.DurationVar(&r.limit, "limit", 0, "stop after this time; the next run goes on (0: no limit)")
+	flag.DurationVar(&r.timeout, "timeout", 90*time.Second, "for the tests of one package on one mutant")
 	flag.Parse()
-	if err := mutate(*pkgs, *funcs, *run, *list, *retry, *results, *workers, *limit, *timeout); err != nil {
+	err := fmt.Errorf("what is %q? packages are given with -pkg", flag.Arg(0))
+	if flag.NArg() == 0 {
+		err = mutate(r)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutate:", err)
 		os.Exit(1)
 	}
 }
 
-func mutate(pkgs, funcs, run string, list, retry bool, results string, workers int, limit, timeout time.Duration) error {
-	if flag.NArg() > 0 {
-		return fmt.Errorf("what is %q? packages are given with -pkg", flag.Arg(0))
+func mutate(r request) error {
+	if r.workers < 1 || r.timeout <= 0 || r.limit < 0 || r.sample < 0 {
+		return fmt.Errorf("-workers and -timeout must be positive, -limit and -sample not negative")
 	}
-	if workers < 1 || timeout <= 0 || limit < 0 {
-		return fmt.Errorf("-workers and -timeout must be positive, -limit not negative")
-	}
-	match, err := regexp.Compile(funcs)
-	if err != nil {
-		return fmt.Errorf("-func: %w", err)
-	}
-	if _, err := regexp.Compile(run); err != nil {
+	if _, err := regexp.Compile(r.run); err != nil {
 		return fmt.Errorf("-run: %w", err)
 	}
-	root, err := moduleRoot()
+	match, err := newFilter(r.files, r.funcs)
 	if err != nil {
 		return err
 	}
-	if results == "" {
+	if r.root, err = moduleRoot(); err != nil {
+		return err
+	}
+	if r.results == "" {
 		cache, err := os.UserCacheDir()
 		if err != nil {
 			return fmt.Errorf("no folder for results (give -results): %w", err)
 		}
-		results = filepath.Join(cache, "langevin-mutate", "results.jsonl")
+		r.results = filepath.Join(cache, "langevin-mutate", "results.jsonl")
 	}
-	chosen, err := chooseTargets(pkgs)
+	chosen, err := chooseTargets(r.pkgs)
 	if err != nil {
 		return err
 	}
-	justified, err := readEquivalents(filepath.Join(root, "internal", "mutate", "equivalent.txt"))
+	justified, err := readEquivalents(filepath.Join(r.root, "internal", "mutate", "equivalent.txt"))
 	if err != nil {
 		return err
 	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if limit > 0 {
+	if r.limit > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, limit)
+		ctx, cancel = context.WithTimeout(ctx, r.limit)
 		defer cancel()
 	}
-	o := options{root: root, results: results, run: run, funcs: match, workers: workers, timeout: timeout, retry: retry}
+	found := make([][]*mutant, len(chosen))
 	var all []*mutant
-	for _, t := range chosen {
-		ms, err := find(root, t, match)
-		if err != nil {
+	for i, t := range chosen {
+		if found[i], err = find(r.root, t, match); err != nil {
 			return err
 		}
-		for _, m := range ms {
+		for _, m := range found[i] {
 			m.why = justified[m.id]
 		}
-		if !list {
-			if err := runTarget(ctx, o, t, ms); err != nil {
-				return err
-			}
-		}
-		all = append(all, ms...)
+		all = append(all, found[i]...)
 	}
-	if list {
+	stale := staleEquivalents(justified, all, r.pkgs == "" && match.all())
+	if r.sample > 0 {
+		all = drawn(all, r.sample)
+		for i := range found {
+			found[i] = both(found[i], all)
+		}
+	}
+	if r.list {
 		for _, m := range all {
 			fmt.Println(m)
 		}
 		fmt.Println(len(all), "mutants")
 		return nil
 	}
-	return summarise(os.Stdout, all, staleEquivalents(justified, all, pkgs == "" && funcs == ""))
+	for i, t := range chosen {
+		if err := runTarget(ctx, r.options, t, found[i]); err != nil {
+			return err
+		}
+	}
+	return summarise(os.Stdout, all, stale)
 }
 
 func chooseTargets(pkgs string) ([]target, error) {

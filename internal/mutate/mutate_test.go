@@ -17,14 +17,14 @@ import (
 // toy is the package in testdata: its tests check one of two derivatives.
 var toy = target{dir: "calc", include: `\.vjp$|Grad$`, exprs: true, stages: []stage{{"calc", ""}}}
 
-var everything = regexp.MustCompile("")
+var everything, _ = newFilter("", "")
 
 func toyOptions(t *testing.T) options {
 	root := t.TempDir()
 	if err := os.CopyFS(root, os.DirFS("testdata/toy")); err != nil {
 		t.Fatal(err)
 	}
-	return options{root: root, results: filepath.Join(t.TempDir(), "new", "results.jsonl"), funcs: everything, workers: 2, timeout: time.Minute}
+	return options{root: root, results: filepath.Join(t.TempDir(), "new", "results.jsonl"), workers: 2, timeout: time.Minute}
 }
 
 func toyMutants(t *testing.T, o options) map[string]*mutant {
@@ -284,13 +284,73 @@ func TestEquivalentsNeedReasons(t *testing.T) {
 }
 
 func TestArguments(t *testing.T) {
-	for _, bad := range []struct{ pkg, funcs, run string }{{"nn/unknown", "", ""}, {"", "(", ""}, {"", "", "("}} {
-		if err := mutate(bad.pkg, bad.funcs, bad.run, true, false, "", 1, 0, time.Second); err == nil {
-			t.Errorf("%+v is accepted", bad)
+	good := request{options: options{workers: 1, timeout: time.Second}, list: true}
+	for what, spoil := range map[string]func(*request){
+		"an unknown package":  func(r *request) { r.pkgs = "nn/unknown" },
+		"files":               func(r *request) { r.files = "(" },
+		"functions":           func(r *request) { r.funcs = "(" },
+		"tests":               func(r *request) { r.run = "(" },
+		"no workers":          func(r *request) { r.workers = 0 },
+		"no time":             func(r *request) { r.timeout = 0 },
+		"a negative limit":    func(r *request) { r.limit = -1 },
+		"less than no sample": func(r *request) { r.sample = -1 },
+	} {
+		r := good
+		spoil(&r)
+		if err := mutate(r); err == nil {
+			t.Errorf("%s: accepted", what)
 		}
 	}
-	if err := mutate("", "", "", true, false, "", 0, 0, time.Second); err == nil {
-		t.Error("no workers are accepted")
+}
+
+// Files and functions choose mutants, and a sample has some of every large function, the same ones again.
+func TestChoosing(t *testing.T) {
+	root, err := moduleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	some := func(files, funcs string) []*mutant {
+		match, err := newFilter(files, funcs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ms, err := find(root, targets[0], match)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ms
+	}
+	all, norms := some("", ""), some("tensor/norm", "Dual$")
+	if len(norms) == 0 || len(norms) >= len(all) {
+		t.Errorf("%d of %d mutants", len(norms), len(all))
+	}
+	for _, m := range norms {
+		if m.file != "tensor/norm.go" || !strings.HasSuffix(m.fn, "Dual") {
+			t.Errorf("%v is none of the file and functions asked for", m)
+		}
+	}
+	all[0].why = "equivalent"
+	sample := drawn(all, 100)
+	if len(sample) != 100 || slices.Contains(sample, all[0]) || !slices.Equal(sample, drawn(all, 100)) || !slices.Equal(both(all, sample), both(all, drawn(all, 100))) {
+		t.Errorf("a sample of 100 has %d, or changes, or has equivalent ones", len(sample))
+	}
+	if got := len(both(all, sample)); got != 100 {
+		t.Errorf("%d of 100 in the order of the source", got)
+	}
+	size, has := map[*scope]int{}, map[*scope]int{}
+	for _, m := range all {
+		size[m.decl]++
+	}
+	for _, m := range sample {
+		has[m.decl]++
+	}
+	for s, n := range size {
+		if n > 2*len(all)/100 && has[s] == 0 {
+			t.Errorf("none of %d mutants of %s", n, s.name)
+		}
+	}
+	if got := len(drawn(all, len(all)+5)); got != len(all)-1 {
+		t.Errorf("a sample of more than there are has %d of %d", got, len(all)-1)
 	}
 }
 

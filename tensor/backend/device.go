@@ -97,9 +97,14 @@ type Conv struct {
 	Groups       int
 }
 
-// Out is the output size along spatial axis i for input size in and kernel size k.
+// Out is the output size along spatial axis i for input size in and kernel size k: 0 where the
+// kernel is larger than the padded input.
 func (c *Conv) Out(i, in, k int) int {
-	return (in+c.PadLo[i]+c.PadHi[i]-c.Dilation[i]*(k-1)-1)/c.Stride[i] + 1
+	room := in + c.PadLo[i] + c.PadHi[i] - c.Dilation[i]*(k-1) - 1
+	if room < 0 {
+		return 0
+	}
+	return room/c.Stride[i] + 1
 }
 
 // Norm is optional: fused normalisation. x, y, dy, dx are (N,P,C): samples,

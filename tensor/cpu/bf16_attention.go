@@ -207,6 +207,7 @@ func (t *attentionPairTask) product(w *attentionPairWorker, c, a []float32, m in
 
 // multiplyRows computes p·b, or adds it to c, p being m rows of a block, made words in room.
 func (t *attentionPairTask) multiplyRows(w *attentionPairWorker, c []float32, cs int, room, p, b []float32, m, keys int, add bool) {
+	room = room[:m*t.width/2] // what kernels write is not checked within
 	t.pairs.neighbours(&room[0], &p[0], t.width/2, t.width, m, 0, 0, 1, keys)
 	w.args.rs, w.args.ks = 4*t.width/2, 4
 	t.multiply(&w.attentionWorker, c, cs, &room[0], b, m, t.d, words(keys), 1, add)
@@ -214,6 +215,7 @@ func (t *attentionPairTask) multiplyRows(w *attentionPairWorker, c []float32, cs
 
 // multiplyColumns computes pᵀ·b, or adds it to c, likewise.
 func (t *attentionPairTask) multiplyColumns(w *attentionPairWorker, c []float32, cs int, room, p, b []float32, m, keys int, add bool) {
+	room = room[:words(m)*t.width]
 	for j := 0; j < keys; j += t.u.cols {
 		t.pairs.packPairs(room[j:], p, j, t.width, t.width, m, min(t.u.cols, keys-j))
 	}

@@ -46,6 +46,9 @@ func FuzzBF16Gemm(f *testing.F)           { backendtest.Fuzz(f, Default().BF16()
 func FuzzBF16ConvForward(f *testing.F)    { backendtest.Fuzz(f, Default().BF16(), "ConvForward") }
 func FuzzBF16ConvWeightGrad(f *testing.F) { backendtest.Fuzz(f, Default().BF16(), "ConvWeightGrad") }
 func FuzzBF16AttentionGrad(f *testing.F)  { backendtest.Fuzz(f, Default().BF16(), "AttentionGrad") }
+func FuzzBF16Others(f *testing.F) {
+	backendtest.Fuzz(f, Default().BF16(), "GemmRows", "GemmSum", "ConvInputGrad", "Attention", "Batch", "AttentionBlocks")
+}
 
 // TestRoundBF16 has the values of the rounding's definition: ties to even, the
 // largest finite number, signs, subnormal numbers, infinities, NaN.
@@ -367,7 +370,7 @@ func TestBF16Allocates(t *testing.T) {
 			"Attention":      func() { d.Attention(o, lse, q, q, q, nil, 1) },
 			"AttentionGrad":  func() { d.AttentionGrad(dq, dk, dv, o, o, lse, q, q, q, nil, 1) },
 		} {
-			if n := testing.AllocsPerRun(20, f); n >= 1 {
+			if n := testenv.Allocs(t, f); n > 0 {
 				t.Errorf("%s: %s allocates %v times a call", describeBF16(d), name, n)
 			}
 		}

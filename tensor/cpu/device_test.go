@@ -54,6 +54,9 @@ func FuzzAttention(f *testing.F)      { backendtest.Fuzz(f, Default(), "Attentio
 func FuzzAttentionGrad(f *testing.F)  { backendtest.Fuzz(f, Default(), "AttentionGrad") }
 func FuzzNormForward(f *testing.F)    { backendtest.Fuzz(f, Default(), "NormForward") }
 func FuzzNormGrad(f *testing.F)       { backendtest.Fuzz(f, Default(), "NormGrad") }
+func FuzzOthers(f *testing.F) {
+	backendtest.Fuzz(f, Default(), "Copy", "InPlace", "ReduceLarge", "Gather", "ScatterAdd", "Random", "GemmRows", "GemmSum", "SoftmaxForward", "SoftmaxGrad", "Batch", "AttentionBlocks")
+}
 
 // siluProgram is x·σ(x)·s + b for a per-channel b: several operations, a scalar, a broadcast.
 var siluProgram = &backend.Program{Name: "silu", Inputs: 2, Scalars: 1, Outputs: []int32{5},
@@ -147,7 +150,7 @@ func TestNoAllocation(t *testing.T) {
 	d := newDevice(t, Best(), 2)
 	for name, call := range calls(d) {
 		call()
-		if n := testing.AllocsPerRun(20, func() { call() }); n > 0 {
+		if n := testenv.Allocs(t, func() { call() }); n > 0 {
 			t.Errorf("%s allocates %v times a call", name, n)
 		}
 	}

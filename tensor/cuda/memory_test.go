@@ -177,7 +177,7 @@ func TestNoAllocs(t *testing.T) {
 		d.Reduce(backend.Sum, nil, sum, v, in, nil)
 	}
 	step()
-	if n := testing.AllocsPerRun(20, step); n > 0 {
+	if n := testenv.Allocs(t, step); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

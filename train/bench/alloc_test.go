@@ -45,7 +45,7 @@ func TestTrainingAllocatesNothing(t *testing.T) {
 			for range 5 {
 				step()
 			}
-			if n := testing.AllocsPerRun(20, step); n != 0 {
+			if n := testenv.Allocs(t, step); n != 0 {
 				t.Errorf("%g allocations a step", n)
 			}
 		})

@@ -144,7 +144,7 @@ func TestRecordedTrainingAllocatesNothing(t *testing.T) {
 	for range 5 {
 		step()
 	}
-	if n := testing.AllocsPerRun(10, step); n != 0 {
+	if n := testenv.Allocs(t, step); n != 0 {
 		t.Errorf("%g allocations a step", n)
 	}
 }

@@ -205,7 +205,7 @@ func TestBatchDoesNotAllocate(t *testing.T) {
 		}
 		x, labels := make([]float32, 64*volume(s.Shape())), make([]int32, 64)
 		cursor := uint64(0)
-		if n := testing.AllocsPerRun(20, func() {
+		if n := testenv.Allocs(t, func() {
 			if err := l.Batch(cursor, x, labels); err != nil {
 				t.Fatal(err)
 			}

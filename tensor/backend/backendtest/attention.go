@@ -22,6 +22,18 @@ func (b *bench) attention() *attentionCase {
 	if b.flip() { // self-attention
 		a.s = a.t
 	}
+	return a.draw()
+}
+
+// longAttention has about as many queries and keys as devices take at a time, or more.
+func (b *bench) longAttention() *attentionCase {
+	a := &attentionCase{bench: b, n: 1, t: 90 + b.pick(60), s: 256 + b.pick(40), h: 1, d: 1 + b.pick(20)}
+	return a.draw()
+}
+
+// draw makes the operands.
+func (a *attentionCase) draw() *attentionCase {
+	b := a.bench
 	a.scale = 1 / math.Sqrt(float64(a.d))
 	size := 1 + 2*float64(b.pick(2))
 	a.q, a.k, a.v = b.factor(b.normal(size, a.n, a.t, a.h, a.d)), b.factor(b.normal(size, a.n, a.s, a.h, a.d)), b.factor(b.normal(1, a.n, a.s, a.h, a.d))
@@ -128,11 +140,25 @@ func (a *attentionCase) rows(dt backend.DType, f func(n, h, i int, r *row)) {
 
 func attention(c *choices, d backend.Device, dt backend.DType) error {
 	b := &bench{choices: c, d: d, dt: dt}
-	a := b.attention()
+	return b.attentionForward(b.attention())
+}
+
+// attentionBlocks is attention and its gradient where both take several blocks.
+func attentionBlocks(c *choices, d backend.Device, dt backend.DType) error {
+	b := &bench{choices: c, d: d, dt: dt}
+	if err := b.attentionForward(b.longAttention()); err != nil {
+		return err
+	}
+	b = &bench{choices: c, d: d, dt: dt}
+	return b.attentionBackward(b.longAttention())
+}
+
+func (b *bench) attentionForward(a *attentionCase) error {
+	d, dt := b.d, b.dt
 	o := b.output(a.n, a.t, a.h, a.d)
 	var lse *operand
 	var lseView *backend.View
-	if c.flip() {
+	if b.flip() {
 		lse = b.output(a.n, a.h, a.t)
 		lseView = lse.view
 	}
@@ -152,7 +178,11 @@ func attention(c *choices, d backend.Device, dt backend.DType) error {
 
 func attentionGrad(c *choices, d backend.Device, dt backend.DType) error {
 	b := &bench{choices: c, d: d, dt: dt}
-	a := b.attention()
+	return b.attentionBackward(b.attention())
+}
+
+func (b *bench) attentionBackward(a *attentionCase) error {
+	d, dt := b.d, b.dt
 	o, lse := b.output(a.n, a.t, a.h, a.d), b.output(a.n, a.h, a.t)
 	do := b.factor(b.normal(1, a.n, a.t, a.h, a.d))
 	dq, dk, dv := b.output(a.q.shape...), b.output(a.k.shape...), b.output(a.v.shape...)

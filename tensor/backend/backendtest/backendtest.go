@@ -43,6 +43,7 @@ var checks = []check{
 	{"SoftmaxForward", 80, softmaxForward, false},
 	{"SoftmaxGrad", 80, softmaxGrad, false},
 	{"Batch", 60, batch, true},
+	{"AttentionBlocks", 2, attentionBlocks, true},
 }
 
 // Run tests d in the given dtypes (none: float32 and float64). Cases are the
@@ -83,11 +84,7 @@ func RunProducts(t *testing.T, d backend.Device, n int) {
 // RunChecks is RunEvery in float32 of the named checks, for a device with settings that matter to these alone.
 func RunChecks(t *testing.T, d backend.Device, n int, names ...string) {
 	for _, name := range names {
-		i := slices.IndexFunc(checks, func(k check) bool { return k.name == name })
-		if i < 0 {
-			t.Fatalf("backendtest has no check %q", name)
-		}
-		runCheck(t, i, d, backend.Float32, n)
+		runCheck(t, numberOf(t, name), d, backend.Float32, n)
 	}
 }
 
@@ -108,23 +105,34 @@ func runCheck(t *testing.T, i int, d backend.Device, dt backend.DType, n int) {
 	})
 }
 
-// Fuzz feeds the named check ("Elementwise", "Gemm", ...) with the fuzzer's bytes.
-func Fuzz(f *testing.F, d backend.Device, name string) {
-	for _, k := range checks {
-		if k.name != name {
-			continue
-		}
-		for i := range 8 {
-			f.Add([]byte{byte(i), byte(i * 37), byte(i * 91), byte(255 - i)})
-		}
-		f.Fuzz(func(t *testing.T, data []byte) {
-			for _, dt := range []backend.DType{backend.Float32, backend.Float64} {
-				if err := k.f(newChoices(data), d, dt); err != nil {
-					t.Error(dt, err)
-				}
-			}
-		})
-		return
+// Fuzz feeds the named checks ("Elementwise", "Gemm", ...), of several the one that the first byte picks, with
+// the fuzzer's bytes.
+func Fuzz(f *testing.F, d backend.Device, names ...string) {
+	var chosen []check
+	for _, name := range names {
+		chosen = append(chosen, checks[numberOf(f, name)])
 	}
-	f.Fatalf("backendtest has no check %q", name)
+	for i := range max(8, 2*len(chosen)) {
+		f.Add([]byte{byte(i), byte(i * 37), byte(i * 91), byte(255 - i), byte(i / len(chosen))})
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		k := chosen[0]
+		if n := len(chosen); n > 1 && len(data) > 0 {
+			k, data = chosen[int(data[0])%n], data[1:]
+		}
+		for _, dt := range []backend.DType{backend.Float32, backend.Float64} {
+			if err := k.f(newChoices(data), d, dt); err != nil {
+				t.Error(k.name, dt, err)
+			}
+		}
+	})
+}
+
+// numberOf is the check of that name.
+func numberOf(t testing.TB, name string) int {
+	i := slices.IndexFunc(checks, func(k check) bool { return k.name == name })
+	if i < 0 {
+		t.Fatalf("backendtest has no check %q", name)
+	}
+	return i
 }

@@ -264,7 +264,7 @@ func TestRecordingAllocatesNothing(t *testing.T) {
 		x.LayerNorm(nil, nil, tensor.Norm{Eps: 1e-5}).SiLU()
 	}
 	step()
-	if n := testing.AllocsPerRun(20, step); n != 0 {
+	if n := testenv.Allocs(t, step); n != 0 {
 		t.Errorf("%g allocations", n)
 	}
 }
