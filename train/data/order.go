@@ -13,6 +13,7 @@ const (
 	streamTrain   = 0xda7a0003
 	streamHeldout = 0xda7a0004
 	streamCaption = 0xda7a0005
+	streamDraw    = 0xda7a0006
 )
 
 // Order is the order in which the samples of a source are read: epoch after

@@ -19,16 +19,15 @@ type Conditioned interface {
 
 // VectorsOf is the source, if its samples have vectors.
 func VectorsOf(s Source) (c Conditioned, ok bool) {
-	if part, is := s.(*subset); is {
-		if _, ok := VectorsOf(part.Source); !ok {
-			return nil, false
+	if c, ok = s.(Conditioned); ok {
+		return c, c.VectorSize() > 0
+	}
+	if part, is := s.(wrapper); is {
+		if of, ok := VectorsOf(part.source()); ok {
+			return conditionedPart{part, of}, true
 		}
-		return conditionedSubset{part}, true
 	}
-	if c, ok = s.(Conditioned); ok && c.VectorSize() == 0 {
-		return nil, false
-	}
-	return c, ok
+	return nil, false
 }
 
 // VectorSize is the length of the samples' vectors; 0: they have none.
@@ -39,15 +38,15 @@ func VectorSize(s Source) int {
 	return 0
 }
 
-// conditionedSubset is some samples of a source with vectors.
-type conditionedSubset struct{ *subset }
-
-func (s conditionedSubset) VectorSize() int { return VectorSize(s.Source) }
-
-func (s conditionedSubset) Vector(i uint64, v []float32) {
-	of, _ := VectorsOf(s.Source)
-	of.Vector(uint64(s.index[i]), v)
+// conditionedPart is samples of a source with vectors.
+type conditionedPart struct {
+	wrapper
+	of Conditioned
 }
+
+func (s conditionedPart) VectorSize() int { return s.of.VectorSize() }
+
+func (s conditionedPart) Vector(i uint64, v []float32) { s.of.Vector(s.at(i), v) }
 
 // Vectors writes the vectors of the samples from a position on to v, one after another, of a source that has them.
 func (l *Loader) Vectors(cursor uint64, v []float32) {

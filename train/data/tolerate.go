@@ -1,0 +1,120 @@
+package data
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/langevin-go/langevin/internal/badfile"
+	"github.com/langevin-go/langevin/tensor/rng"
+)
+
+// Corrupt tells whether an error of reading a sample is about what the file holds, so that it will be the same whenever it
+// is read. Errors of the operating system are not: a disk that is back would make another run of it.
+func Corrupt(err error) bool {
+	return errors.Is(err, ErrFormat) || errors.Is(err, badfile.ErrFormat) || errors.Is(err, ErrSize)
+}
+
+// tooMany is the first error of those found, and how many there may be.
+func tooMany(bad []error, allowed, n int) error {
+	if allowed == 0 {
+		return bad[0]
+	}
+	return fmt.Errorf("%d or more of %d samples are corrupt, and %d may be: %w", len(bad), n, allowed, bad[0])
+}
+
+// Tolerate gives a source of which a share of the samples, rounded down to a number of them, may be [Corrupt]: in the place of each stands the
+// next one that can be read (after the last the first), with its label, caption and vector. So what a sample is depends on
+// the files alone. One more is an error. found, if set, is called for each the first time that it is met.
+//
+// The captions and vectors of a sample are the substitute's once the sample has been asked for.
+func Tolerate(s Source, share float64, found func(err error)) Source {
+	if share == 0 || s.Len() == Infinite {
+		return s
+	}
+	return &tolerant{Source: s, allowed: int(share * float64(s.Len())), found: found, bad: map[uint64]error{}}
+}
+
+// CorruptSamples are the errors of the corrupt samples that have been met so far in a source of Tolerate, or in a part of one.
+func CorruptSamples(s Source) []error {
+	for {
+		if t, ok := s.(*tolerant); ok {
+			t.mu.RLock()
+			defer t.mu.RUnlock()
+			return append([]error(nil), t.errs...)
+		}
+		w, ok := s.(wrapper)
+		if !ok {
+			return nil
+		}
+		s = w.source()
+	}
+}
+
+// tolerant passes over corrupt samples.
+type tolerant struct {
+	Source
+	allowed int
+	found   func(error)
+
+	mu   sync.RWMutex
+	bad  map[uint64]error
+	errs []error // in the order in which they were met
+}
+
+func (t *tolerant) source() Source { return t.Source }
+
+// at is the sample that stands in the place of i, as far as that is known.
+func (t *tolerant) at(i uint64) uint64 {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for range t.Len() {
+		if t.bad[i] == nil {
+			return i
+		}
+		i = (i + 1) % uint64(t.Len())
+	}
+	return i
+}
+
+func (t *tolerant) Sample(i uint64, x []float32) (int, error) {
+	return t.read(i, func(i uint64) (int, error) { return t.Source.Sample(i, x) })
+}
+
+// Draw is Sample under a key, if the source's samples vary.
+func (t *tolerant) Draw(i uint64, key rng.Key, x []float32) (int, error) {
+	return t.read(i, func(i uint64) (int, error) { return drawSample(t.Source, i, key, x) })
+}
+
+func (t *tolerant) read(i uint64, sample func(i uint64) (int, error)) (int, error) {
+	for {
+		j := t.at(i)
+		label, err := sample(j)
+		if err == nil || !Corrupt(err) {
+			return label, err
+		}
+		if err := t.note(j, err); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// note keeps in mind that sample i is corrupt.
+func (t *tolerant) note(i uint64, err error) error {
+	t.mu.Lock()
+	if t.bad[i] != nil { // another goroutine has met it
+		t.mu.Unlock()
+		return nil
+	}
+	if len(t.errs) >= t.allowed || len(t.errs)+1 >= t.Len() {
+		defer t.mu.Unlock()
+		return tooMany(append(t.errs[:len(t.errs):len(t.errs)], err), t.allowed, t.Len())
+	}
+	t.bad[i] = err
+	t.errs = append(t.errs, err)
+	t.mu.Unlock()
+	if t.found != nil {
+		t.found(err)
+	}
+	return nil
+}
