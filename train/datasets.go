@@ -16,6 +16,7 @@ type DataArg struct {
 	Ctx  context.Context
 	Dir  string // relative paths are taken from here
 	Seed uint64
+	Warn func(format string, args ...any) // of samples that are passed over; nil: nobody hears of them
 }
 
 // Path resolves a path of a config.
@@ -24,14 +25,6 @@ func (a DataArg) Path(p string) string {
 		return p
 	}
 	return filepath.Join(a.Dir, p)
-}
-
-// captions resolves the path of a folder's captions.
-func (a DataArg) captions(how string) string {
-	if how == data.CaptionFiles {
-		return how
-	}
-	return a.Path(how)
 }
 
 // Dataset is training data and, where there is some, data held out.
@@ -155,24 +148,6 @@ type idxConfig struct {
 	Labels  string `yaml:"labels" doc:"IDX file of N labels; empty: none"`
 	Classes int    `yaml:"classes" doc:"number of classes; 0: one more than the highest label" range:"[0,256]"`
 	Heldout int    `yaml:"heldout" doc:"samples to hold out, spread evenly over the classes" range:"[0,inf)"`
-}
-
-type folderConfig struct {
-	Dir      string `yaml:"dir,required" doc:"folder of PNG and JPEG pictures; subfolders are classes"`
-	Height   int    `yaml:"height,required" doc:"height that pictures are brought to, in pixels" range:"[1,4096]"`
-	Width    int    `yaml:"width,required" doc:"width, in pixels" range:"[1,4096]"`
-	Channels int    `yaml:"channels" doc:"1 (grey) or 3 (colour)" range:"[1,3]"`
-	Captions string `yaml:"captions" doc:"captions of the pictures: txt for a text file beside each, with a caption a line, or a JSONL file with file_name (the path below dir) and text (a caption or a list of them); empty: none"`
-	Heldout  int    `yaml:"heldout" doc:"samples to hold out, spread evenly over the classes" range:"[0,inf)"`
-}
-
-func (c *folderConfig) SetDefaults() { c.Channels = 3 }
-
-func (c *folderConfig) Validate() error {
-	if c.Channels == 2 {
-		return invalid.Field("channels", "must be 1 or 3, is 2")
-	}
-	return nil
 }
 
 type csvConfig struct {
@@ -329,14 +304,6 @@ func init() {
 	config.Register(Datasets, "idx", "Pictures in the IDX format of MNIST.",
 		func(c *idxConfig, a DataArg) (*Dataset, error) {
 			s, err := data.OpenIDX(data.IDX{Images: a.Path(c.Images), Labels: a.Path(c.Labels), Classes: c.Classes})
-			if err != nil {
-				return nil, err
-			}
-			return holdout(s, c.Heldout)
-		})
-	config.Register(Datasets, "folder", "A folder of pictures.",
-		func(c *folderConfig, a DataArg) (*Dataset, error) {
-			s, err := data.OpenFolder(a.Ctx, data.Folder{Dir: a.Path(c.Dir), Height: c.Height, Width: c.Width, Channels: c.Channels, Captions: a.captions(c.Captions)})
 			if err != nil {
 				return nil, err
 			}

@@ -135,4 +135,3 @@ func TestAheadErrors(t *testing.T) {
 		t.Errorf("%d errors in two epochs", failed)
 	}
 }
-

@@ -12,6 +12,7 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
+	"slices"
 	"strings"
 
 	"golang.org/x/image/webp"
@@ -35,6 +36,9 @@ var pictureFormats = []pictureFormat{
 		return bytes.HasPrefix(head, []byte("RIFF")) && bytes.HasPrefix(head[min(8, len(head)):], []byte("WEBP"))
 	}, webp.DecodeConfig, webp.Decode},
 }
+
+// PictureEndings are the endings of the files of pictures that can be read.
+func PictureEndings() []string { return slices.Clone(pictureEndings) }
 
 // pictureEndings are those of the formats' files.
 var pictureEndings = []string{".png", ".jpg", ".jpeg", ".gif", ".webp"}

@@ -32,7 +32,8 @@ func NewLoader(source Source, opt Options) (*Loader, error) {
 	if opt.Flip && len(shape) != 3 {
 		return nil, option("flip needs images (H,W,C), the samples have shape %v", shape)
 	}
-	return &Loader{source: source, order: NewOrder(source.Len(), opt.Seed), opt: opt, size: volume(shape)}, nil
+	block, window := blocks(source)
+	return &Loader{source: source, order: NewOrder(source.Len(), opt.Seed).InBlocks(block, window), opt: opt, size: volume(shape)}, nil
 }
 
 // Source is where the samples come from.

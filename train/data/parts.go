@@ -64,6 +64,20 @@ func Streams(s Source) bool {
 	}
 }
 
+// blocks tells how many neighbours of a source are read together, and how many such blocks are to be mixed; zeros: it does not matter.
+func blocks(s Source) (block, window int) {
+	for {
+		switch l := s.(type) {
+		case interface{ Blocks() (block, window int) }:
+			return l.Blocks()
+		case wrapper:
+			s = l.source()
+		default:
+			return 0, 0
+		}
+	}
+}
+
 // Encoded is a source of pictures that knows their files' content.
 type Encoded interface {
 	// Original gives the bytes of the file of sample i, and the ending of such files, as .jpg.

@@ -2,11 +2,8 @@ package data
 
 import (
 	"context"
-	"errors"
 	"math"
-	"runtime"
 	"sync"
-	"sync/atomic"
 
 	"github.com/langevin-go/langevin/tensor/rng"
 )
@@ -103,6 +100,8 @@ type album struct {
 	names    []string             // of classes; nil: only numbers
 	captions func(i int) []string // nil: none
 	ending   func(i int) string   // of a file of picture i, as .png
+	block    int                  // pictures that are read together; 0: each by itself
+	window   int                  // such blocks that are mixed
 }
 
 // darkroom is the space that a picture is developed in.
@@ -126,6 +125,7 @@ func (s *pictures) Classes() int         { return s.classes }
 func (s *pictures) ClassNames() []string { return s.names }
 func (s *pictures) Levels() int          { return 256 }
 func (s *pictures) Streams() bool        { return true }
+func (s *pictures) Blocks() (int, int)   { return s.block, s.window }
 
 // Label is the class of picture i.
 func (s *pictures) Label(i uint64) int {
@@ -215,62 +215,35 @@ func (d developed) Original(i uint64) ([]byte, string, error) { return d.of.Orig
 // reported, unless so many may be: then asking for one of them gives its error.
 func (s *pictures) developAll(ctx context.Context) (Source, error) {
 	size := volume(s.shape)
-	m := &memory{shape: s.shape, size: size, scale: s.scale, labels: s.labels, classes: s.classes, names: s.names, pixels: make([]uint8, s.n*size)}
+	m := &memory{shape: s.shape, size: size, scale: s.scale, labels: s.labels, classes: s.classes, names: s.names, pixels: make([]uint8, s.n*size), bad: map[uint64]error{}}
 	allowed := int(s.opt.MaxCorrupt * float64(s.n))
-	var (
-		next   atomic.Int64
-		done   int
-		found  int
-		stop   atomic.Bool
-		wg     sync.WaitGroup
-		report sync.Mutex
-		errs   = make([]error, s.n)
-	)
-	for range min(runtime.GOMAXPROCS(0), s.n) {
-		wg.Go(func() {
-			room := new(darkroom)
-			for !stop.Load() && ctx.Err() == nil {
-				i := int(next.Add(1)) - 1
-				if i >= s.n {
-					return
-				}
-				h, w, err := s.develop(i, nil, m.pixels[i*size:(i+1)*size], room)
-				report.Lock()
-				if errs[i] = err; err != nil {
-					if found++; found > allowed || !Corrupt(err) {
-						stop.Store(true) // pictures before i are being decoded or are done
-					}
-				}
-				if s.opt.Resized != nil && err == nil && (h != s.opt.Height || w != s.opt.Width) {
-					s.opt.Resized(s.name(i), h, w)
-				}
-				if done++; s.opt.Progress != nil && err == nil {
-					s.opt.Progress(done, s.n)
-				}
-				report.Unlock()
-			}
-		})
-	}
-	wg.Wait()
-	if err := ctx.Err(); err != nil {
-		return nil, errors.Join(err, context.Cause(ctx))
-	}
-	var bad []error
-	for i, err := range errs {
+	var mu sync.Mutex
+	done := 0
+	err := forEach(ctx, s.n, true, func(i int) error {
+		room := darkrooms.Get().(*darkroom)
+		defer darkrooms.Put(room)
+		h, w, err := s.develop(i, nil, m.pixels[i*size:(i+1)*size], room)
+		mu.Lock()
+		defer mu.Unlock()
 		switch {
 		case err == nil:
-		case !Corrupt(err):
-			return nil, err
-		default:
-			if m.bad == nil {
-				m.bad = map[uint64]error{}
+			if s.opt.Resized != nil && (h != s.opt.Height || w != s.opt.Width) {
+				s.opt.Resized(s.name(i), h, w)
 			}
-			m.bad[uint64(i)] = err
-			bad = append(bad, err)
+		case !Corrupt(err):
+			return err
+		default:
+			if m.bad[uint64(i)] = err; len(m.bad) > allowed {
+				return tooMany(err, allowed, s.n)
+			}
 		}
-	}
-	if len(bad) > allowed {
-		return nil, tooMany(bad, allowed, s.n)
+		if done++; s.opt.Progress != nil {
+			s.opt.Progress(done, s.n)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return developed{m, s}, nil
 }

@@ -142,4 +142,3 @@ func TestRandomCrops(t *testing.T) {
 		t.Error("Sample is cut at random")
 	}
 }
-

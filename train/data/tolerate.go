@@ -3,6 +3,7 @@ package data
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/langevin-go/langevin/internal/badfile"
@@ -15,12 +16,12 @@ func Corrupt(err error) bool {
 	return errors.Is(err, ErrFormat) || errors.Is(err, badfile.ErrFormat) || errors.Is(err, ErrSize)
 }
 
-// tooMany is the first error of those found, and how many there may be.
-func tooMany(bad []error, allowed, n int) error {
+// tooMany is the error of one more corrupt sample than the number allowed of n.
+func tooMany(err error, allowed, n int) error {
 	if allowed == 0 {
-		return bad[0]
+		return err
 	}
-	return fmt.Errorf("%d or more of %d samples are corrupt, and %d may be: %w", len(bad), n, allowed, bad[0])
+	return fmt.Errorf("more than %d of %d samples are corrupt, such as %w", allowed, n, err)
 }
 
 // Tolerate gives a source of which a share of the samples, rounded down to a number of them, may be [Corrupt]: in the place of each stands the
@@ -35,19 +36,20 @@ func Tolerate(s Source, share float64, found func(err error)) Source {
 	return &tolerant{Source: s, allowed: int(share * float64(s.Len())), found: found, bad: map[uint64]error{}}
 }
 
-// CorruptSamples are the errors of the corrupt samples that have been met so far in a source of Tolerate, or in a part of one.
-func CorruptSamples(s Source) []error {
+// CorruptSamples are the errors of the corrupt samples that have been met so far in a source of [Tolerate], or in a part
+// of one; tolerates is false where there may be none.
+func CorruptSamples(s Source) (met []error, tolerates bool) {
 	for {
-		if t, ok := s.(*tolerant); ok {
-			t.mu.RLock()
-			defer t.mu.RUnlock()
-			return append([]error(nil), t.errs...)
+		switch l := s.(type) {
+		case *tolerant:
+			l.mu.RLock()
+			defer l.mu.RUnlock()
+			return slices.Clone(l.errs), true
+		case wrapper:
+			s = l.source()
+		default:
+			return nil, false
 		}
-		w, ok := s.(wrapper)
-		if !ok {
-			return nil
-		}
-		s = w.source()
 	}
 }
 
@@ -108,7 +110,7 @@ func (t *tolerant) note(i uint64, err error) error {
 	}
 	if len(t.errs) >= t.allowed || len(t.errs)+1 >= t.Len() {
 		defer t.mu.Unlock()
-		return tooMany(append(t.errs[:len(t.errs):len(t.errs)], err), t.allowed, t.Len())
+		return tooMany(err, t.allowed, t.Len())
 	}
 	t.bad[i] = err
 	t.errs = append(t.errs, err)
