@@ -242,7 +242,7 @@ func TestOrderInBlocks(t *testing.T) {
 		if o.block == 0 {
 			t.Fatalf("%v: no blocks", c)
 		}
-		for epoch := range uint64(20) {
+		for epoch := range uint64(5) {
 			seen := make([]bool, n)
 			for w := 0; w < n; w += block * window {
 				touched := map[uint64]bool{} // blocks of the file, which those of the order overlap: two at most each
@@ -260,20 +260,22 @@ func TestOrderInBlocks(t *testing.T) {
 			}
 		}
 	}
-	const n, epochs = 60, 12000
+	const n = 60
 	o := NewOrder(n, 5).InBlocks(6, 4)
 	place, of0 := map[string]int{}, map[string]int{}
-	for e := range uint64(epochs) {
+	for e := range uint64(3000) {
 		i, _ := o.At(e*n + 7)
 		place[fmt.Sprint(i)]++
+	}
+	checkUniform(t, "samples at position 7", place, n, 3000)
+	for e := range uint64(600) {
 		for k := range uint64(n) {
 			if i, _ := o.At(e*n + k); i == 0 {
 				of0[fmt.Sprint(k)]++
 			}
 		}
 	}
-	checkUniform(t, "samples at position 7", place, n, epochs)
-	checkUniform(t, "positions of sample 0", of0, n, epochs)
+	checkUniform(t, "positions of sample 0", of0, n, 600)
 	if NewOrder(Infinite, 1).InBlocks(3, 2) != NewOrder(Infinite, 1) || NewOrder(10, 1).InBlocks(4, 3) != NewOrder(10, 1) {
 		t.Error("an order without blocks has some")
 	}
