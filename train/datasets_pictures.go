@@ -6,8 +6,8 @@ import (
 	"github.com/langevin-go/langevin/train/data"
 )
 
-// picturesConfig is what all sources of encoded pictures have.
-type picturesConfig struct {
+// PictureSettings are what all sources of encoded pictures have.
+type PictureSettings struct {
 	Height     int       `yaml:"height,required" doc:"height that pictures are brought to, in pixels" range:"[1,4096]"`
 	Width      int       `yaml:"width,required" doc:"width, in pixels" range:"[1,4096]"`
 	Channels   int       `yaml:"channels" doc:"1 (grey) or 3 (colour)" range:"[1,3]"`
@@ -21,12 +21,12 @@ type picturesConfig struct {
 	Heldout    int       `yaml:"heldout" doc:"samples to hold out, spread evenly over the classes" range:"[0,inf)"`
 }
 
-func (c *picturesConfig) SetDefaults() {
+func (c *PictureSettings) SetDefaults() {
 	c.Channels, c.Filter, c.Crop, c.Memory, c.MaxPixels = 3, data.FilterBicubic, data.CropCentre, 2048, 1<<26
 	c.Scale, c.Ratio = []float64{0.08, 1}, []float64{3. / 4, 4. / 3}
 }
 
-func (c *picturesConfig) Validate() error {
+func (c *PictureSettings) Validate() error {
 	switch {
 	case c.Channels == 2:
 		return invalid.Field("channels", "must be 1 or 3, is 2")
@@ -39,7 +39,7 @@ func (c *picturesConfig) Validate() error {
 }
 
 // pictures are the options of package data.
-func (c *picturesConfig) pictures() data.Pictures {
+func (c *PictureSettings) pictures() data.Pictures {
 	p := data.Pictures{Height: c.Height, Width: c.Width, Channels: c.Channels, Filter: c.Filter, Crop: c.Crop,
 		Scale: [2]float64(c.Scale), Ratio: [2]float64(c.Ratio), MaxPixels: c.MaxPixels, Memory: int64(c.Memory) << 20, MaxCorrupt: c.MaxCorrupt}
 	if c.Memory == 0 {
@@ -49,28 +49,65 @@ func (c *picturesConfig) pictures() data.Pictures {
 }
 
 // parts holds samples out, and lets some of either part be corrupt.
-func (c *picturesConfig) parts(s data.Source, a DataArg) (*Dataset, error) {
+func (c *PictureSettings) parts(s data.Source, a DataArg) (*Dataset, error) {
 	d, err := holdout(s, c.Heldout)
-	if err != nil || c.MaxCorrupt == 0 {
-		return d, err
+	if err != nil {
+		return nil, err
 	}
-	found := func(err error) {
-		if a.Warn != nil {
-			a.Warn("a corrupt sample is passed over: %v", err)
-		}
-	}
-	d.Train = data.Tolerate(d.Train, c.MaxCorrupt, found)
+	allowed := int(c.MaxCorrupt * float64(s.Len()))
+	d.Train = data.Tolerate(d.Train, allowed, a.passedOver())
 	if d.Heldout != nil {
-		d.Heldout = data.Tolerate(d.Heldout, c.MaxCorrupt, found)
+		d.Heldout = data.Tolerate(d.Heldout, allowed, a.passedOver())
 	}
 	return d, nil
 }
 
-type folderConfig struct {
-	Dir            string `yaml:"dir,required" doc:"folder of PNG, JPEG, GIF and WebP pictures; subfolders are classes"`
-	picturesConfig `yaml:",inline"`
-	Captions       string `yaml:"captions" doc:"captions of the pictures: txt for a text file beside each, with a caption a line, or a JSONL file with file_name (the path below dir) and text (a caption or a list of them); empty: none"`
+// maxNamedCorrupt bounds the samples that warnings name; all are counted in the metrics.
+const maxNamedCorrupt = 50
+
+// passedOver warns of corrupt samples.
+func (a DataArg) passedOver() func(err error) {
+	n := 0
+	return func(err error) {
+		switch n++; {
+		case a.Warn == nil || n > maxNamedCorrupt:
+		case n == maxNamedCorrupt:
+			a.Warn("a corrupt sample is passed over: %v; more are only counted: the command data inspect --verify names all", err)
+		default:
+			a.Warn("a corrupt sample is passed over: %v", err)
+		}
+	}
 }
+
+type folderConfig struct {
+	Dir             string `yaml:"dir,required" doc:"folder of PNG, JPEG, GIF and WebP pictures; subfolders are classes"`
+	PictureSettings `yaml:",inline"`
+	Captions        string `yaml:"captions" doc:"captions of the pictures: txt for a text file beside each, with a caption a line, or a JSONL file with file_name (the path below dir) and text (a caption or a list of them); empty: none"`
+}
+
+type tarConfig struct {
+	Path            string `yaml:"path,required" doc:"WebDataset archives: a file, a folder of .tar files, or a pattern such as train-{0000..0127}.tar or train-*.tar"`
+	PictureSettings `yaml:",inline"`
+	Image           string `yaml:"image" doc:"ending of the pictures' files, such as jpg; empty: the one file of a sample that is a picture by its ending"`
+	Labels          string `yaml:"labels" doc:"ending of the files with the class, a whole number, or json.KEY for a member of a sample's .json; auto: cls, if the first sample has it; empty: none"`
+	Classes         int    `yaml:"classes" doc:"number of classes; 0: one more than the highest label" range:"[0,inf)"`
+	Captions        string `yaml:"captions" doc:"ending of the files with a caption, such as txt, or json.KEY; empty: none"`
+}
+
+func (c *tarConfig) SetDefaults() { c.Labels = data.Auto }
+
+type parquetConfig struct {
+	Path            string `yaml:"path,required" doc:"Parquet files of pictures, as Hugging Face's data sets are: a file, a folder of .parquet files, or a pattern such as train-*.parquet"`
+	PictureSettings `yaml:",inline"`
+	Image           string `yaml:"image" doc:"column of pictures: bytes, or structs with bytes; empty: the only one"`
+	Labels          string `yaml:"labels" doc:"column of whole numbers, the classes; auto: label or labels, if there is one; empty: none"`
+	Classes         int    `yaml:"classes" doc:"number of classes; 0: as many as the files name, or one more than the highest label" range:"[0,inf)"`
+	Captions        string `yaml:"captions" doc:"column of captions, or of lists of them; empty: none"`
+	Window          int    `yaml:"window" doc:"row groups whose pictures are mixed, if they are not kept in memory: a row group is read as a whole; 0: pictures in any order, which reads row groups many times over" range:"[0,inf)"`
+	Cache           int    `yaml:"cache" doc:"MiB of row groups that are kept once read; at least what window of them take" range:"[1,inf)"`
+}
+
+func (c *parquetConfig) SetDefaults() { c.Labels, c.Window, c.Cache = data.Auto, 16, 1024 }
 
 // captions resolves the path of a folder's captions.
 func (a DataArg) captions(how string) string {
@@ -84,6 +121,23 @@ func init() {
 	config.Register(Datasets, "folder", "A folder of pictures.",
 		func(c *folderConfig, a DataArg) (*Dataset, error) {
 			s, err := data.OpenFolder(a.Ctx, data.Folder{Dir: a.Path(c.Dir), Pictures: c.pictures(), Captions: a.captions(c.Captions)})
+			if err != nil {
+				return nil, err
+			}
+			return c.parts(s, a)
+		})
+	config.Register(Datasets, "tar", "Pictures in WebDataset's archives, read from where an index that is made at the start says.",
+		func(c *tarConfig, a DataArg) (*Dataset, error) {
+			s, err := data.OpenTar(a.Ctx, data.Tar{Path: a.Path(c.Path), Pictures: c.pictures(), Image: c.Image, Labels: c.Labels, Classes: c.Classes, Captions: c.Captions})
+			if err != nil {
+				return nil, err
+			}
+			return c.parts(s, a)
+		})
+	config.Register(Datasets, "parquet", "Pictures in Parquet files, as Hugging Face's data sets are.",
+		func(c *parquetConfig, a DataArg) (*Dataset, error) {
+			s, err := data.OpenParquet(a.Ctx, data.Parquet{Path: a.Path(c.Path), Pictures: c.pictures(), Image: c.Image, Labels: c.Labels, Classes: c.Classes, Captions: c.Captions,
+				Window: c.Window, Cache: int64(c.Cache) << 20})
 			if err != nil {
 				return nil, err
 			}

@@ -575,8 +575,8 @@ func (t *Trainer) log() error {
 		record.V(record.WallPrefix+"data_wait", min(1, t.window.wait.Seconds()/math.Max(1e-9, time.Since(t.window.from).Seconds()))),
 		record.V(record.WallPrefix+"memory_mib", float64(t.scope.MemoryHeld())/(1<<20)),
 	}
-	if met, some := data.CorruptSamples(t.data.Train); some { // of this process: reading ahead, it may have met some of later steps
-		values = append(values, record.V(record.WallPrefix+"corrupt", float64(len(met))))
+	if n, some := t.data.corrupt(); some { // of this process: reading ahead, it may have met some of later steps
+		values = append(values, record.V(record.WallPrefix+"corrupt", float64(n)))
 	}
 	t.window = window{from: time.Now()}
 	if err := t.metrics.Write(t.step, values...); err != nil {

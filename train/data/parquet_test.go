@@ -115,7 +115,7 @@ func TestParquetRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, _ := sample(t, Tolerate(s, 0.5, nil), 0)
+	a, _ := sample(t, Tolerate(s, 1, nil), 0)
 	b, _ := sample(t, s, 1)
 	if !slices.Equal(a, b) {
 		t.Error("the second row does not stand in for the first")

@@ -24,16 +24,16 @@ func tooMany(err error, allowed, n int) error {
 	return fmt.Errorf("more than %d of %d samples are corrupt, such as %w", allowed, n, err)
 }
 
-// Tolerate gives a source of which a share of the samples, rounded down to a number of them, may be [Corrupt]: in the place of each stands the
+// Tolerate gives a source of which so many samples may be [Corrupt]: in the place of each stands the
 // next one that can be read (after the last the first), with its label, caption and vector. So what a sample is depends on
-// the files alone. One more is an error. found, if set, is called for each the first time that it is met.
+// the files alone. One more is an error. found, if set, is called for each the first time that it is met, by one goroutine at a time.
 //
 // The captions and vectors of a sample are the substitute's once the sample has been asked for.
-func Tolerate(s Source, share float64, found func(err error)) Source {
-	if share == 0 || s.Len() == Infinite {
+func Tolerate(s Source, allowed int, found func(err error)) Source {
+	if allowed <= 0 || s.Len() == Infinite {
 		return s
 	}
-	return &tolerant{Source: s, allowed: int(share * float64(s.Len())), found: found, bad: map[uint64]error{}}
+	return &tolerant{Source: s, allowed: allowed, found: found, bad: map[uint64]error{}}
 }
 
 // CorruptSamples are the errors of the corrupt samples that have been met so far in a source of [Tolerate], or in a part
@@ -58,6 +58,7 @@ type tolerant struct {
 	Source
 	allowed int
 	found   func(error)
+	telling sync.Mutex
 
 	mu   sync.RWMutex
 	bad  map[uint64]error
@@ -116,6 +117,8 @@ func (t *tolerant) note(i uint64, err error) error {
 	t.errs = append(t.errs, err)
 	t.mu.Unlock()
 	if t.found != nil {
+		t.telling.Lock()
+		defer t.telling.Unlock()
 		t.found(err)
 	}
 	return nil

@@ -27,7 +27,7 @@ func TestTolerate(t *testing.T) {
 			t.Fatal(err)
 		}
 		var found []string
-		s := Tolerate(src, 0.35, func(err error) { found = append(found, err.Error()) })
+		s := Tolerate(src, 3, func(err error) { found = append(found, err.Error()) })
 		captioned, ok := CaptionsOf(s)
 		if !ok {
 			t.Fatal("captions are lost")
@@ -46,7 +46,7 @@ func TestTolerate(t *testing.T) {
 			t.Errorf("memory %d: found %q", memory, found)
 		}
 		// Two are allowed, the third is an error.
-		s = Tolerate(src, 0.29, nil)
+		s = Tolerate(src, 2, nil)
 		var last error
 		for i := range 10 {
 			if _, err := s.Sample(uint64(i), make([]float32, 12)); err != nil {
@@ -75,7 +75,7 @@ func TestTolerate(t *testing.T) {
 			}
 		}
 	}
-	s := Tolerate(train, 1, nil)
+	s := Tolerate(train, 5, nil)
 	for i := range s.Len() {
 		if x, _ := sample(t, s, i); !own[fmt.Sprint(x)] {
 			t.Errorf("sample %d is none of its part", i)
@@ -89,7 +89,7 @@ func TestTolerate(t *testing.T) {
 		}
 	}
 	// A file that is gone is not corrupt: it may be there again tomorrow.
-	s = Tolerate(src, 1, nil)
+	s = Tolerate(src, 10, nil)
 	if err := os.Remove(filepath.Join(dir, "a/02.png")); err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestTolerate(t *testing.T) {
 	dir = t.TempDir()
 	write(t, dir, "x.png", nil)
 	write(t, dir, "y.png", nil)
-	s = Tolerate(openGallery(t, dir, Pictures{Height: 2, Width: 2, Channels: 1, Memory: -1}), 1, nil)
+	s = Tolerate(openGallery(t, dir, Pictures{Height: 2, Width: 2, Channels: 1, Memory: -1}), 2, nil)
 	if _, err := s.Sample(0, make([]float32, 4)); err == nil {
 		t.Error("no sample can be read, and no error")
 	}
@@ -113,7 +113,7 @@ func TestCorruptSamplesDoNotDependOnWhatWasReadBefore(t *testing.T) {
 		write(t, dir, name, nil)
 	}
 	batches := func(first uint64, workers int) []float32 {
-		src := Tolerate(openGallery(t, dir, Pictures{Height: 3, Width: 3, Channels: 3, Crop: CropRandom}), 0.5, nil)
+		src := Tolerate(openGallery(t, dir, Pictures{Height: 3, Width: 3, Channels: 3, Crop: CropRandom}), 6, nil)
 		l, err := NewLoader(src, Options{Seed: 8})
 		if err != nil {
 			t.Fatal(err)
