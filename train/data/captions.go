@@ -119,16 +119,21 @@ func captionFile(picture string) ([]string, error) {
 	if len(text) > maxCaption {
 		return nil, badfile.New(path, ErrSize, "is longer than %d bytes: want a caption a line", maxCaption)
 	}
-	var captions []string
-	for line := range strings.Lines(string(text)) {
-		if line = strings.TrimSpace(line); line != "" {
-			captions = append(captions, line)
-		}
-	}
+	captions := captionLines(string(text))
 	if len(captions) == 0 {
 		return nil, badfile.New(path, ErrEmpty, "has no caption: want one a line")
 	}
 	return checkCaptions(path, -1, captions)
+}
+
+// captionLines are the captions of a text, one a line.
+func captionLines(text string) (captions []string) {
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			captions = append(captions, line)
+		}
+	}
+	return captions
 }
 
 func checkCaptions(path string, at int64, captions []string) ([]string, error) {

@@ -27,7 +27,7 @@ type Tar struct {
 	Labels string
 	// Classes is the number of classes; 0: one more than the highest label.
 	Classes int
-	// Captions is the ending of the files that hold a caption, or json.KEY; empty: none.
+	// Captions is the ending of the files that hold captions, one a line, or json.KEY; empty: none.
 	Captions string
 }
 
@@ -290,14 +290,13 @@ func (t Tar) sample(g *group, file string) (tarSample, error) {
 		if err != nil {
 			return fail(ErrFormat, "%v", err)
 		}
-		text = strings.TrimSpace(text)
-		if !ok || text == "" {
+		if len(text) > maxCaption {
+			return fail(ErrSize, "captions of %d bytes: want at most %d", len(text), maxCaption)
+		}
+		s.captions = captionLines(text)
+		if !ok || len(s.captions) == 0 {
 			return fail(ErrEmpty, "has no caption (%s)", t.Captions)
 		}
-		if len(text) > maxCaption {
-			return fail(ErrSize, "a caption of %d bytes: want at most %d", len(text), maxCaption)
-		}
-		s.captions = []string{text}
 	}
 	return s, nil
 }
