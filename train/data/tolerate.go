@@ -1,6 +1,7 @@
 package data
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -122,4 +123,33 @@ func (t *tolerant) note(i uint64, err error) error {
 		t.found(err)
 	}
 	return nil
+}
+
+// Verify reads every sample of a finite source and gives the errors of the corrupt ones, in order. progress, if set, is called now and then.
+func Verify(ctx context.Context, s Source, progress func(done, total int)) ([]error, error) {
+	for { // what stands in for corrupt samples hides them
+		t, ok := s.(*tolerant)
+		if !ok {
+			break
+		}
+		s = t.Source
+	}
+	size := volume(s.Shape())
+	errs := make([]error, s.Len())
+	var mu sync.Mutex
+	done := 0
+	err := forEach(ctx, s.Len(), Streams(s), func(i int) error {
+		_, err := s.Sample(uint64(i), make([]float32, size))
+		if err != nil && !Corrupt(err) {
+			return err
+		}
+		errs[i] = err
+		mu.Lock()
+		defer mu.Unlock()
+		if done++; progress != nil {
+			progress(done, s.Len())
+		}
+		return nil
+	})
+	return slices.DeleteFunc(errs, func(e error) bool { return e == nil }), err
 }

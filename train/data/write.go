@@ -97,6 +97,9 @@ func isPicture8(s Source) bool {
 	return len(shape) == 3 && (shape[2] == 1 || shape[2] == 3) && Levels(s) > 0 && Levels(s) <= 256
 }
 
+// ofBytes tells whether samples are pictures of the 256 levels of bytes, so that nothing is lost if they are written as such.
+func ofBytes(s Source) bool { return isPicture8(s) && Levels(s) == 256 }
+
 // writer writes n samples of a source.
 type writer struct {
 	ctx      context.Context

@@ -30,7 +30,7 @@ func (w *writer) npz(path string) error {
 			return fill(f)
 		}
 		descr := "<f4"
-		if isPicture8(w.s) {
+		if ofBytes(w.s) {
 			descr = "|u1"
 		}
 		if err := array("samples", descr, append([]int{w.n}, w.s.Shape()...), func(f io.Writer) error { return w.samples(f, false) }); err != nil {
@@ -56,7 +56,7 @@ func (w *writer) safetensors(path string) error {
 	if len(shape) == 4 {
 		shape = []int{w.n, shape[3], shape[1], shape[2]}
 	}
-	if isPicture8(w.s) {
+	if ofBytes(w.s) {
 		dtype = safetensors.U8
 	}
 	entries := []safetensors.Entry{{Name: "samples", DType: dtype, Shape: shape, Data: func(f io.Writer) error { return w.samples(f, len(shape) == 4) }}}
@@ -71,7 +71,7 @@ func (w *writer) safetensors(path string) error {
 
 // samples writes the samples' numbers, bytes of pictures of bytes.
 func (w *writer) samples(f io.Writer, channelsFirst bool) error {
-	size, bytes := volume(w.s.Shape()), isPicture8(w.s)
+	size, bytes := volume(w.s.Shape()), ofBytes(w.s)
 	row := make([]byte, 0, 4*size)
 	return w.chunks(func(_ int, x []float32, _ []int32) error {
 		for ; len(x) > 0; x = x[size:] {
