@@ -33,6 +33,25 @@ func TestParquetAsPythonWroteIt(t *testing.T) {
 	p.Memory = -1
 	s, err := OpenParquet(context.Background(), Parquet{Path: "testdata/parquet", Pictures: p, Labels: "label", Cache: 1200})
 	g.check(t, "small cache", s, err, nil)
+	// What is kept stays within the bound, also of groups that come again.
+	file, err := openParquet("testdata/parquet/train-00000-of-00002.parquet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if file.image, err = file.imageColumn(""); err != nil {
+		t.Fatal(err)
+	}
+	sizes := file.file.Metadata().RowGroups
+	size := func(k int) int64 { return sizes[k].Columns[file.image].MetaData.TotalUncompressedSize }
+	cache := newGroupCache(size(0)) // the second group is smaller: one of them fits
+	for _, k := range []int{0, 1, 0, 0, 1} {
+		if _, err := cache.row(parquetGroup{file, k, 0, []int{3, 1}[k]}, 0); err != nil {
+			t.Fatal(err)
+		}
+		if cache.held != size(k) || cache.used.Len() != 1 || len(cache.by[file]) != 1 {
+			t.Errorf("after group %d: %d bytes in %d groups are kept, of %d and %d", k, cache.held, cache.used.Len(), size(0), size(1))
+		}
+	}
 }
 
 type row struct {

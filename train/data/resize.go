@@ -150,10 +150,8 @@ func (s *scaler) resize(dst []uint8, h, w int, src bitmap, b box, filter string)
 	rows, stride, left := src.pix[top*src.w*c:bottom*src.w*c], src.w*c, int(b.x0)*c
 	if across {
 		t := s.taps(0, filter, src.w, b.x0, b.x1, w)
-		to := rows[:0]
-		if !down {
-			to = dst
-		} else {
+		to := dst
+		if down {
 			if need := (bottom - top) * w * c; cap(s.rows) < need {
 				s.rows = make([]uint8, need)
 			}
