@@ -9,8 +9,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// unimportant settings do not change the weights that come out.
-var unimportant = []string{"name", "sample", "checkpoint", "device", "max_skips", "max_time", "init", "steps", "validation", "post_hoc"}
+// unimportant sections and settings do not change the weights that come out.
+var unimportant = []string{"name", "sample", "checkpoint", "device", "max_skips", "max_time", "init", "steps", "validation", "post_hoc", "loading", "data.memory"}
 
 // changedSettings lists the settings of a resolved config that differ from the
 // old ones and decide what weights come out, as key=new (was old).
@@ -19,7 +19,7 @@ func changedSettings(old, now []byte) []string {
 	var changed []string
 	for _, k := range slices.Sorted(maps.Keys(is)) {
 		top, _, _ := strings.Cut(k, ".")
-		if slices.Contains(unimportant, top) || was[k] == is[k] {
+		if slices.Contains(unimportant, top) || slices.Contains(unimportant, k) || was[k] == is[k] {
 			continue
 		}
 		if v, ok := was[k]; ok {

@@ -16,6 +16,7 @@ type DataArg struct {
 	Ctx  context.Context
 	Dir  string // relative paths are taken from here
 	Seed uint64
+	Warn func(format string, args ...any) // of samples that are passed over; nil: nobody hears of them
 }
 
 // Path resolves a path of a config.
@@ -24,14 +25,6 @@ func (a DataArg) Path(p string) string {
 		return p
 	}
 	return filepath.Join(a.Dir, p)
-}
-
-// captions resolves the path of a folder's captions.
-func (a DataArg) captions(how string) string {
-	if how == data.CaptionFiles {
-		return how
-	}
-	return a.Path(how)
 }
 
 // Dataset is training data and, where there is some, data held out.
@@ -149,55 +142,6 @@ type rotationsComponent struct {
 }
 
 func (c *rotationsComponent) SetDefaults() { c.Weight = 1 }
-
-type idxConfig struct {
-	Images  string `yaml:"images,required" doc:"IDX file of pictures, (N,H,W) or (N,H,W,C) bytes, plain or gzipped"`
-	Labels  string `yaml:"labels" doc:"IDX file of N labels; empty: none"`
-	Classes int    `yaml:"classes" doc:"number of classes; 0: one more than the highest label" range:"[0,256]"`
-	Heldout int    `yaml:"heldout" doc:"samples to hold out, spread evenly over the classes" range:"[0,inf)"`
-}
-
-type folderConfig struct {
-	Dir      string `yaml:"dir,required" doc:"folder of PNG and JPEG pictures; subfolders are classes"`
-	Height   int    `yaml:"height,required" doc:"height that pictures are brought to, in pixels" range:"[1,4096]"`
-	Width    int    `yaml:"width,required" doc:"width, in pixels" range:"[1,4096]"`
-	Channels int    `yaml:"channels" doc:"1 (grey) or 3 (colour)" range:"[1,3]"`
-	Captions string `yaml:"captions" doc:"captions of the pictures: txt for a text file beside each, with a caption a line, or a JSONL file with file_name (the path below dir) and text (a caption or a list of them); empty: none"`
-	Heldout  int    `yaml:"heldout" doc:"samples to hold out, spread evenly over the classes" range:"[0,inf)"`
-}
-
-func (c *folderConfig) SetDefaults() { c.Channels = 3 }
-
-func (c *folderConfig) Validate() error {
-	if c.Channels == 2 {
-		return invalid.Field("channels", "must be 1 or 3, is 2")
-	}
-	return nil
-}
-
-type csvConfig struct {
-	Path    string   `yaml:"path,required" doc:"file of comma-separated values whose first line names the columns"`
-	Samples []string `yaml:"samples,required" doc:"columns of the numbers of a point"`
-	Vectors []string `yaml:"vectors" doc:"columns of the vector that the network is conditioned on; numbers around 1 are best; empty: none"`
-	Label   string   `yaml:"label" doc:"column of whole numbers, the classes; empty: none"`
-	Classes int      `yaml:"classes" doc:"number of classes; 0: one more than the highest label" range:"[0,inf)"`
-	Heldout int      `yaml:"heldout" doc:"samples to hold out, spread evenly over the classes" range:"[0,inf)"`
-}
-
-func (c *csvConfig) Validate() error {
-	if len(c.Samples) == 0 {
-		return invalid.Field("samples", "must name at least one column")
-	}
-	return nil
-}
-
-type npyConfig struct {
-	Samples string `yaml:"samples,required" doc:".npy file: points (N,D), grey images (N,H,W) or images (N,H,W,C); u1 is scaled to [−1,1]"`
-	Labels  string `yaml:"labels" doc:".npy file of N integers; empty: none"`
-	Classes int    `yaml:"classes" doc:"number of classes; 0: one more than the highest label" range:"[0,inf)"`
-	Vectors string `yaml:"vectors" doc:".npy file (N,D) of the vectors that the network is conditioned on; numbers around 1 are best; empty: none"`
-	Heldout int    `yaml:"heldout" doc:"samples to hold out, spread evenly over the classes" range:"[0,inf)"`
-}
 
 type noiseConfig struct {
 	Shape   []int `yaml:"shape,required" doc:"of a sample, channels last" range:"[1,inf)"`
@@ -326,38 +270,16 @@ func init() {
 			}
 			return points(d, a)
 		})
-	config.Register(Datasets, "idx", "Pictures in the IDX format of MNIST.",
-		func(c *idxConfig, a DataArg) (*Dataset, error) {
-			s, err := data.OpenIDX(data.IDX{Images: a.Path(c.Images), Labels: a.Path(c.Labels), Classes: c.Classes})
-			if err != nil {
-				return nil, err
-			}
-			return holdout(s, c.Heldout)
-		})
-	config.Register(Datasets, "folder", "A folder of pictures.",
-		func(c *folderConfig, a DataArg) (*Dataset, error) {
-			s, err := data.OpenFolder(a.Ctx, data.Folder{Dir: a.Path(c.Dir), Height: c.Height, Width: c.Width, Channels: c.Channels, Captions: a.captions(c.Captions)})
-			if err != nil {
-				return nil, err
-			}
-			return holdout(s, c.Heldout)
-		})
-	config.Register(Datasets, "csv", "Points in a table, perhaps with vectors that they are conditioned on.",
-		func(c *csvConfig, a DataArg) (*Dataset, error) {
-			s, err := data.OpenCSV(data.CSV{Path: a.Path(c.Path), Samples: c.Samples, Vectors: c.Vectors, Label: c.Label, Classes: c.Classes})
-			if err != nil {
-				return nil, err
-			}
-			return holdout(s, c.Heldout)
-		})
-	config.Register(Datasets, "npy", "Arrays in NumPy's format.",
-		func(c *npyConfig, a DataArg) (*Dataset, error) {
-			s, err := data.OpenNPY(data.NPY{Samples: a.Path(c.Samples), Labels: a.Path(c.Labels), Classes: c.Classes, Vectors: a.Path(c.Vectors)})
-			if err != nil {
-				return nil, err
-			}
-			return holdout(s, c.Heldout)
-		})
+}
+
+// corrupt is the number of corrupt samples that have been met so far; some is false where there may be none.
+func (d *Dataset) corrupt() (n int, some bool) {
+	met, some := data.CorruptSamples(d.Train)
+	if d.Heldout != nil {
+		held, _ := data.CorruptSamples(d.Heldout)
+		met = append(met, held...)
+	}
+	return len(met), some
 }
 
 // isImage reports whether samples of that shape are pictures.

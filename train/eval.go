@@ -76,7 +76,7 @@ func labelsOf(src data.Source, n int) ([]int32, error) {
 		if l := src.Len(); l != data.Infinite {
 			at %= l
 		}
-		label, err := src.Sample(uint64(at), x)
+		label, err := data.Label(src, uint64(at), x)
 		if err != nil {
 			return nil, err
 		}

@@ -25,6 +25,11 @@ func TestExamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if exp.Data.Kind == "tar" {
+				if exp, err = load(f, []string{"batch=4", "data.path=data/testdata/tar"}); err != nil {
+					t.Fatal(err)
+				}
+			}
 			if exp.Pairing() != nil {
 				pairs := PairsArg{Dir: filepath.Join(t.TempDir(), "pairs"), Count: 4}
 				if err := exp.MakePairs(context.Background(), pairs, t.Logf); err != nil {

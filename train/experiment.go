@@ -34,6 +34,7 @@ type Experiment struct {
 	Batch       int                                        `yaml:"batch" doc:"samples a step" range:"[1,inf)"`
 	Accumulate  int                                        `yaml:"accumulate" doc:"parts that a step's batch is computed in, one after another: less memory, and the same gradient but for rounding" range:"[1,inf)"`
 	Data        config.Variant[DataArg, *Dataset]          `yaml:"data,required" doc:"training data"`
+	Loading     Loading                                    `yaml:"loading" doc:"how data are read while training; what is trained on does not depend on it"`
 	Flip        bool                                       `yaml:"flip" doc:"mirror each picture left to right with probability one half"`
 	Conditional bool                                       `yaml:"conditional" doc:"condition the network on the data's classes and vectors, if they have any"`
 	Model       config.Variant[ModelArg, Network]          `yaml:"model,required" doc:"the network"`
@@ -171,6 +172,11 @@ func OpenDevice(name string) (backend.Device, error) {
 
 // openData opens the training data; relative paths are taken from where the program was started.
 func (l *Loaded) openData(ctx context.Context) (*Dataset, error) {
-	d, err := l.Data.Build(DataArg{Ctx: ctx, Dir: ".", Seed: l.Seed})
+	return l.openDataWarning(ctx, nil)
+}
+
+// openDataWarning is openData; warn, if set, hears of samples that are passed over.
+func (l *Loaded) openDataWarning(ctx context.Context, warn func(format string, args ...any)) (*Dataset, error) {
+	d, err := l.Data.Build(DataArg{Ctx: ctx, Dir: ".", Seed: l.Seed, Warn: warn})
 	return d, l.at("data", err)
 }

@@ -159,14 +159,6 @@ func takeSamples(src data.Source, n int) (x []float32, labels []int32, err error
 	if l := src.Len(); l != data.Infinite {
 		n = min(n, l)
 	}
-	size := volume(src.Shape())
-	x, labels = make([]float32, n*size), make([]int32, n)
-	for i := range n {
-		l, err := src.Sample(uint64(i), x[i*size:(i+1)*size])
-		if err != nil {
-			return nil, nil, err
-		}
-		labels[i] = int32(l)
-	}
-	return x, labels, nil
+	x, labels = make([]float32, n*volume(src.Shape())), make([]int32, n)
+	return x, labels, data.Read(context.Background(), src, 0, x, labels)
 }

@@ -3,8 +3,10 @@ package train
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/langevin-go/langevin/internal/safetensors"
@@ -75,7 +77,7 @@ func channelsFirstShape(shape []int) []int {
 }
 
 // ReadInit reads samples to edit or to lead back: a .safetensors file as ReadSamples does; an .npy array (N,shape…), channels
-// last, of float32; a PNG or JPEG picture, or a folder of them, brought to the samples' size as training data are, which warn
+// last, of float32; a PNG, JPEG, GIF or WebP picture, or a folder of them, brought to the samples' size as training data are, which warn
 // hears of. Subfolders are classes, of which there must be as many.
 func ReadInit(ctx context.Context, path string, shape []int, classes int, warn func(format string, args ...any)) (*SampleFile, error) {
 	info, err := os.Stat(path)
@@ -83,7 +85,7 @@ func ReadInit(ctx context.Context, path string, shape []int, classes int, warn f
 		return nil, noRead(path, err, "a .safetensors or .npy file, a picture or a folder of pictures")
 	}
 	switch ext := strings.ToLower(filepath.Ext(path)); {
-	case info.IsDir(), ext == ".png", ext == ".jpg", ext == ".jpeg":
+	case info.IsDir(), slices.Contains(data.PictureEndings(), ext):
 		return readPictures(ctx, path, info.IsDir(), shape, classes, warn)
 	case ext != ".npy":
 		return ReadSamples(path, shape, 0)
@@ -108,12 +110,12 @@ func readPictures(ctx context.Context, path string, folder bool, shape []int, cl
 		return nil, fmt.Errorf("%s: the model's samples, of shape %v, are no pictures", path, shape)
 	}
 	other, example := 0, ""
-	f := data.Folder{Dir: path, Height: shape[0], Width: shape[1], Channels: shape[2], Resized: func(path string, h, w int) {
+	f := data.Folder{Dir: path, Pictures: data.Pictures{Height: shape[0], Width: shape[1], Channels: shape[2], Memory: math.MaxInt64, Resized: func(path string, h, w int) {
 		if s := fmt.Sprintf("%s was %d×%d", path, w, h); other == 0 || s < example {
 			example = s
 		}
 		other++
-	}}
+	}}}
 	open := data.OpenPicture
 	if folder {
 		open = data.OpenFolder

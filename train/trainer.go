@@ -33,6 +33,7 @@ type Trainer struct {
 	data *Dataset
 
 	loader  *data.Loader
+	ahead   *data.Ahead  // of loader; nil: a step reads its batch itself
 	source  *Dataset     // what the flow starts from; nil: normal noise
 	starts  *data.Loader // of source, or of pairs
 	pairs   *Pairs       // what is trained on in place of the data; nil: the data
@@ -87,6 +88,7 @@ type Trainer struct {
 	progress record.Progress
 	warn     func(format string, args ...any)
 	window   window
+	waited   time.Duration   // for batches, in all
 	shown    [1]record.Value // beside the progress; here, so that a step allocates nothing
 }
 
@@ -95,6 +97,7 @@ type window struct {
 	loss, norm float64
 	steps      int
 	from       time.Time
+	wait       time.Duration // for batches
 }
 
 // Options say how a run is started.
@@ -136,7 +139,7 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 			return err
 		}
 	}
-	if t.data, err = exp.openData(ctx); err != nil {
+	if t.data, err = exp.openDataWarning(ctx, t.warn); err != nil {
 		return err
 	}
 	if err = t.adopt(); err != nil {
@@ -160,6 +163,7 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 	if err = t.openPairs(ctx); err != nil {
 		return err
 	}
+	t.ahead = exp.Loading.ahead(t.loader, exp.Batch)
 	if t.source, err = exp.openSource(ctx, t.job, t.data.Train.Shape()); err != nil {
 		return err
 	}
@@ -373,6 +377,9 @@ func countElems(params []*tensor.Param) int {
 func (t *Trainer) Close() error {
 	var errs []error
 	t.progress.Finish()
+	if t.ahead != nil {
+		t.ahead.Close()
+	}
 	if t.metrics != nil {
 		errs = append(errs, t.metrics.Close())
 	}
@@ -535,6 +542,12 @@ func (t *Trainer) train(ctx context.Context) error {
 
 // load reads the batch of the step in hand.
 func (t *Trainer) load() error {
+	from := time.Now()
+	defer func() {
+		took := time.Since(from)
+		t.window.wait += took
+		t.waited += took
+	}()
 	cursor := uint64(t.step) * uint64(t.exp.Batch)
 	if t.starts != nil {
 		if err := t.starts.Batch(cursor, t.batch.Source, t.ignored); err != nil {
@@ -543,6 +556,9 @@ func (t *Trainer) load() error {
 	}
 	if t.batch.Vector != nil {
 		t.loader.Vectors(cursor, t.batch.Vector)
+	}
+	if t.ahead != nil {
+		return t.ahead.Batch(cursor, t.batch.X, t.labels)
 	}
 	return t.loader.Batch(cursor, t.batch.X, t.labels)
 }
@@ -556,7 +572,11 @@ func (t *Trainer) log() error {
 		record.V("train/lr", t.exp.Optim.LR*t.sched.Rate(int(t.step-1), int(t.exp.Steps))),
 		record.V("train/skipped", float64(t.skipped)),
 		record.V(record.WallPrefix+"steps_per_s", n/math.Max(1e-9, time.Since(t.window.from).Seconds())),
+		record.V(record.WallPrefix+"data_wait", min(1, t.window.wait.Seconds()/math.Max(1e-9, time.Since(t.window.from).Seconds()))),
 		record.V(record.WallPrefix+"memory_mib", float64(t.scope.MemoryHeld())/(1<<20)),
+	}
+	if n, some := t.data.corrupt(); some { // of this process: reading ahead, it may have met some of later steps
+		values = append(values, record.V(record.WallPrefix+"corrupt", float64(n)))
 	}
 	t.window = window{from: time.Now()}
 	if err := t.metrics.Write(t.step, values...); err != nil {

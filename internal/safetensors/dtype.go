@@ -41,8 +41,8 @@ func (d DType) Size() int {
 	return 0
 }
 
-// float16 gives the value of an IEEE 754 half: 1 sign, 5 exponent and 10 fraction bits. It is exact.
-func float16(h uint16) float32 {
+// Float16 gives the value of an IEEE 754 half: 1 sign, 5 exponent and 10 fraction bits. It is exact.
+func Float16(h uint16) float32 {
 	sign, exp, frac := uint32(h>>15)<<31, uint32(h>>10&31), uint32(h&0x3ff)
 	switch exp {
 	case 0: // subnormal: frac·2⁻²⁴, exact in float32

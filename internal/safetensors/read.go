@@ -203,7 +203,7 @@ func readFloats[F float32 | float64](t *Tensor, dst []F) error {
 	case F16:
 		decode = func(dst []F, b []byte) {
 			for i := range dst {
-				dst[i] = F(float16(le.Uint16(b[2*i:])))
+				dst[i] = F(Float16(le.Uint16(b[2*i:])))
 			}
 		}
 	case BF16:

@@ -97,7 +97,7 @@ func TestEveryHalf(t *testing.T) {
 		case e == 31:
 			want = math.NaN()
 		}
-		got := float64(float16(uint16(h)))
+		got := float64(Float16(uint16(h)))
 		if math.IsNaN(want) && math.IsNaN(got) {
 			continue
 		}

@@ -150,7 +150,7 @@ func encode[T Elem](w io.Writer, d *tensor.Dense, descr string, width int, put f
 	if err != nil {
 		return err
 	}
-	header, err := npyText(descr, shape)
+	header, err := NPYHeader(descr, shape)
 	if err != nil {
 		return err
 	}
@@ -171,9 +171,9 @@ func encode[T Elem](w io.Writer, d *tensor.Dense, descr string, width int, put f
 	return nil
 }
 
-// npyText is the header of a version 1.0 file, padded as NumPy pads it: spaces
+// NPYHeader is the header of a version 1.0 file of row-major elements, such as <f4, which are to follow. It is padded as NumPy pads it: spaces
 // and a newline up to a multiple of 64 bytes, with room for the first dimension to grow to 20 digits.
-func npyText(descr string, shape []int) ([]byte, error) {
+func NPYHeader(descr string, shape []int) ([]byte, error) {
 	dims := strings.ReplaceAll(strings.Trim(fmt.Sprint(shape), "[]"), " ", ", ")
 	if len(shape) == 1 {
 		dims += ","

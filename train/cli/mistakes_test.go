@@ -137,7 +137,7 @@ func TestMistakes(t *testing.T) {
 		{"train digits.yaml data.kind=idx data.images=tiny.yaml", 1, []string{"tiny.yaml", "not an IDX file"}},
 		{"train digits.yaml data.kind=idx data.images=images.idx data.labels=labels.idx data.classes=5", 1, []string{"labels.idx", "label 9 of sample 2", "want 0 to 4"}},
 		{"train digits.yaml data.kind=idx data.images=images.idx data.heldout=3", 1, []string{"heldout", "3"}},
-		{"train digits.yaml data.kind=folder data.dir=empty data.height=8 data.width=8", 1, []string{"empty", "no PNG or JPEG pictures"}},
+		{"train digits.yaml data.kind=folder data.dir=empty data.height=8 data.width=8", 1, []string{"empty", "no PNG, JPEG, GIF or WebP pictures"}},
 		{"train digits.yaml data.kind=folder data.dir=nowhere data.height=8 data.width=8", 1, []string{"nowhere"}},
 		{"train digits.yaml data.kind=folder data.dir=pictures data.height=8 data.width=8", 1, []string{"pictures/b.png", "cannot be decoded"}},
 		{"train tiny.yaml data.kind=npy data.samples=tiny.yaml", 1, []string{"tiny.yaml"}},

@@ -98,6 +98,9 @@ func (a *app) runTrain(ctx context.Context, file string, overrides []string, dir
 		return nil
 	}
 	fmt.Fprintf(a.Stdout, "\nTrained %d steps in %s.\n", t.Step(), time.Since(started).Round(time.Second))
+	if w := t.Waited(); w > 0.1 {
+		fmt.Fprintf(a.Stdout, "Steps waited for their data %.0f %% of the time: loading limits training (see loading.workers and docs/data.md).\n", 100*w)
+	}
 	if best, early := t.StoppedEarly(); early {
 		fmt.Fprintf(a.Stdout, "Stopped early: the loss on held-out data has been no better since step %d.\n", best)
 	}

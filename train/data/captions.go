@@ -24,23 +24,24 @@ type Captioned interface {
 
 // CaptionsOf is the source, if its samples have captions.
 func CaptionsOf(s Source) (c Captioned, ok bool) {
-	if part, is := s.(*subset); is {
-		if _, ok := CaptionsOf(part.Source); !ok {
-			return nil, false
-		}
-		return captionedSubset{part}, true
+	if c, ok = s.(Captioned); ok {
+		return c, true
 	}
-	c, ok = s.(Captioned)
-	return c, ok
+	if part, is := s.(wrapper); is {
+		if of, ok := CaptionsOf(part.source()); ok {
+			return captionedPart{part, of}, true
+		}
+	}
+	return nil, false
 }
 
-// captionedSubset is some samples of a source with captions.
-type captionedSubset struct{ *subset }
-
-func (s captionedSubset) Captions(i uint64) []string {
-	of, _ := CaptionsOf(s.Source)
-	return of.Captions(uint64(s.index[i]))
+// captionedPart is samples of a source with captions.
+type captionedPart struct {
+	wrapper
+	of Captioned
 }
+
+func (s captionedPart) Captions(i uint64) []string { return s.of.Captions(s.at(i)) }
 
 // CaptionOf is one of a sample's captions, drawn by the seed anew every epoch.
 func CaptionOf(s Captioned, seed, index, epoch uint64) string {
@@ -68,7 +69,8 @@ type withCaptions struct {
 	of func(i uint64) []string
 }
 
-func (s withCaptions) ClassNames() []string       { return ClassNames(s.Source) }
+func (s withCaptions) source() Source             { return s.Source }
+func (s withCaptions) at(i uint64) uint64         { return i }
 func (s withCaptions) Captions(i uint64) []string { return s.of(i) }
 
 // CaptionByClass gives every sample of a finite source the captions of its class, of
@@ -85,7 +87,7 @@ func CaptionByClass(s Source, captions [][]string) (Captioned, error) {
 	labels := make([]int32, s.Len())
 	x := make([]float32, volume(s.Shape()))
 	for i := range labels {
-		label, err := s.Sample(uint64(i), x)
+		label, err := Label(s, uint64(i), x)
 		if err != nil {
 			return nil, err
 		}
@@ -117,16 +119,21 @@ func captionFile(picture string) ([]string, error) {
 	if len(text) > maxCaption {
 		return nil, badfile.New(path, ErrSize, "is longer than %d bytes: want a caption a line", maxCaption)
 	}
-	var captions []string
-	for line := range strings.Lines(string(text)) {
-		if line = strings.TrimSpace(line); line != "" {
-			captions = append(captions, line)
-		}
-	}
+	captions := captionLines(string(text))
 	if len(captions) == 0 {
 		return nil, badfile.New(path, ErrEmpty, "has no caption: want one a line")
 	}
 	return checkCaptions(path, -1, captions)
+}
+
+// captionLines are the captions of a text, one a line.
+func captionLines(text string) (captions []string) {
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			captions = append(captions, line)
+		}
+	}
+	return captions
 }
 
 func checkCaptions(path string, at int64, captions []string) ([]string, error) {

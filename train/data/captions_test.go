@@ -30,7 +30,7 @@ func TestCaptionedFolder(t *testing.T) {
 		"captions.jsonl": `{"file_name":"bee/deep/c.png","text":["a bee"],"other":1}` + "\n\n" + `{"file_name":"ant/a.png","text":["an ant","a small insect"]}` + "\r\n" + `{"text":"two ants","file_name":"ant/b.b.png"}`,
 	})
 	for _, how := range []string{CaptionFiles, dir + "/captions.jsonl"} {
-		s, err := OpenFolder(context.Background(), Folder{Dir: dir, Height: 2, Width: 2, Channels: 1, Captions: how})
+		s, err := OpenFolder(context.Background(), Folder{Dir: dir, Captions: how, Pictures: Pictures{Height: 2, Width: 2, Channels: 1}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -53,7 +53,7 @@ func TestCaptionedFolder(t *testing.T) {
 			t.Errorf("%s: a part has other captions", how)
 		}
 	}
-	if s, _ := OpenFolder(context.Background(), Folder{Dir: dir, Height: 2, Width: 2, Channels: 1}); s == nil {
+	if s, _ := OpenFolder(context.Background(), Folder{Dir: dir, Pictures: Pictures{Height: 2, Width: 2, Channels: 1}}); s == nil {
 		t.Fatal("no folder")
 	} else if _, ok := CaptionsOf(s); ok {
 		t.Error("captions that were not asked for")
@@ -88,7 +88,7 @@ func TestBadCaptions(t *testing.T) {
 		if _, ok := c.files["c.jsonl"]; ok {
 			how = dir + "/c.jsonl"
 		}
-		_, err := OpenFolder(context.Background(), Folder{Dir: dir, Height: 2, Width: 2, Channels: 1, Captions: how})
+		_, err := OpenFolder(context.Background(), Folder{Dir: dir, Captions: how, Pictures: Pictures{Height: 2, Width: 2, Channels: 1}})
 		var e *FileError
 		if !errors.As(err, &e) || !errors.Is(err, c.is) {
 			t.Errorf("%s: got %v", name, err)

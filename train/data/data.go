@@ -30,19 +30,31 @@ const Infinite = -1
 
 // ClassNames gives what the source calls its classes, or nil if they have only numbers.
 func ClassNames(s Source) []string {
-	if n, ok := s.(interface{ ClassNames() []string }); ok {
-		return n.ClassNames()
+	for {
+		switch n := s.(type) {
+		case interface{ ClassNames() []string }:
+			return n.ClassNames()
+		case wrapper:
+			s = n.source()
+		default:
+			return nil
+		}
 	}
-	return nil
 }
 
 // Levels is the number of equally spaced values from −1 to 1 that the numbers of
 // samples have, as 256 of bytes; 0 of continuous ones.
 func Levels(s Source) int {
-	if n, ok := s.(interface{ Levels() int }); ok {
-		return n.Levels()
+	for {
+		switch n := s.(type) {
+		case interface{ Levels() int }:
+			return n.Levels()
+		case wrapper:
+			s = n.source()
+		default:
+			return 0
+		}
 	}
-	return 0
 }
 
 // FileError says which file cannot be used, where in it, why, and what would be right.

@@ -3,7 +3,6 @@ package data
 import (
 	"bytes"
 	"encoding/binary"
-	"image"
 	"io"
 )
 
@@ -74,35 +73,34 @@ func tiffOrientation(t []byte) int {
 func turned(orientation int) bool { return orientation >= 5 }
 
 // orient turns a picture to be shown upright.
-func orient(m *image.RGBA, orientation int) *image.RGBA {
+func orient(m bitmap, orientation int) bitmap {
 	if orientation == 1 {
 		return m
 	}
-	w, h := m.Rect.Dx(), m.Rect.Dy()
-	out := image.NewRGBA(m.Rect)
+	out := bitmap{m.h, m.w, m.c, make([]uint8, len(m.pix))}
 	if turned(orientation) {
-		out = image.NewRGBA(image.Rect(0, 0, h, w))
+		out.h, out.w = m.w, m.h
 	}
-	for y := range out.Rect.Dy() {
-		for x := range out.Rect.Dx() {
-			var from image.Point
+	for y := range out.h {
+		for x := range out.w {
+			var fx, fy int
 			switch orientation {
 			case 2: // mirrored
-				from = image.Pt(w-1-x, y)
+				fx, fy = m.w-1-x, y
 			case 3: // upside down
-				from = image.Pt(w-1-x, h-1-y)
+				fx, fy = m.w-1-x, m.h-1-y
 			case 4: // mirrored upside down
-				from = image.Pt(x, h-1-y)
+				fx, fy = x, m.h-1-y
 			case 5: // mirrored along the diagonal
-				from = image.Pt(y, x)
+				fx, fy = y, x
 			case 6: // to be turned clockwise
-				from = image.Pt(y, h-1-x)
+				fx, fy = y, m.h-1-x
 			case 7: // mirrored along the other diagonal
-				from = image.Pt(w-1-y, h-1-x)
+				fx, fy = m.w-1-y, m.h-1-x
 			case 8: // to be turned counter-clockwise
-				from = image.Pt(w-1-y, x)
+				fx, fy = m.w-1-y, x
 			}
-			out.SetRGBA(x, y, m.RGBAAt(from.X, from.Y))
+			copy(out.pix[(y*out.w+x)*m.c:][:m.c], m.pix[(fy*m.w+fx)*m.c:])
 		}
 	}
 	return out

@@ -2,51 +2,31 @@ package data
 
 import (
 	"context"
-	"errors"
+	"io"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 
 	"github.com/langevin-go/langevin/internal/badfile"
 )
 
-// Folder describes a folder of PNG and JPEG pictures. If it has subfolders,
+// Folder describes a folder of PNG, JPEG, GIF and WebP pictures. If it has subfolders,
 // each is a class (with the pictures in its own subfolders, too), numbered in
 // the order of their names; if it has none, the pictures have no labels. Files
 // whose name begins with a dot and files of other kinds are passed over, save
 // for pictures in formats that are not read: they are an error, so that none is lost unseen.
 type Folder struct {
 	Dir string
-	// Height and Width that every picture is brought to: scaled (Catmull–Rom,
-	// antialiased) until it covers them, and cut at the centre.
-	Height, Width int
-	// Channels is 1 (grey, ITU-R BT.601 luma) or 3 (RGB). Transparent pictures are
-	// laid on white, and JPEGs turned as their EXIF orientation says.
-	Channels int
+	Pictures
 	// Captions says where captions are: CaptionFiles ("txt"), one a line in a file
 	// beside each picture, or the path of a JSONL file whose lines have file_name (below
 	// Dir, with slashes) and text, a caption or a list of them. Empty: no captions.
 	Captions string
-	// MaxPixels bounds the pixels of a picture before it is scaled; 0: 1<<26
-	// (67 million). A file that claims more is refused before it is decoded.
-	MaxPixels int
-	// MaxBytes bounds the memory of all scaled pictures, Height·Width·Channels
-	// bytes each; 0: 8 GiB.
-	MaxBytes int64
-	// Progress, if set, is called after each picture by one goroutine at a time.
-	Progress func(done, total int)
-	// Resized, if set, is called in the same way, before, for each picture that was of another size.
-	Resized func(path string, height, width int)
 }
 
-// OpenFolder decodes all pictures into memory, one goroutine a CPU. It stops
-// with the context's error when ctx ends.
+// OpenFolder opens a folder of pictures. It stops with the context's error when ctx ends.
 func OpenFolder(ctx context.Context, f Folder) (Source, error) {
 	if err := f.check(); err != nil {
 		return nil, err
@@ -58,7 +38,7 @@ func OpenFolder(ctx context.Context, f Folder) (Source, error) {
 	return f.open(ctx, files, names)
 }
 
-// OpenPicture is OpenFolder with the one PNG or JPEG picture that Dir is.
+// OpenPicture is OpenFolder with the one picture that Dir is.
 func OpenPicture(ctx context.Context, f Folder) (Source, error) {
 	if err := f.check(); err != nil {
 		return nil, err
@@ -68,48 +48,58 @@ func OpenPicture(ctx context.Context, f Folder) (Source, error) {
 
 // check sets the bounds that are not given, and checks the options.
 func (f *Folder) check() error {
-	if f.MaxPixels == 0 {
-		f.MaxPixels = 1 << 26
-	}
-	if f.MaxBytes == 0 {
-		f.MaxBytes = 8 << 30
-	}
-	const most = 1 << 15
-	switch {
-	case f.Dir == "":
+	if f.Dir == "" {
 		return option("the path of the folder is empty")
-	case f.Height < 1 || f.Width < 1 || f.Height > most || f.Width > most:
-		return option("pictures of %d×%d: want 1 to %d", f.Height, f.Width, most)
-	case f.Channels != 1 && f.Channels != 3:
-		return option("%d channels: want 1 or 3", f.Channels)
-	case f.MaxPixels < 0 || f.MaxBytes < 0:
-		return option("a bound is negative: want at least 1, or 0 for the default")
 	}
-	return nil
+	return f.Pictures.check()
 }
 
-// open decodes the files, of the classes names.
+// open makes the files, of the classes names, a source.
 func (f *Folder) open(ctx context.Context, files []picture, names []string) (Source, error) {
-	m := &memory{shape: []int{f.Height, f.Width, f.Channels}, scale: pixelScale(255), names: names, classes: len(names)}
-	m.size = volume(m.shape)
-	if need := int64(len(files)) * int64(m.size); len(files) > math.MaxInt/m.size || need > f.MaxBytes {
-		return nil, badfile.New(f.Dir, ErrSize, "%d pictures of %d×%d×%d take %d bytes of memory, more than the %d allowed: want smaller or fewer pictures", len(files), f.Height, f.Width, f.Channels, need, f.MaxBytes)
+	a := album{n: len(files), names: names, classes: len(names),
+		load:   func(i int, space []byte) ([]byte, error) { return readWhole(files[i].path, space, f.MaxFile) },
+		name:   func(i int) string { return files[i].path },
+		ending: func(i int) string { return strings.ToLower(filepath.Ext(files[i].path)) },
 	}
-	m.pixels = make([]uint8, len(files)*m.size)
 	if names != nil {
-		m.labels = make([]int32, len(files))
+		a.labels = make([]int32, len(files))
 		for i, file := range files {
-			m.labels[i] = int32(file.class)
+			a.labels[i] = int32(file.class)
 		}
 	}
-	if f.Captions == "" {
-		return m, decodeAll(ctx, files, m, *f)
+	if f.Captions != "" {
+		captions, err := captionsFor(f.Dir, f.Captions, files)
+		if err != nil {
+			return nil, err
+		}
+		a.captions = func(i int) []string { return captions[i] }
 	}
-	captions, err := captionsFor(f.Dir, f.Captions, files)
+	return a.open(ctx, f.Pictures)
+}
+
+// readWhole reads a file of at most so many bytes, into space if it fits.
+func readWhole(path string, space []byte, most int64) ([]byte, error) {
+	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, badfile.Read(path, err)
 	}
-	return withCaptions{m, func(i uint64) []string { return captions[i] }}, decodeAll(ctx, files, m, *f)
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, badfile.Read(path, err)
+	}
+	n := info.Size()
+	if n > most {
+		return nil, badfile.New(path, ErrSize, "the picture's file has %d bytes: want at most %d", n, most)
+	}
+	if int64(cap(space)) < n {
+		space = make([]byte, n)
+	}
+	space = space[:n]
+	if _, err := io.ReadFull(f, space); err != nil { // it has become shorter since
+		return nil, badfile.Read(path, err)
+	}
+	return space, nil
 }
 
 // picture is a file and its class.
@@ -147,12 +137,12 @@ func listFolder(dir string) ([]picture, []string, error) {
 			return nil, nil, err
 		}
 		if len(found) == 0 {
-			return nil, nil, badfile.New(filepath.Join(dir, name), ErrEmpty, "the class folder has no PNG or JPEG pictures")
+			return nil, nil, badfile.New(filepath.Join(dir, name), ErrEmpty, "the class folder has no PNG, JPEG, GIF or WebP pictures")
 		}
 		files = append(files, found...)
 	}
 	if len(files) == 0 {
-		return nil, nil, badfile.New(dir, ErrEmpty, "the folder has no PNG or JPEG pictures and no class folders")
+		return nil, nil, badfile.New(dir, ErrEmpty, "the folder has no PNG, JPEG, GIF or WebP pictures and no class folders")
 	}
 	return files, classes, nil
 }
@@ -192,7 +182,7 @@ const (
 	isPicture
 )
 
-var unreadPictures = []string{".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2"}
+var unreadPictures = []string{".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2"}
 
 // kindOf tells what a path is, following links. Names that begin with a dot are other things.
 func kindOf(path string) (int, error) {
@@ -209,55 +199,10 @@ func kindOf(path string) (int, error) {
 		return isFolder, nil
 	case !info.Mode().IsRegular():
 		return isOther, nil
-	case ext == ".png" || ext == ".jpg" || ext == ".jpeg":
+	case slices.Contains(pictureEndings, ext):
 		return isPicture, nil
 	case slices.Contains(unreadPictures, ext):
 		return isOther, badfile.New(path, ErrFormat, "%s pictures are not read: convert it to PNG or JPEG, or remove it", strings.TrimPrefix(ext, "."))
 	}
 	return isOther, nil
-}
-
-// decodeAll fills m.pixels. Of several bad files the first in order is reported.
-func decodeAll(ctx context.Context, files []picture, m *memory, f Folder) error {
-	var (
-		next   atomic.Int64
-		done   int
-		stop   atomic.Bool
-		wg     sync.WaitGroup
-		report sync.Mutex
-		errs   = make([]error, len(files))
-	)
-	for range min(runtime.GOMAXPROCS(0), len(files)) {
-		wg.Go(func() {
-			for !stop.Load() && ctx.Err() == nil {
-				i := int(next.Add(1)) - 1
-				if i >= len(files) {
-					return
-				}
-				var h, w int
-				if h, w, errs[i] = readPicture(files[i].path, m.pixels[i*m.size:(i+1)*m.size], f); errs[i] != nil {
-					stop.Store(true) // files before i are being decoded or are done
-					return
-				}
-				report.Lock()
-				if f.Resized != nil && (h != f.Height || w != f.Width) {
-					f.Resized(files[i].path, h, w)
-				}
-				if done++; f.Progress != nil {
-					f.Progress(done, len(files))
-				}
-				report.Unlock()
-			}
-		})
-	}
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	if err := ctx.Err(); err != nil {
-		return errors.Join(err, context.Cause(ctx))
-	}
-	return nil
 }

@@ -64,12 +64,12 @@ func TestFolderWithClasses(t *testing.T) {
 	write(t, dir, "ant/a.jpeg", j.Bytes())
 	write(t, dir, ".git/x.png", []byte("passed over"))
 	calls := 0
-	s, err := OpenFolder(context.Background(), Folder{Dir: dir, Height: 4, Width: 4, Channels: 3, Progress: func(done, total int) {
+	s, err := OpenFolder(context.Background(), Folder{Dir: dir, Pictures: Pictures{Height: 4, Width: 4, Channels: 3, Progress: func(done, total int) {
 		calls++
 		if done != calls || total != 3 {
 			t.Errorf("progress %d of %d in call %d", done, total, calls)
 		}
-	}})
+	}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestFolderWithoutClasses(t *testing.T) {
 	copy(m.Pix, []byte{0, 1, 2, 127, 254, 255})
 	write(t, dir, "a.png", encodePNG(t, m))
 	write(t, dir, "b.png", encodePNG(t, uniform(3, 2, color.RGBA{255, 0, 0, 255})))
-	s, err := OpenFolder(context.Background(), Folder{Dir: dir, Height: 2, Width: 3, Channels: 1})
+	s, err := OpenFolder(context.Background(), Folder{Dir: dir, Pictures: Pictures{Height: 2, Width: 3, Channels: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestOnePictureAndSizes(t *testing.T) {
 	a := write(t, dir, "p/a.png", encodePNG(t, uniform(4, 4, color.Gray{51})))
 	write(t, dir, "p/b.png", encodePNG(t, uniform(9, 5, color.Gray{255})))
 	var told []string
-	f := Folder{Height: 4, Width: 4, Channels: 1, Resized: func(path string, h, w int) { told = append(told, fmt.Sprint(filepath.Base(path), h, w)) }}
+	f := Folder{Pictures: Pictures{Height: 4, Width: 4, Channels: 1, Resized: func(path string, h, w int) { told = append(told, fmt.Sprint(filepath.Base(path), h, w)) }}}
 	f.Dir = a
 	one, err := OpenPicture(context.Background(), f)
 	if err != nil || one.Len() != 1 || one.Classes() != 0 || told != nil {
@@ -153,45 +153,47 @@ func TestOnePictureAndSizes(t *testing.T) {
 	}
 }
 
-func TestCentreCropAndScale(t *testing.T) {
-	for _, c := range []struct {
-		w, h, toH, toW int
-		want           image.Rectangle
-	}{
-		{100, 50, 10, 10, image.Rect(25, 0, 75, 50)},
-		{50, 100, 10, 10, image.Rect(0, 25, 50, 75)},
-		{100, 50, 5, 10, image.Rect(0, 0, 100, 50)},
-		{90, 60, 32, 16, image.Rect(30, 0, 60, 60)},
-		{1000, 1, 8, 8, image.Rect(499, 0, 500, 1)},
-		{1, 1, 1, 1000, image.Rect(0, 0, 1, 1)},
-	} {
-		if got := centre(image.Rect(0, 0, c.w, c.h), c.toH, c.toW); got != c.want {
-			t.Errorf("%d×%d to %d×%d: cut %v, want %v", c.w, c.h, c.toW, c.toH, got, c.want)
+// What is cut and scaled is what Pillow makes of it (testdata/pillow.py), bit for bit: the weights are rounded as it rounds them.
+func TestScalesAsPillow(t *testing.T) {
+	text, err := os.ReadFile("testdata/pillow.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var golden struct {
+		PNG   []byte
+		Cases []struct {
+			Mode, Filter string
+			H, W         int
+			Box          *[4]float64 // of Image.resize; null: ImageOps.fit
+			Fit          []byte
 		}
 	}
-	// Thirds of red, green and blue: the green one is in the middle.
-	m := image.NewNRGBA(image.Rect(0, 0, 60, 20))
-	for y := range 20 {
-		for x := range 60 {
-			m.Set(x, y, []color.Color{color.NRGBA{255, 0, 0, 255}, color.NRGBA{0, 255, 0, 255}, color.NRGBA{0, 0, 255, 255}}[x/20])
+	if err := json.Unmarshal(text, &golden); err != nil {
+		t.Fatal(err)
+	}
+	if len(golden.Cases) < 80 {
+		t.Fatalf("%d cases", len(golden.Cases))
+	}
+	m, _, err := decodePicture(golden.PNG, "golden", 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s scaler
+	for _, c := range golden.Cases {
+		src := toBitmap(m, map[string]int{"RGB": 3, "L": 1}[c.Mode], nil)
+		p := Pictures{Height: c.H, Width: c.W, Crop: CropCentre}
+		part := p.cut(src.h, src.w, nil)
+		if c.Box != nil {
+			part = box{c.Box[0], c.Box[1], c.Box[2], c.Box[3]}
 		}
-	}
-	out := fit(m, 5, 5)
-	for i := range 25 {
-		if p := out.Pix[4*i : 4*i+4]; !slices.Equal(p, []byte{0, 255, 0, 255}) {
-			t.Fatalf("pixel %d is %v", i, p)
-		}
-	}
-	// A board of single pixels has no detail left at an eighth of its size: an antialiased
-	// scaling gives the average grey, 127.5, to the kernel's ripple; taking single pixels
-	// would give black or white.
-	board := image.NewGray(image.Rect(0, 0, 64, 64))
-	for i := range board.Pix {
-		board.Pix[i] = uint8((i + i/64) % 2 * 255)
-	}
-	for i, p := range fit(board, 8, 8).Pix {
-		if i%4 < 3 && (p < 124 || p > 131) {
-			t.Fatalf("byte %d of the scaled board is %d", i, p)
+		got := make([]byte, c.H*c.W*src.c)
+		s.resize(got, c.H, c.W, src, part, c.Filter)
+		if !bytes.Equal(got, c.Fit) {
+			k := 0
+			for got[k] == c.Fit[k] {
+				k++
+			}
+			t.Errorf("%s %s to %d×%d of %v: byte %d of %d is %d, Pillow's %d", c.Mode, c.Filter, c.H, c.W, part, k, len(got), got[k], c.Fit[k])
 		}
 	}
 }
@@ -201,9 +203,61 @@ func TestTransparencyIsLaidOnWhite(t *testing.T) {
 	m := image.NewNRGBA(image.Rect(0, 0, 2, 1))
 	m.SetNRGBA(0, 0, color.NRGBA{0, 0, 0, 128})
 	m.SetNRGBA(1, 0, color.NRGBA{200, 10, 10, 0})
-	if p := fit(m, 1, 2).Pix; p[0] != 127 || p[1] != 127 || p[3] != 255 || p[4] != 255 || p[5] != 255 || p[7] != 255 {
+	if p := toBitmap(m, 3, nil).pix; !slices.Equal(p, []byte{127, 127, 127, 255, 255, 255}) {
 		t.Errorf("pixels %v", p)
 	}
+}
+
+// Every kind of image that a decoder gives has the pixels that its At tells of; a JPEG's in grey are its luma.
+func TestBitmapsOfAllKinds(t *testing.T) {
+	r := image.Rect(3, 1, 10, 6) // none begins at the origin
+	var all []image.Image
+	for _, ratio := range []image.YCbCrSubsampleRatio{image.YCbCrSubsampleRatio444, image.YCbCrSubsampleRatio422, image.YCbCrSubsampleRatio420, image.YCbCrSubsampleRatio440, image.YCbCrSubsampleRatio411, image.YCbCrSubsampleRatio410} {
+		m := image.NewYCbCr(r, ratio)
+		for _, plane := range [][]byte{m.Y, m.Cb, m.Cr} {
+			for i := range plane {
+				plane[i] = byte(37*i + len(plane))
+			}
+		}
+		all = append(all, m)
+	}
+	grey, rgba, deep, pal := image.NewGray(r), image.NewRGBA(r), image.NewNRGBA64(r), image.NewPaletted(r, color.Palette{color.White, color.RGBA{9, 8, 7, 255}})
+	for y := r.Min.Y; y < r.Max.Y; y++ {
+		for x := r.Min.X; x < r.Max.X; x++ {
+			grey.SetGray(x, y, color.Gray{uint8(31*x + y)})
+			rgba.SetRGBA(x, y, color.RGBA{uint8(20 * x), uint8(40 * y), uint8(x * y), 255})
+			deep.Set(x, y, color.NRGBA64{uint16(6000 * x), uint16(9000 * y), uint16(x * y), 65535})
+			pal.SetColorIndex(x, y, uint8(x+y)%2)
+		}
+	}
+	for _, m := range append(all, grey, rgba, deep, pal) {
+		b := toBitmap(m, 3, nil)
+		g := toBitmap(m, 1, nil)
+		for i := range r.Dx() * r.Dy() {
+			x, y := r.Min.X+i%r.Dx(), r.Min.Y+i/r.Dx()
+			want := color.RGBAModel.Convert(m.At(x, y)).(color.RGBA)
+			if p := b.pix[3*i : 3*i+3]; p[0] != want.R || p[1] != want.G || p[2] != want.B {
+				t.Fatalf("%T: pixel %d,%d is %v, want %v", m, x, y, p, want)
+			}
+			light := luma(want.R, want.G, want.B)
+			if c, ok := m.At(x, y).(color.YCbCr); ok {
+				light = c.Y
+			}
+			if g.pix[i] != light {
+				t.Fatalf("%T: pixel %d,%d in grey is %d, want %d", m, x, y, g.pix[i], light)
+			}
+		}
+	}
+}
+
+// develop decodes a file as p says.
+func develop(t testing.TB, path string, p Pictures) []byte {
+	t.Helper()
+	s, err := OpenPicture(context.Background(), Folder{Dir: path, Pictures: p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.(developed).pixels
 }
 
 // The files and what Pillow makes of them are written by testdata/exif.py.
@@ -224,10 +278,7 @@ func TestOrientation(t *testing.T) {
 	}
 	colors := map[string][]byte{"red": {255, 0, 0}, "green": {0, 255, 0}, "blue": {0, 0, 255}, "white": {255, 255, 255}}
 	for name, w := range want {
-		dst := make([]byte, w.Height*w.Width*3)
-		if _, _, err := readPicture("testdata/"+name, dst, Folder{Height: w.Height, Width: w.Width, Channels: 3, MaxPixels: 1 << 20}); err != nil {
-			t.Fatal(err)
-		}
+		dst := develop(t, "testdata/"+name, Pictures{Height: w.Height, Width: w.Width, Channels: 3})
 		for q, color := range w.Quarters {
 			x, y := w.Width/4+q%2*w.Width/2, w.Height/4+q/2*w.Height/2
 			for k, v := range colors[color] {
@@ -274,13 +325,13 @@ func TestFolderRefuses(t *testing.T) {
 		kind  error
 		want  string
 	}{
-		"empty folder":       {nil, "", ErrEmpty, "no PNG or JPEG"},
-		"only text":          {map[string][]byte{"a.txt": nil}, "", ErrEmpty, "no PNG or JPEG"},
+		"empty folder":       {nil, "", ErrEmpty, "no PNG, JPEG"},
+		"only text":          {map[string][]byte{"a.txt": nil}, "", ErrEmpty, "no PNG, JPEG"},
 		"empty class":        {map[string][]byte{"a/x.png": good, "b/x.txt": nil}, "b", ErrEmpty, "class folder has no"},
 		"mixed":              {map[string][]byte{"a/x.png": good, "y.png": good}, "", ErrFormat, "both class folders (a) and pictures of no class (y.png)"},
-		"webp":               {map[string][]byte{"a/x.png": good, "a/y.webp": nil}, "a/y.webp", ErrFormat, "convert it to PNG or JPEG"},
-		"empty picture":      {map[string][]byte{"x.png": nil}, "x.png", ErrFormat, "not a PNG or JPEG"},
-		"text as png":        {map[string][]byte{"x.png": []byte("hello there")}, "x.png", ErrFormat, "not a PNG or JPEG"},
+		"tiff":               {map[string][]byte{"a/x.png": good, "a/y.tiff": nil}, "a/y.tiff", ErrFormat, "convert it to PNG or JPEG"},
+		"empty picture":      {map[string][]byte{"x.png": nil}, "x.png", ErrFormat, "not a PNG, JPEG"},
+		"text as png":        {map[string][]byte{"x.png": []byte("hello there")}, "x.png", ErrFormat, "not a PNG, JPEG"},
 		"png cut":            {map[string][]byte{"x.png": good[:len(good)-20]}, "x.png", ErrFormat, "truncated"},
 		"png header cut":     {map[string][]byte{"x.png": good[:20]}, "x.png", ErrFormat, "truncated"},
 		"png corrupt":        {map[string][]byte{"x.png": corrupt}, "x.png", ErrFormat, "cannot be decoded"},
@@ -292,25 +343,32 @@ func TestFolderRefuses(t *testing.T) {
 		for name, content := range c.files {
 			write(t, dir, name, content)
 		}
-		_, err := OpenFolder(context.Background(), Folder{Dir: dir, Height: 4, Width: 4, Channels: 3})
+		_, err := OpenFolder(context.Background(), Folder{Dir: dir, Pictures: Pictures{Height: 4, Width: 4, Channels: 3}})
 		checkFileError(t, what, err, c.kind, filepath.Join(dir, c.path), c.want)
 	}
 	dir := t.TempDir()
 	write(t, dir, "x.png", good)
-	_, err := OpenFolder(context.Background(), Folder{Dir: dir, Height: 100, Width: 100, Channels: 3, MaxBytes: 29999})
-	checkFileError(t, "memory", err, ErrSize, dir, "take 30000 bytes of memory, more than the 29999 allowed")
-	_, err = OpenFolder(context.Background(), Folder{Dir: dir, Height: 4, Width: 4, Channels: 3, MaxPixels: 63})
+	_, err := OpenFolder(context.Background(), Folder{Dir: dir, Pictures: Pictures{Height: 4, Width: 4, Channels: 3, MaxPixels: 63}})
 	checkFileError(t, "pixels", err, ErrSize, filepath.Join(dir, "x.png"), "8×8 pixels")
-	_, err = OpenFolder(context.Background(), Folder{Dir: dir + "/no", Height: 4, Width: 4, Channels: 3})
+	_, err = OpenFolder(context.Background(), Folder{Dir: dir, Pictures: Pictures{Height: 4, Width: 4, Channels: 3, MaxFile: int64(len(good)) - 1}})
+	checkFileError(t, "bytes", err, ErrSize, filepath.Join(dir, "x.png"), "bytes: want at most")
+	_, err = OpenFolder(context.Background(), Folder{Dir: dir + "/no", Pictures: Pictures{Height: 4, Width: 4, Channels: 3}})
 	checkFileError(t, "missing", err, os.ErrNotExist, dir+"/no", "no such file")
 	if err := os.Symlink(dir+"/gone", dir+"/y.png"); err != nil {
 		t.Fatal(err)
 	}
-	_, err = OpenFolder(context.Background(), Folder{Dir: dir, Height: 4, Width: 4, Channels: 3})
+	_, err = OpenFolder(context.Background(), Folder{Dir: dir, Pictures: Pictures{Height: 4, Width: 4, Channels: 3}})
 	checkFileError(t, "dangling link", err, os.ErrNotExist, filepath.Join(dir, "y.png"), "no such file")
+	ok := Pictures{Height: 4, Width: 4, Channels: 3}
+	bad := func(change func(p *Pictures)) Folder {
+		f := Folder{Dir: dir, Pictures: ok}
+		change(&f.Pictures)
+		return f
+	}
 	for _, f := range []Folder{
-		{Height: 4, Width: 4, Channels: 3}, {Dir: dir, Width: 4, Channels: 3}, {Dir: dir, Height: 4, Width: 1 << 20, Channels: 3},
-		{Dir: dir, Height: 4, Width: 4, Channels: 2}, {Dir: dir, Height: 4, Width: 4, Channels: 3, MaxPixels: -1},
+		{Pictures: ok}, bad(func(p *Pictures) { p.Height = 0 }), bad(func(p *Pictures) { p.Width = 1 << 20 }), bad(func(p *Pictures) { p.Channels = 2 }),
+		bad(func(p *Pictures) { p.MaxPixels = -1 }), bad(func(p *Pictures) { p.MaxFile = -1 }), bad(func(p *Pictures) { p.Filter = "best" }), bad(func(p *Pictures) { p.Crop = "left" }),
+		bad(func(p *Pictures) { p.Scale = [2]float64{0.5, 1.5} }), bad(func(p *Pictures) { p.Ratio = [2]float64{2, 1} }), bad(func(p *Pictures) { p.MaxCorrupt = 2 }),
 	} {
 		if _, err := OpenFolder(context.Background(), f); !errors.Is(err, ErrOption) {
 			t.Errorf("%+v: %v", f, err)
@@ -324,14 +382,14 @@ func TestFolderLinkedClass(t *testing.T) {
 	if err := os.Symlink(elsewhere, filepath.Join(dir, "linked")); err != nil {
 		t.Fatal(err)
 	}
-	s, err := OpenFolder(context.Background(), Folder{Dir: dir, Height: 2, Width: 2, Channels: 1})
+	s, err := OpenFolder(context.Background(), Folder{Dir: dir, Pictures: Pictures{Height: 2, Width: 2, Channels: 1}})
 	if err != nil || s.Len() != 1 || !slices.Equal(ClassNames(s), []string{"linked"}) {
 		t.Errorf("%v, %v", s, err)
 	}
 	if err := os.Symlink(elsewhere, filepath.Join(elsewhere, "loop")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err = OpenFolder(context.Background(), Folder{Dir: dir, Height: 2, Width: 2, Channels: 1}); err == nil || !strings.Contains(err.Error(), "not followed") {
+	if _, err = OpenFolder(context.Background(), Folder{Dir: dir, Pictures: Pictures{Height: 2, Width: 2, Channels: 1}}); err == nil || !strings.Contains(err.Error(), "not followed") {
 		t.Errorf("a loop of links: %v", err)
 	}
 }
@@ -343,7 +401,7 @@ func TestFolderStopsWithItsContext(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	mine := errors.New("mine")
-	_, err := OpenFolder(ctx, Folder{Dir: dir, Height: 2, Width: 2, Channels: 1, Progress: func(int, int) { cancel(mine) }})
+	_, err := OpenFolder(ctx, Folder{Dir: dir, Pictures: Pictures{Height: 2, Width: 2, Channels: 1, Progress: func(int, int) { cancel(mine) }}})
 	if !errors.Is(err, context.Canceled) || !errors.Is(err, mine) {
 		t.Errorf("got %v", err)
 	}
@@ -363,7 +421,7 @@ func FuzzDecodePicture(f *testing.F) {
 	}
 	f.Add(turned)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m, turn, err := decodePicture(bytes.NewReader(b), "fuzz", 1<<12)
+		m, turn, err := decodePicture(b, "fuzz", 1<<12)
 		if err != nil {
 			var e *FileError
 			if !errors.As(err, &e) || e.Path != "fuzz" {
@@ -377,8 +435,9 @@ func FuzzDecodePicture(f *testing.F) {
 		if turn < 1 || turn > 8 {
 			t.Fatalf("orientation %d", turn)
 		}
-		if out := fit(m, 3, 5); out.Bounds().Size() != image.Pt(5, 3) {
-			t.Fatalf("scaled to %v", out.Bounds())
-		}
+		src := orient(toBitmap(m, 3, nil), turn)
+		var sc scaler
+		p := Pictures{Height: 3, Width: 5, Crop: CropCentre}
+		sc.resize(make([]byte, 3*5*3), 3, 5, src, p.cut(src.h, src.w, nil), FilterBicubic)
 	})
 }

@@ -19,7 +19,7 @@ func idxFile(kind byte, data []byte, shape ...uint32) []byte {
 	return append(b, data...)
 }
 
-func zip(t testing.TB, b []byte) []byte {
+func gzipped(t testing.TB, b []byte) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	z := gzip.NewWriter(&out)
@@ -35,9 +35,9 @@ func zip(t testing.TB, b []byte) []byte {
 func TestIDX(t *testing.T) {
 	dir := t.TempDir()
 	pixels := []byte{0, 255, 51, 102, 153, 204, 1, 2, 3, 4, 5, 6}
-	for name, file := range map[string][]byte{"plain": idxFile(8, pixels, 2, 2, 3), "zipped": zip(t, idxFile(8, pixels, 2, 2, 3)), "four axes": idxFile(8, pixels, 2, 2, 3, 1)} {
+	for name, file := range map[string][]byte{"plain": idxFile(8, pixels, 2, 2, 3), "zipped": gzipped(t, idxFile(8, pixels, 2, 2, 3)), "four axes": idxFile(8, pixels, 2, 2, 3, 1)} {
 		images := write(t, dir, name, file)
-		labels := write(t, dir, name+".labels", zip(t, idxFile(8, []byte{3, 1}, 2)))
+		labels := write(t, dir, name+".labels", gzipped(t, idxFile(8, []byte{3, 1}, 2)))
 		s, err := OpenIDX(IDX{Images: images, Labels: labels})
 		if err != nil {
 			t.Fatal(err)
@@ -78,7 +78,7 @@ func TestIDXRefuses(t *testing.T) {
 	dir := t.TempDir()
 	good := idxFile(8, make([]byte, 8), 2, 2, 2)
 	goodLabels := idxFile(8, []byte{0, 1}, 2)
-	corrupt := zip(t, good)
+	corrupt := gzipped(t, good)
 	corrupt[len(corrupt)-6] ^= 1 // in the checksum
 	images := write(t, dir, "good", good)
 	labels := write(t, dir, "good-labels", goodLabels)
@@ -99,12 +99,12 @@ func TestIDXRefuses(t *testing.T) {
 		"data cut":           {good[:len(good)-1], "takes 8 bytes, it has 7"},
 		"data left over":     {append(slices.Clone(good), 0), "byte 24: more bytes"},
 		"promise":            {idxFile(8, make([]byte, 8), 1<<31, 1<<31, 1<<31), "promise more than the file can hold"},
-		"gzip cut":           {zip(t, good)[:20], "truncated"},
-		"gzip header cut":    {zip(t, good)[:5], "gzip header"},
+		"gzip cut":           {gzipped(t, good)[:20], "truncated"},
+		"gzip header cut":    {gzipped(t, good)[:5], "gzip header"},
 		"gzip checksum":      {corrupt, "checksum"},
-		"gzip short":         {zip(t, good[:len(good)-1]), "takes 8 bytes, it has 7"},
-		"gzip left over":     {zip(t, append(slices.Clone(good), 0)), "more bytes"},
-		"gzip bomb promised": {zip(t, idxFile(8, nil, 60000, 60000, 60000)), "promise more"},
+		"gzip short":         {gzipped(t, good[:len(good)-1]), "takes 8 bytes, it has 7"},
+		"gzip left over":     {gzipped(t, append(slices.Clone(good), 0)), "more bytes"},
+		"gzip bomb promised": {gzipped(t, idxFile(8, nil, 60000, 60000, 60000)), "promise more"},
 	} {
 		path := write(t, dir, "bad", c.file)
 		_, err := OpenIDX(IDX{Images: path, Labels: labels})
@@ -133,7 +133,7 @@ func TestIDXRefuses(t *testing.T) {
 func FuzzReadIDX(f *testing.F) {
 	good := idxFile(8, make([]byte, 8), 2, 2, 2)
 	f.Add(good)
-	f.Add(zip(f, good))
+	f.Add(gzipped(f, good))
 	f.Add(idxFile(8, []byte{0, 1}, 2))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		x, err := readIDX(bytes.NewReader(b), int64(len(b)), "fuzz")

@@ -32,7 +32,8 @@ func NewLoader(source Source, opt Options) (*Loader, error) {
 	if opt.Flip && len(shape) != 3 {
 		return nil, option("flip needs images (H,W,C), the samples have shape %v", shape)
 	}
-	return &Loader{source: source, order: NewOrder(source.Len(), opt.Seed), opt: opt, size: volume(shape)}, nil
+	block, window := blocks(source)
+	return &Loader{source: source, order: NewOrder(source.Len(), opt.Seed).InBlocks(block, window), opt: opt, size: volume(shape)}, nil
 }
 
 // Source is where the samples come from.
@@ -50,16 +51,23 @@ func (l *Loader) Batch(cursor uint64, x []float32, labels []int32) error {
 		panic(fmt.Sprintf("data: space for %d elements, %d samples of shape %v have %d", len(x), len(labels), l.source.Shape(), len(labels)*l.size))
 	}
 	for k := range labels {
-		index, epoch := l.order.At(cursor + uint64(k))
-		sample := x[k*l.size : (k+1)*l.size]
-		label, err := l.source.Sample(index, sample)
-		if err != nil {
+		if err := l.read(cursor+uint64(k), x[k*l.size:(k+1)*l.size], &labels[k]); err != nil {
 			return err
 		}
-		labels[k] = int32(label)
-		if l.opt.Flip && rng.Bits(rng.Key{Seed: l.opt.Seed, Stream: streamFlip, Step: epoch}, index, 0)>>63 == 1 {
-			mirror(sample, l.source.Shape())
-		}
+	}
+	return nil
+}
+
+// read writes the sample at a position to x.
+func (l *Loader) read(cursor uint64, x []float32, label *int32) error {
+	index, epoch := l.order.At(cursor)
+	class, err := drawSample(l.source, index, rng.Key{Seed: l.opt.Seed, Stream: streamDraw, Step: epoch}, x)
+	if err != nil {
+		return err
+	}
+	*label = int32(class)
+	if l.opt.Flip && rng.Bits(rng.Key{Seed: l.opt.Seed, Stream: streamFlip, Step: epoch}, index, 0)>>63 == 1 {
+		mirror(x, l.source.Shape())
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ type memory struct {
 	classes int
 	vectors []float32 // (N,D) to be conditioned on; nil: none
 	names   []string
+	bad     map[uint64]error // of samples that could not be read
 }
 
 // pixelScale maps the bytes 0..top evenly to −1..1; higher ones to 1.
@@ -46,6 +47,9 @@ func (m *memory) Levels() int {
 
 func (m *memory) Sample(i uint64, x []float32) (label int, err error) {
 	checkCall(m, i, x)
+	if err := m.bad[i]; err != nil {
+		return 0, err
+	}
 	at := int(i) * m.size
 	if m.pixels != nil {
 		for k, v := range m.pixels[at : at+m.size] {
@@ -54,10 +58,15 @@ func (m *memory) Sample(i uint64, x []float32) (label int, err error) {
 	} else {
 		copy(x, m.floats[at:])
 	}
+	return m.Label(i), nil
+}
+
+// Label is the class of sample i.
+func (m *memory) Label(i uint64) int {
 	if m.labels == nil {
-		return 0, nil
+		return 0
 	}
-	return int(m.labels[i]), nil
+	return int(m.labels[i])
 }
 
 // InMemory is a source of samples that the caller has: values (N,shape…), and where there are

@@ -13,6 +13,9 @@ const (
 	streamTrain   = 0xda7a0003
 	streamHeldout = 0xda7a0004
 	streamCaption = 0xda7a0005
+	streamDraw    = 0xda7a0006
+	streamWindow  = 0xda7a0007
+	streamShift   = 0xda7a0008
 )
 
 // Order is the order in which the samples of a source are read: epoch after
@@ -21,6 +24,19 @@ const (
 type Order struct {
 	n    uint64 // 0: infinite, read in order
 	seed uint64
+	// Samples that are read together, and how many such blocks are mixed; 0: all samples are.
+	block, window uint64
+}
+
+// InBlocks is an order of the same samples in which any window·block that follow each other are of about as many blocks
+// of neighbours, mixed: for files from which neighbours are read together. Where blocks begin, their order and that
+// in which they are mixed differ from epoch to epoch.
+func (o Order) InBlocks(block, window int) Order {
+	if o.n == 0 || block < 2 || window < 1 || uint64(block) > o.n/uint64(window) {
+		return o
+	}
+	o.block, o.window = uint64(block), uint64(window)
+	return o
 }
 
 // NewOrder is the order of n samples (or Infinite) under a seed.
@@ -39,7 +55,19 @@ func (o Order) At(cursor uint64) (index, epoch uint64) {
 	}
 	epoch = cursor / o.n
 	key := rng.Key{Seed: o.seed, Stream: streamOrder, Step: epoch}
-	return permute(cursor%o.n, o.n, key), epoch
+	p := cursor % o.n
+	if o.block == 0 {
+		return permute(p, o.n, key), epoch
+	}
+	// Mixed within the window that the position is in.
+	span := o.block * o.window
+	w := p / span
+	p = w*span + permute(p%span, min(span, o.n-w*span), rng.Key{Seed: o.seed, Stream: streamWindow, Step: epoch<<32 | w})
+	// Whole blocks change places; what is left over at the end stays there, and is other samples every epoch.
+	if full := o.n / o.block; p/o.block < full {
+		p = permute(p/o.block, full, key)*o.block + p%o.block
+	}
+	return (p + rng.Bits(rng.Key{Seed: o.seed, Stream: streamShift, Step: epoch}, 0, 0)%o.n) % o.n, epoch
 }
 
 // permute is a bijection of 0..n−1: a Feistel network over the smallest power

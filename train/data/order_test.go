@@ -233,3 +233,50 @@ func BenchmarkBatch(b *testing.B) {
 		})
 	}
 }
+
+// In blocks, too, every epoch is a permutation, each another one; a window of positions is of few blocks; and every sample comes to every place.
+func TestOrderInBlocks(t *testing.T) {
+	for _, c := range [][3]int{{100, 10, 3}, {97, 10, 3}, {64, 16, 2}, {1000, 7, 20}, {60, 20, 3}} {
+		n, block, window := c[0], c[1], c[2]
+		o := NewOrder(n, 5).InBlocks(block, window)
+		if o.block == 0 {
+			t.Fatalf("%v: no blocks", c)
+		}
+		for epoch := range uint64(5) {
+			seen := make([]bool, n)
+			for w := 0; w < n; w += block * window {
+				touched := map[uint64]bool{} // blocks of the file, which those of the order overlap: two at most each
+				for k := w; k < min(n, w+block*window); k++ {
+					i, e := o.At(epoch*uint64(n) + uint64(k))
+					if i >= uint64(n) || seen[i] || e != epoch {
+						t.Fatalf("%v: position %d of epoch %d is sample %d of epoch %d", c, k, epoch, i, e)
+					}
+					seen[i] = true
+					touched[i/uint64(block)] = true
+				}
+				if len(touched) > 2*window+2 {
+					t.Errorf("%v: a window of %d blocks touches %d", c, window, len(touched))
+				}
+			}
+		}
+	}
+	const n = 60
+	o := NewOrder(n, 5).InBlocks(6, 4)
+	place, of0 := map[string]int{}, map[string]int{}
+	for e := range uint64(3000) {
+		i, _ := o.At(e*n + 7)
+		place[fmt.Sprint(i)]++
+	}
+	checkUniform(t, "samples at position 7", place, n, 3000)
+	for e := range uint64(600) {
+		for k := range uint64(n) {
+			if i, _ := o.At(e*n + k); i == 0 {
+				of0[fmt.Sprint(k)]++
+			}
+		}
+	}
+	checkUniform(t, "positions of sample 0", of0, n, 600)
+	if NewOrder(Infinite, 1).InBlocks(3, 2) != NewOrder(Infinite, 1) || NewOrder(10, 1).InBlocks(4, 3) != NewOrder(10, 1) {
+		t.Error("an order without blocks has some")
+	}
+}

@@ -21,7 +21,7 @@ func Holdout(s Source, n int) (train, heldout Source, err error) {
 	byClass := make([][]int, max(1, s.Classes()))
 	x := make([]float32, volume(s.Shape()))
 	for i := range total {
-		label, err := s.Sample(uint64(i), x)
+		label, err := Label(s, uint64(i), x)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -46,9 +46,9 @@ type subset struct {
 	index []int
 }
 
-func (s *subset) Len() int             { return len(s.index) }
-func (s *subset) ClassNames() []string { return ClassNames(s.Source) }
-func (s *subset) Levels() int          { return Levels(s.Source) }
+func (s *subset) Len() int           { return len(s.index) }
+func (s *subset) source() Source     { return s.Source }
+func (s *subset) at(i uint64) uint64 { return uint64(s.index[i]) }
 
 func (s *subset) Sample(i uint64, x []float32) (int, error) {
 	if i >= uint64(len(s.index)) {

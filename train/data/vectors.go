@@ -1,11 +1,9 @@
 package data
 
 import (
-	"math"
+	"fmt"
 
 	"github.com/langevin-go/langevin/internal/badfile"
-	"github.com/langevin-go/langevin/tensor/gorgonia"
-	gt "gorgonia.org/tensor"
 )
 
 // Conditioned is a source whose samples have vectors that networks can be conditioned on.
@@ -19,16 +17,15 @@ type Conditioned interface {
 
 // VectorsOf is the source, if its samples have vectors.
 func VectorsOf(s Source) (c Conditioned, ok bool) {
-	if part, is := s.(*subset); is {
-		if _, ok := VectorsOf(part.Source); !ok {
-			return nil, false
+	if c, ok = s.(Conditioned); ok {
+		return c, c.VectorSize() > 0
+	}
+	if part, is := s.(wrapper); is {
+		if of, ok := VectorsOf(part.source()); ok {
+			return conditionedPart{part, of}, true
 		}
-		return conditionedSubset{part}, true
 	}
-	if c, ok = s.(Conditioned); ok && c.VectorSize() == 0 {
-		return nil, false
-	}
-	return c, ok
+	return nil, false
 }
 
 // VectorSize is the length of the samples' vectors; 0: they have none.
@@ -39,15 +36,15 @@ func VectorSize(s Source) int {
 	return 0
 }
 
-// conditionedSubset is some samples of a source with vectors.
-type conditionedSubset struct{ *subset }
-
-func (s conditionedSubset) VectorSize() int { return VectorSize(s.Source) }
-
-func (s conditionedSubset) Vector(i uint64, v []float32) {
-	of, _ := VectorsOf(s.Source)
-	of.Vector(uint64(s.index[i]), v)
+// conditionedPart is samples of a source with vectors.
+type conditionedPart struct {
+	wrapper
+	of Conditioned
 }
+
+func (s conditionedPart) VectorSize() int { return s.of.VectorSize() }
+
+func (s conditionedPart) Vector(i uint64, v []float32) { s.of.Vector(s.at(i), v) }
 
 // Vectors writes the vectors of the samples from a position on to v, one after another, of a source that has them.
 func (l *Loader) Vectors(cursor uint64, v []float32) {
@@ -77,36 +74,19 @@ func (m *memory) Vector(i uint64, v []float32) {
 
 // ReadVectors reads an .npy array (N,D), or (N), of float32 or float64 numbers, which must be finite, as N vectors.
 func ReadVectors(path string) (n int, v []float32, err error) {
-	d, err := gorgonia.ReadNPY(path)
+	a, err := readArray(path)
 	if err != nil {
 		return 0, nil, err
 	}
-	if d.Dims() != 1 && d.Dims() != 2 {
-		return 0, nil, badfile.New(path, ErrFormat, "the array has shape %v, want (N,D) or (N)", d.Shape())
+	return a.vectors()
+}
+
+func (a *array) vectors() (n int, v []float32, err error) {
+	if a.Dims() != 1 && a.Dims() != 2 {
+		return 0, nil, badfile.New(a.where, ErrFormat, "the array has shape %v, want (N,D) or (N)", a.Shape())
 	}
-	switch d.Dtype() {
-	case gt.Float32:
-		_, v, err = gorgonia.Slice[float32](d)
-	case gt.Float64:
-		var wide []float64
-		if _, wide, err = gorgonia.Slice[float64](d); err == nil {
-			v = make([]float32, len(wide))
-			for i, x := range wide {
-				v[i] = float32(x)
-			}
-		}
-	default:
-		return 0, nil, badfile.New(path, ErrFormat, "the elements are %v, want float32 or float64", d.Dtype())
-	}
-	if err != nil {
-		return 0, nil, err
-	}
-	n = d.Shape()[0]
-	for i, x := range v {
-		if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {
-			size := len(v) / n
-			return 0, nil, badfile.New(path, ErrFormat, "element %d of vector %d is %v: want finite float32 numbers", i%size, i/size, x)
-		}
-	}
-	return n, v, nil
+	n = a.Shape()[0]
+	size := volume(a.Shape()) / max(1, n)
+	v, err = a.floats("float32 or float64", func(i int) string { return fmt.Sprintf("element %d of vector %d", i%size, i/size) })
+	return n, v, err
 }
