@@ -55,12 +55,11 @@ func CaptionOf(s Captioned, seed, index, epoch uint64) string {
 // Caption is the caption of the sample at a position, of a source with captions:
 // of several the one that the seed draws for the sample in that epoch.
 func (l *Loader) Caption(cursor uint64) string {
-	c, ok := CaptionsOf(l.source)
-	if !ok {
+	if l.captions == nil {
 		panic("data: a caption of a source without captions")
 	}
 	index, epoch := l.order.At(cursor)
-	return CaptionOf(c, l.opt.Seed, index, epoch)
+	return CaptionOf(l.captions, l.opt.Seed, index, epoch)
 }
 
 // withCaptions gives the samples of a source captions.

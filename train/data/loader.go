@@ -21,6 +21,9 @@ type Loader struct {
 	order  Order
 	opt    Options
 	size   int // elements of a sample
+	// The source as one of samples with captions or vectors; nil: it has none.
+	captions Captioned
+	vectors  Conditioned
 }
 
 // NewLoader draws from a source that has at least one sample; Flip needs images.
@@ -33,7 +36,12 @@ func NewLoader(source Source, opt Options) (*Loader, error) {
 		return nil, option("flip needs images (H,W,C), the samples have shape %v", shape)
 	}
 	block, window := blocks(source)
-	return &Loader{source: source, order: NewOrder(source.Len(), opt.Seed).InBlocks(block, window), opt: opt, size: volume(shape)}, nil
+	l := &Loader{source: source, order: NewOrder(source.Len(), opt.Seed).InBlocks(block, window), opt: opt, size: volume(shape)}
+	l.captions, _ = CaptionsOf(source)
+	if vectors, ok := VectorsOf(source); ok {
+		l.vectors = vectors
+	}
+	return l, nil
 }
 
 // Source is where the samples come from.

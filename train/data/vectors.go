@@ -48,14 +48,13 @@ func (s conditionedPart) Vector(i uint64, v []float32) { s.of.Vector(s.at(i), v)
 
 // Vectors writes the vectors of the samples from a position on to v, one after another, of a source that has them.
 func (l *Loader) Vectors(cursor uint64, v []float32) {
-	c, ok := VectorsOf(l.source)
-	if !ok {
+	if l.vectors == nil {
 		panic("data: vectors of a source without any")
 	}
-	size := c.VectorSize()
+	size := l.vectors.VectorSize()
 	for k := range len(v) / size {
 		index, _ := l.order.At(cursor + uint64(k))
-		c.Vector(index, v[k*size:(k+1)*size])
+		l.vectors.Vector(index, v[k*size:(k+1)*size])
 	}
 }
 
