@@ -63,9 +63,6 @@ func (m *DPMMultistepSDE) Validate() error {
 
 // Sample steps with the order that the history allows; a step to σ=0 is of order 1.
 func (m *DPMMultistepSDE) Sample(r *Run) {
-	if m.Predict == OfNoise && !checkSigma(r) {
-		return
-	}
 	past := r.History(2)
 	var h, h1, h2 float64 // of this step and the ones before
 	for st := range r.Steps() {
@@ -75,10 +72,11 @@ func (m *DPMMultistepSDE) Sample(r *Run) {
 		}
 		h, h1, h2 = math.Log(st.From.NoiseLevel()/st.To.NoiseLevel()), h, h1
 		now := r.Data(r.X, st.From)
-		if m.Predict == OfNoise {
+		ofNoise := m.Predict == OfNoise && st.From.Alpha > 0
+		if ofNoise {
 			now = r.epsOfData(r.X, st.From)
 		}
-		base, first, second, slope, curve, noise := m.coefficients(st.From, st.To, h)
+		base, first, second, slope, curve, noise := m.coefficients(st.From, st.To, h, ofNoise)
 		x := r.X.Axpby(base, now, first)
 		switch order := m.order(st, past.Len()); order {
 		case 2:
@@ -97,7 +95,9 @@ func (m *DPMMultistepSDE) Sample(r *Run) {
 		if noise > 0 {
 			x = x.Axpby(1, r.Noise(), noise*m.Noise)
 		}
-		past.Push(st.From, now)
+		if ofNoise || m.Predict == OfData {
+			past.Push(st.From, now)
+		}
 		r.X = x
 	}
 }
@@ -118,9 +118,9 @@ func (m *DPMMultistepSDE) order(st *Step, n int) int {
 
 // coefficients of the exact solution from t to s: those of x, of the estimate, of
 // its difference to the last step's (second: midpoint, slope: of its slope times h),
-// of half its curvature times h², and of the noise. a = (1+η)·h.
-func (m *DPMMultistepSDE) coefficients(t, s diffusion.Point, h float64) (base, first, second, slope, curve, noise float64) {
-	if m.Predict == OfNoise {
+// of half its curvature times h², and of the noise. a = (1+η)·h. From α=0 the estimate is that of the data in either form.
+func (m *DPMMultistepSDE) coefficients(t, s diffusion.Point, h float64, ofNoise bool) (base, first, second, slope, curve, noise float64) {
+	if ofNoise {
 		way := s.Alpha * (t.NoiseLevel() - s.NoiseLevel()) // σ_s(e^h − 1)
 		base, first, second = s.Alpha/t.Alpha, -(1+m.Eta)*way, -(1+m.Eta)*way/2
 		slope = -(1 + m.Eta) * (way/h - s.Sigma)

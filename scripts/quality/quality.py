@@ -144,6 +144,7 @@ FEW = ["--likelihood", "--n", "10", "--tolerance", "0.01"]
 DIVERGENCES = {"exact": ["--divergence", "exact"], "1 probe": [], "8 probes": ["--probes", "8"]}
 LIKELY = {
     "`digits.yaml`": "flow-0", "`digits-edm.yaml`": "edm-0", "`digits-dsm-ve.yaml`": "ve-0", "`digits-hybrid-vlb.yaml`": "hybrid", "the same by L_simple": "simple", "the same by L_vlb": "vlb",
+    "`digits-ddpm-unet.yaml`": "unet", "`digits-v-zero-snr.yaml`": "zero-snr", "`digits-prompts.yaml`": "prompts",
 }
 
 
