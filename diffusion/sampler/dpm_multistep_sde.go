@@ -127,19 +127,29 @@ func (m *DPMMultistepSDE) coefficients(t, s diffusion.Point, h float64, ofNoise 
 		noise = s.Alpha * math.Sqrt(m.Eta*(t.NoiseLevel()*t.NoiseLevel()-s.NoiseLevel()*s.NoiseLevel()))
 		return
 	}
-	a := (1 + m.Eta) * h
-	kept := math.Pow(s.NoiseLevel()/t.NoiseLevel(), m.Eta) // e^{−ηh}
+	l := noisyLeap(t, s, m.Eta)
+	switch m.Third {
+	case ThirdPublished:
+		l.curve /= 2
+	case ThirdDiffusers:
+		l.curve = l.curve/2 - s.Alpha
+	}
+	return l.keep, l.first, l.first / 2, l.slope, l.curve, l.noise
+}
+
+// noisy is a step of the SDE that DPMMultistepSDE solves, from t to s, of a quadratic estimate of the data: with m, m' and m” at t, by
+// u from 0 to 1 over the step's log-SNR, x_s = keep·x_t + first·m + slope·m' + curve·m”/2 + noise·z.
+type noisy struct{ h, keep, first, slope, curve, noise float64 }
+
+func noisyLeap(t, s diffusion.Point, eta float64) noisy {
+	h := math.Log(t.NoiseLevel() / s.NoiseLevel())
+	a := (1 + eta) * h
+	kept := math.Pow(s.NoiseLevel()/t.NoiseLevel(), eta) // e^{−ηh}
 	phi1 := -math.Expm1(-a)
 	phi2 := 1 - phi1/a // ∫a·e^{−a(1−u)}·u du
-	base, first, second = s.Sigma/t.Sigma*kept, s.Alpha*phi1, s.Alpha*phi1/2
-	slope, noise = s.Alpha*phi2, s.Sigma*math.Sqrt(1-kept*kept)
-	switch m.Third {
-	case ThirdExact:
-		curve = s.Alpha * (1 - 2*phi2/a) // ∫a·e^{−a(1−u)}·u² du
-	case ThirdPublished:
-		curve = s.Alpha * (0.5 - phi2/a)
-	case ThirdDiffusers:
-		curve = s.Alpha * (-0.5 - phi2/a)
+	return noisy{
+		h: h, keep: s.Sigma / t.Sigma * kept, first: s.Alpha * phi1, slope: s.Alpha * phi2,
+		curve: s.Alpha * (1 - 2*phi2/a), // ∫a·e^{−a(1−u)}·u² du
+		noise: s.Sigma * math.Sqrt(1-kept*kept),
 	}
-	return
 }
