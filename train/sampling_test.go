@@ -173,6 +173,8 @@ func TestDefaultsStartAnywhere(t *testing.T) {
 		{"{kind: flow, predict: eps}", 80. / 81},
 		{"{kind: flow, interpolant: trig, predict: score}", math.Atan(80) * 2 / math.Pi},
 		{"{kind: flow, interpolant: trig, predict: v}", 1},
+		{"{kind: dsm, sde: cosine}", math.Acos(math.Cos(0.008/1.008*math.Pi/2)/math.Hypot(80, 1))*2/math.Pi*1.008 - 0.008},
+		{"{kind: dsm, sde: cosine, predict: v}", 1},
 		{"{kind: ddpm, zero_terminal_snr: true, predict: v}", 1},
 		{"{kind: ddpm, zero_terminal_snr: true, predict: x0}", 1},
 	} {
