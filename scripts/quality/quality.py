@@ -413,7 +413,9 @@ def table_likelihood(lab):
     todo = by_likelihood()
     out = head("trained", "bound, held-out", "L_T + ΣL + L_0", "bound, training", "ODE, held-out", "ODE, training")
     for name, run in LIKELY.items():
-        nll = lab.get(*todo[run])["report"]
+        nll = lab.get(*todo[run]).get("report")
+        if nll is None:  # not measured yet
+            continue
         h, t = nll["heldout"], nll["train"]
         bound = ["–"] * 3
         if "bound" in h:
