@@ -49,6 +49,8 @@ func describePath(p diffusion.GaussianPath) string {
 		return fmt.Sprintf("added to the data, growing exponentially from %g to %g", p.SigmaMin, p.SigmaMax)
 	case diffusion.VP:
 		return fmt.Sprintf("at constant variance, at rates from %g to %g", p.Beta0, p.Beta1)
+	case diffusion.Cosine:
+		return "at constant variance, along the cosine schedule"
 	case diffusion.SubVP:
 		return fmt.Sprintf("below constant variance, at rates from %g to %g", p.Beta0, p.Beta1)
 	}

@@ -51,18 +51,38 @@ type Guidance struct {
 	Rule      config.Variant[RuleArg, guidance.Rule]     `yaml:"guidance_rule" doc:"how the two predictions are combined"`
 	Rescale   float64                                    `yaml:"guidance_rescale" doc:"part of the conditional prediction's standard deviation that a guided one gets back, against overexposure (Lin et al. 2024: 0.7)" range:"[0,1]"`
 	Negative  *int                                       `yaml:"guidance_negative" doc:"class to be guided away from; null: the null class" range:"[0,inf)"`
-	With      []ClassWeight                              `yaml:"guidance_with" doc:"classes that hold beside a sample's own (Liu et al. 2022)"`
+	With      []Beside                                   `yaml:"guidance_with" doc:"classes or prompts that hold beside a sample's own (Liu et al. 2022)"`
 	Auto      *Autoguidance                              `yaml:"autoguidance" doc:"guidance away from a weaker model; goes with and without classifier-free guidance; null: none"`
 }
 
-// ClassWeight is a class that holds beside others.
-type ClassWeight struct {
-	Class  int     `yaml:"class,required" doc:"the class" range:"[0,inf)"`
-	Weight float64 `yaml:"weight" doc:"w of w·(c−null), which is added to the conditional prediction; below 0: not this class" range:"(-inf,inf)"`
+// Beside is a class or a prompt that holds beside others.
+type Beside struct {
+	Class  *int    `yaml:"class" doc:"the class; null: none" range:"[0,inf)"`
+	Prompt string  `yaml:"prompt" doc:"the prompt, of a model that takes prompts"`
+	Weight float64 `yaml:"weight" doc:"w of w·(c−null), which is added to the conditional prediction; below 0: not this" range:"(-inf,inf)"`
 }
 
-// SetDefaults is a class that counts as much as a sample's own.
-func (c *ClassWeight) SetDefaults() { c.Weight = 1 }
+// SetDefaults is one that counts as much as a sample's own.
+func (c *Beside) SetDefaults() { c.Weight = 1 }
+
+// Validate checks that it is one of them.
+func (c *Beside) Validate() error {
+	switch {
+	case c.Class == nil && c.Prompt == "":
+		return invalid.Field("class", "or prompt must be given")
+	case c.Class != nil && c.Prompt != "":
+		return invalid.Field("prompt", "and class exclude each other: list them one after another")
+	}
+	return nil
+}
+
+// describe is its name.
+func (c *Beside) describe() string {
+	if c.Class != nil {
+		return fmt.Sprintf("class %d", *c.Class)
+	}
+	return fmt.Sprintf("%q", c.Prompt)
+}
 
 // Autoguidance is guidance away from a weaker model of the same data (Karras et al. 2024).
 type Autoguidance struct {
@@ -126,15 +146,13 @@ func (d *Drawer) guided(q Request, e *encoded) (diffusion.Model, error) {
 		return g.tell(m, d.student.Scales)
 	case !g.on() || !asked && (d.Classes > 0 || d.Vector > 0 || e != nil) && len(g.With) == 0:
 		return m, nil
-	case e != nil && len(g.With) > 0:
-		return nil, invalid.Field("guidance_with", "is for classes alone: put all that is to hold into the prompt")
 	case e != nil && g.Negative != nil:
 		return nil, invalid.Field("guidance_negative", "is for classes alone: the model takes prompts, so say it as a negative prompt")
 	case d.Classes == 0 && d.Vector == 0 && e == nil:
 		return nil, fmt.Errorf("guidance %g: the model has no classes to be guided by", g.EffectiveScale())
 	case q.Vectors != nil && !d.NullVector:
 		return nil, fmt.Errorf("guidance %g: the model has no null vector, so there is nothing to be guided away from", g.EffectiveScale())
-	case d.Null < 0 && q.Prompts == nil && (q.Vectors == nil || d.Classes > 0):
+	case d.Null < 0 && e == nil && (q.Vectors == nil || d.Classes > 0):
 		return nil, fmt.Errorf("guidance %g: the model has no null class, so there is nothing to be guided away from", g.EffectiveScale())
 	}
 	cfg := &guidance.CFG{Of: m, Classes: d.Null, Rescale: g.Rescale}
@@ -146,7 +164,10 @@ func (d *Drawer) guided(q Request, e *encoded) (diffusion.Model, error) {
 		return nil, err
 	}
 	if e != nil {
-		cfg.Away = e.standIn(e.negative, d.Null)
+		cfg.None = e.standIn(0, d.Null)
+		if e.negative != 0 {
+			cfg.Away = e.standIn(e.negative, d.Null)
+		}
 	}
 	if g.Negative != nil {
 		if *g.Negative >= d.Classes {
@@ -155,10 +176,21 @@ func (d *Drawer) guided(q Request, e *encoded) (diffusion.Model, error) {
 		cfg.Away = guidance.Class(*g.Negative)
 	}
 	for i, c := range g.With {
-		if c.Class >= d.Classes {
-			return nil, invalid.Field(fmt.Sprintf("guidance_with[%d].class", i), "is %d; the classes are 0 to %d", c.Class, d.Classes-1)
+		at := func(key string) string { return fmt.Sprintf("guidance_with[%d].%s", i, key) }
+		w := guidance.Weighted{Weight: c.Weight}
+		switch {
+		case e != nil && c.Class != nil:
+			return nil, invalid.Field(at("class"), "is for models without prompts: say it as a prompt")
+		case e != nil:
+			w.Is = e.standIn(e.with[i], d.Null)
+		case c.Class == nil:
+			return nil, invalid.Field(at("prompt"), "is given, and the model takes no prompts")
+		case *c.Class >= d.Classes:
+			return nil, invalid.Field(at("class"), "is %d; the classes are 0 to %d", *c.Class, d.Classes-1)
+		default:
+			w.Is = guidance.Class(*c.Class)
 		}
-		cfg.With = append(cfg.With, guidance.Weighted{Is: guidance.Class(c.Class), Weight: c.Weight})
+		cfg.With = append(cfg.With, w)
 	}
 	return cfg, nil
 }
@@ -252,7 +284,7 @@ func (g *Guidance) describe() string {
 		}
 	}
 	for _, c := range g.With {
-		s += fmt.Sprintf(", %g of class %d", c.Weight, c.Class)
+		s += fmt.Sprintf(", %g of %s", c.Weight, c.describe())
 	}
 	if g.Auto != nil && g.Auto.Scale != 1 {
 		s += fmt.Sprintf(", autoguidance %g by %s", g.Auto.Scale, g.Auto.Model)

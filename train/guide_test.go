@@ -19,18 +19,20 @@ func chosen(t *testing.T, dir RunDir, overrides ...string) *Trained {
 	return m
 }
 
+// apart is the largest difference.
+func apart(a, b []float32) (d float64) {
+	for i := range a {
+		d = max(d, math.Abs(float64(a[i]-b[i])))
+	}
+	return d
+}
+
 // Every key of guidance does what it says, and a sample does not depend on its batch with any.
 func TestGuidanceKeys(t *testing.T) {
 	dir := trained(t, moonsYAML, "steps=30", "optim.lr=1e-2")
 	q := Request{N: 6, Seed: 1, Labels: turns(6, 2)}
 	sample := func(overrides ...string) []float32 { return draw(t, chosen(t, dir, overrides...), q) }
 	none, three := sample("guidance=1"), sample("guidance=3")
-	apart := func(a, b []float32) (d float64) {
-		for i := range a {
-			d = max(d, math.Abs(float64(a[i]-b[i])))
-		}
-		return d
-	}
 	auto := "autoguidance={model: " + string(dir) + ", scale: 3}"
 	// The same but for some hundred roundings of numbers of about 1, along five steps.
 	const rounding = 1e-4
@@ -83,6 +85,7 @@ func TestGuidanceMistakes(t *testing.T) {
 	for _, c := range []struct{ over, want string }{
 		{"guidance_negative=2", "guidance_negative is 2; the classes are 0 to 1"},
 		{"guidance_with=[{class: 7}]", "guidance_with[0].class is 7"},
+		{"guidance_with=[{prompt: seven}]", "guidance_with[0].prompt is given, and the model takes no prompts"},
 		{"autoguidance.model=nowhere", "autoguidance.model"},
 		{"autoguidance={model: " + string(digits) + "}", "shape"},
 		{"autoguidance={model: " + string(trig) + "}", "another path"},

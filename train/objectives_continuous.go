@@ -21,7 +21,7 @@ func (c *edmConfig) SetDefaults() {
 
 // DSMConfig is denoising score matching along an SDE.
 type DSMConfig struct {
-	SDE              string               `yaml:"sde" doc:"forward process: ve (noise grows), vp (variance 1 is kept), subvp (less noise than vp)" oneof:"ve vp subvp"`
+	SDE              string               `yaml:"sde" doc:"forward process: ve (noise grows), vp (variance 1 is kept), cosine (so is it, along the cosine schedule, to noise alone), subvp (less noise than vp)" oneof:"ve vp cosine subvp"`
 	BetaMin          float64              `yaml:"beta_min" doc:"rate of noise at the data; of vp and subvp" range:"(0,inf)"`
 	BetaMax          float64              `yaml:"beta_max" doc:"rate of noise at the path's end; of vp and subvp" range:"(0,inf)"`
 	SigmaMin         float64              `yaml:"sigma_min" doc:"lowest noise level; of ve" range:"(0,inf)"`
@@ -61,6 +61,8 @@ func (c *DSMConfig) path() diffusion.GaussianPath {
 		return diffusion.VE{SigmaMin: c.SigmaMin, SigmaMax: c.SigmaMax}
 	case "subvp":
 		return diffusion.SubVP{VP: vp}
+	case "cosine":
+		return diffusion.Cosine{Shift: 0.008} // Nichol and Dhariwal 2021
 	}
 	return vp
 }

@@ -19,6 +19,8 @@ func TestObjectives(t *testing.T) {
 		"{kind: dsm, sde: ve, sigma_max: 5}",
 		"{kind: dsm, sde: vp, weighting: likelihood}",
 		"{kind: dsm, sde: subvp, predict: score}",
+		"{kind: dsm, sde: cosine}",
+		"{kind: dsm, sde: cosine, predict: v, weighting: snr_plus_one}",
 		"{kind: ddpm, steps: 50, predict: v, zero_terminal_snr: true, weighting: p2}",
 		"{kind: flow, times: {kind: mode, scale: -0.5}, weighting: soft_min_snr}",
 		"{kind: flow, times: cosmap, weighting: sigmoid, shift: 3}",

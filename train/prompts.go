@@ -19,6 +19,7 @@ type encoded struct {
 	length             int
 	of                 []int32 // the row of each sample
 	negative           int32   // the row of what is guided away from
+	with               []int32 // those of what holds beside a sample's own
 }
 
 // encode makes the prompts of a request; nil, if the model takes none.
@@ -45,6 +46,9 @@ func (d *Drawer) encode(dev backend.Device, q Request) (*encoded, error) {
 	e := &encoded{length: d.prompts.length, of: make([]int32, q.N), negative: place(q.Negative)}
 	for i, s := range q.Prompts {
 		e.of[i] = place(s)
+	}
+	for _, c := range d.How.With {
+		e.with = append(e.with, place(c.Prompt))
 	}
 	return e, e.fill(dev, d, unique)
 }

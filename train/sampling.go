@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/diffusion/guidance"
@@ -42,9 +43,18 @@ func (c *thinnedConfig) SetDefaults() { c.Of, c.From = Grids.Default("auto"), 64
 // autoGrid is what fits the path.
 type autoGrid struct{}
 
+// startLevel is the noise level that the grid begins at where the prediction says nothing of the data at the path's end, as ε does not
+// where no signal is left: the highest of Karras's levels.
+const startLevel = 80
+
 // Times gives trailing entries of a discrete table, Karras's levels where time is
 // the noise level, and equal steps in time elsewhere.
-func (autoGrid) Times(path diffusion.GaussianPath, n int) ([]float64, error) {
+func (g autoGrid) Times(path diffusion.GaussianPath, n int) ([]float64, error) {
+	return g.times(path, nil, n)
+}
+
+// times are those for a prediction, if one is named.
+func (autoGrid) times(path diffusion.GaussianPath, predicts diffusion.Kind, n int) ([]float64, error) {
 	switch path.(type) {
 	case *diffusion.Table:
 		return (&sampler.TableGrid{Spacing: sampler.Trailing}).Times(path, n)
@@ -54,7 +64,13 @@ func (autoGrid) Times(path diffusion.GaussianPath, n int) ([]float64, error) {
 		g.SigmaMax = path.End()
 		return g.Times(path, n)
 	}
-	return (&sampler.UniformGrid{Shift: 1}).Times(path, n)
+	uniform := sampler.UniformGrid{Shift: 1}
+	if end := path.At(path.End()); end.Alpha == 0 && predicts != nil {
+		if _, ok := diffusion.TryConvert(predicts, diffusion.X0, end); !ok {
+			uniform.From = path.Time(-math.Log(startLevel)) / path.End()
+		}
+	}
+	return uniform.Times(path, n)
 }
 
 // autoKind names what fits the path, of samplers and grids.
@@ -92,7 +108,7 @@ func init() {
 	for _, e := range sampler.Samplers {
 		config.RegisterOptions(Samplers, e.Name, e.Doc, e.New())
 	}
-	config.RegisterOptions(Grids, autoKind, "what fits the path: trailing entries of a discrete table, Karras's levels for edm, equal steps in time elsewhere", sampler.Grid(new(autoGrid)))
+	config.RegisterOptions(Grids, autoKind, "what fits the path: trailing entries of a discrete table, Karras's levels for edm, equal steps in time elsewhere, from noise level 80 where eps or score could not start at the path's end", sampler.Grid(new(autoGrid)))
 	for _, e := range sampler.Grids {
 		config.RegisterOptions(Grids, e.Name, e.Doc, e.New())
 	}
@@ -225,7 +241,14 @@ func (d *Drawer) plan() (how sampler.Sampler, grid []float64, err error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		if grid, err = g.Times(d.Model.Path(), d.How.Steps); err != nil {
+		path := d.Model.Path()
+		_, confined := path.(flow.Confined)
+		if auto, ok := g.(*autoGrid); ok && !confined && d.Source == nil {
+			grid, err = auto.times(path, d.Model.Kind(), d.How.Steps)
+		} else {
+			grid, err = g.Times(path, d.How.Steps)
+		}
+		if err != nil {
 			return nil, nil, err
 		}
 	}

@@ -163,6 +163,41 @@ func TestGivenNoise(t *testing.T) {
 	}
 }
 
+// Whatever is predicted along whatever path, what a run samples by unless told does: also where the path ends without signal, of which ε
+// and the score say nothing, so that the grid starts before, and where the solver's variable is infinite.
+func TestDefaultsStartAnywhere(t *testing.T) {
+	for _, c := range []struct {
+		objective string
+		from      float64 // first time, as a fraction of the path
+	}{
+		{"{kind: flow, predict: eps}", 80. / 81},
+		{"{kind: flow, interpolant: trig, predict: score}", math.Atan(80) * 2 / math.Pi},
+		{"{kind: flow, interpolant: trig, predict: v}", 1},
+		{"{kind: dsm, sde: cosine}", math.Acos(math.Cos(0.008/1.008*math.Pi/2)/math.Hypot(80, 1))*2/math.Pi*1.008 - 0.008},
+		{"{kind: dsm, sde: cosine, predict: v}", 1},
+		{"{kind: ddpm, zero_terminal_snr: true, predict: v}", 1},
+		{"{kind: ddpm, zero_terminal_snr: true, predict: x0}", 1},
+	} {
+		m := opened(t, trained(t, moonsYAML, "steps=2", "objective="+c.objective))
+		if grid, err := m.Grid(4); err != nil || math.Abs(grid[0]/m.Model.Path().End()-c.from) > 1e-12 {
+			t.Errorf("%s: the grid is %v, %v", c.objective, grid, err)
+		}
+		for _, name := range []string{"", "euler", "runge_kutta", "lms", "dpm2", "dopri5", "euler_maruyama", "predictor_corrector"} {
+			if err := m.Choose(Choice{Sampler: name, Steps: 4}); err != nil {
+				t.Fatal(err)
+			}
+			for _, v := range draw(t, m, Request{N: 2, Labels: turns(2, 2)}) {
+				if v != v || math.Abs(float64(v)) > 1e3 {
+					t.Errorf("%s, sampler %q: %g", c.objective, name, v)
+				}
+			}
+		}
+	}
+	m := chosen(t, trained(t, moonsYAML, "steps=2", "objective={kind: flow, predict: eps}"), "grid=uniform")
+	_, err := m.Draw(context.Background(), Request{N: 1, Labels: turns(1, 2)})
+	wantError(t, err, "does not determine")
+}
+
 // Settings of the sample section are strict, and those of a run its defaults.
 func TestChooseOverrides(t *testing.T) {
 	dir := trained(t, moonsYAML, "steps=2")

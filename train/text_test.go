@@ -112,6 +112,45 @@ func TestSamplesByPrompts(t *testing.T) {
 	}
 }
 
+// Prompts beside a sample's own: c + Σ w·(c_i − ∅). With none of its own a sample is of the one beside it, with weight 0 there is none,
+// and a negative prompt stays what it is.
+func TestPromptsBesideOthers(t *testing.T) {
+	dir := trained(t, promptsYAML, "sample.every=0", "steps=40", "validation.every=0")
+	sample := func(q Request, overrides ...string) []float32 {
+		m := opened(t, dir)
+		if err := m.Choose(Choice{Steps: 2, Overrides: overrides}); err != nil {
+			t.Fatal(err)
+		}
+		q.N, q.Seed = 2, 3
+		return draw(t, m, q)
+	}
+	seven, three := Request{Prompts: []string{"seven", "seven"}}, Request{Prompts: []string{"three", "three"}}
+	away := Request{Prompts: seven.Prompts, Negative: "one"}
+	for name, c := range map[string][2][]float32{
+		"nothing with three beside it is three": {sample(Request{}, "guidance=1", "guidance_with=[{prompt: three}]"), sample(three, "guidance=1")},
+		"half and half of the same":             {sample(Request{}, "guidance=1", "guidance_with=[{prompt: three, weight: 0.5}, {prompt: three, weight: 0.5}]"), sample(three, "guidance=1")},
+		"weight 0":                              {sample(seven, "guidance=2", "guidance_with=[{prompt: three, weight: 0}]"), sample(seven, "guidance=2")},
+		"weight 0, away from one":               {sample(away, "guidance=2", "guidance_with=[{prompt: three, weight: 0}]"), sample(away, "guidance=2")},
+	} {
+		if d := apart(c[0], c[1]); d > 1e-5 { // sums of numbers around 1 in two steps of two evaluations
+			t.Errorf("%s: %g apart", name, d)
+		}
+	}
+	if apart(sample(seven, "guidance=2", "guidance_with=[{prompt: three}]"), sample(seven, "guidance=2")) < 1e-4 {
+		t.Error("a prompt beside changes nothing")
+	}
+	for over, want := range map[string]string{
+		"guidance_with=[{class: 1}]": "guidance_with[0].class is for models without prompts", "guidance_with=[{weight: 1}]": "or prompt must be given", "guidance_with=[{class: 1, prompt: one}]": "exclude each other",
+	} {
+		m := opened(t, dir)
+		err := m.Choose(Choice{Steps: 2, Overrides: []string{over}})
+		if err == nil {
+			_, err = m.Draw(context.Background(), Request{N: 1})
+		}
+		wantError(t, err, want)
+	}
+}
+
 // U-Nets by prompts, in bfloat16 too, and points by theirs.
 func TestOtherNetworksByPrompts(t *testing.T) {
 	unet := "model={kind: unet, channels: [8, 8], layers: 1, groups: 2, transformer: {heads: [2]}}"

@@ -40,8 +40,10 @@ type CFG struct {
 	Rule     Rule    // nil: the formula above
 	Rescale  float64 // φ of Lin et al. 2024: part of the standard deviation of c that g gets back; 0: none
 
+	// None is the null condition; nil: [Null]. Prompts need it.
+	None Condition
 	// Away is what is guided away from in place of the null condition: a negative
-	// condition. nil: the null condition. Prompts need it.
+	// condition. nil: the null condition.
 	Away Condition
 	// With are conditions that hold beside the sample's own (Liu et al. 2022,
 	// composable diffusion): c + Σ w_i·(c_i − ∅) stands for c.
@@ -123,9 +125,16 @@ func (g *CFG) apart() bool { return g.Away != nil && len(g.With) > 0 }
 
 func (g *CFG) away(s *tensor.Scope, c diffusion.Cond, n int) diffusion.Cond {
 	if g.Away == nil {
-		return Null(s, c, g.Classes, n)
+		return g.null(s, c, n)
 	}
 	return g.Away(s, c, n)
+}
+
+func (g *CFG) null(s *tensor.Scope, c diffusion.Cond, n int) diffusion.Cond {
+	if g.None == nil {
+		return Null(s, c, g.Classes, n)
+	}
+	return g.None(s, c, n)
 }
 
 // conditions are those of all branches, one after another.
@@ -135,7 +144,7 @@ func (g *CFG) conditions(s *tensor.Scope, c diffusion.Cond, n int) diffusion.Con
 		all = join(s, all, w.Is(s, c, n), n)
 	}
 	if g.apart() {
-		all = join(s, all, Null(s, c, g.Classes, n), n)
+		all = join(s, all, g.null(s, c, n), n)
 	}
 	return all
 }

@@ -20,6 +20,6 @@ func joinText(to *diffusion.Cond, a, b diffusion.Cond) {
 // stands for no prompt is the text encoder's to say.
 func checkText(c diffusion.Cond) {
 	if c.Text != nil || c.Tokens != nil {
-		panic("guidance: prompts need Away, which gives the encoded empty or negative prompt")
+		panic("guidance: prompts need None, which gives the encoded empty prompt, or Away")
 	}
 }

@@ -37,7 +37,7 @@ func (o *ODE) curvedPart(ctx context.Context, s *tensor.Scope, m diffusion.Model
 		return errors.New("likelihood: on a manifold the density of the path's end must be given")
 	}
 	dim := data.Dim()
-	f := &curvedField{field: field{s: s, m: m, data: data, path: path, end: path.End()}, space: path.Space()}
+	f := &curvedField{field: field{s: s, m: m, data: data, path: path, last: path.At(path.End()), end: path.End()}, space: path.Space()}
 	if !res.Exact {
 		f.probes = o.probes(from, data.Len(), dim)
 	}

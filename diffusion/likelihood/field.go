@@ -25,8 +25,9 @@ type field struct {
 	m      diffusion.Model
 	path   diffusion.GaussianPath
 	data   Data
-	end    float64       // angle of the path's end
-	probes [][][]float64 // (probe, sample, D); nil: the divergence is exact
+	last   diffusion.Point // where the ODE ends
+	end    float64         // its angle
+	probes [][][]float64   // (probe, sample, D); nil: the divergence is exact
 	evals  int
 
 	x     []float64
@@ -36,7 +37,7 @@ type field struct {
 // time is where on the path an angle is.
 func (f *field) time(theta float64) float64 {
 	if theta >= f.end {
-		return f.path.End()
+		return f.last.T
 	}
 	return f.path.Time(-math.Log(math.Tan(theta)))
 }

@@ -181,7 +181,8 @@ func (o *ODE) part(ctx context.Context, s *tensor.Scope, m diffusion.Model, data
 		return o.curvedPart(ctx, s, m, path, data, from, res)
 	}
 	path, dim := m.Path(), data.Dim()
-	f := &field{s: s, m: m, data: data, path: path, end: angle(path.At(path.End()))}
+	end := lastPoint(m)
+	f := &field{s: s, m: m, data: data, path: path, last: end, end: angle(end)}
 	if !res.Exact {
 		f.probes = o.probes(from, data.Len(), dim)
 	}
@@ -200,7 +201,7 @@ func (o *ODE) part(ctx context.Context, s *tensor.Scope, m diffusion.Model, data
 	}
 	for _, st := range states {
 		// ln p(x0) = ln p(y) + D·ln cosθ at the start, x0 being y/cosθ there.
-		base := o.prior(path.At(path.End()), st.z[:dim]) + float64(dim)*math.Log(math.Cos(start))
+		base := o.prior(end, st.z[:dim]) + float64(dim)*math.Log(math.Cos(start))
 		res.add(base, st.z[dim:])
 	}
 	res.Evals += f.evals
@@ -233,6 +234,22 @@ func (o *ODE) start(path diffusion.GaussianPath) float64 {
 		level = max(level, table.At(1).NoiseLevel())
 	}
 	return math.Atan(level)
+}
+
+// lastLevel is the noise level that the ODE ends at where the prediction says nothing of the data at the path's end, as ε does not
+// without signal. Taking what is left of the data there for none costs half their mean square over its square, in nats a number.
+const lastLevel = 1000
+
+// lastPoint is the path's end, or where the ODE ends before it.
+func lastPoint(m diffusion.Model) diffusion.Point {
+	path := m.Path()
+	end := path.At(path.End())
+	if end.Alpha == 0 {
+		if _, ok := diffusion.TryConvert(m.Kind(), turn{}, end); !ok {
+			return path.At(path.Time(-math.Log(lastLevel)))
+		}
+	}
+	return end
 }
 
 // angle is atan(σ/α).

@@ -68,14 +68,17 @@ func TestMixtures(t *testing.T) {
 			kind diffusion.Kind
 			// Each sample's ln p is wrong by what the end of the path has left of the data: about
 			// α|x0|·|y| at VP's end, α=e^{−5}, |x0|/σ at EDM's, and by what the noise at the start
-			// blurs: σ²/2·|Δp/p| with σ=10⁻³ (10⁻² of the table), |Δp/p| below 10 a dimension.
+			// blurs: σ²/2·|Δp/p| with σ=10⁻³ (10⁻² of the table), |Δp/p| below 10 a dimension. Where α=0 and ε is
+			// predicted, the end is at σ/α=1000, |x0|<2.5 and |y|<4.
 			each float64
 			low  bool // in 1-D and 2-D only
 		}{
 			{diffusion.CondOT{}, diffusion.Velocity, 1e-4, false},
 			{diffusion.CondOT{}, diffusion.X0, 1e-4, true},
 			{diffusion.CondOT{}, diffusion.V, 1e-4, true},
+			{diffusion.CondOT{}, diffusion.Eps, 1e-2, false},
 			{diffusion.Trig{}, diffusion.Velocity, 1e-4, true},
+			{diffusion.Trig{}, diffusion.Score, 1e-2, true},
 			{diffusion.VP{Beta0: 0.1, Beta1: 20}, diffusion.Eps, 0.1, false},
 			{diffusion.VP{Beta0: 0.1, Beta1: 40}, diffusion.Score, 3e-4, true},
 			{diffusion.SubVP{VP: diffusion.VP{Beta0: 0.1, Beta1: 40}}, diffusion.Eps, 3e-4, true},

@@ -89,8 +89,8 @@ func labelled(n, first int) func(s *tensor.Scope) diffusion.Cond {
 	return func(s *tensor.Scope) diffusion.Cond { return diffusion.Cond{Labels: s.Ints(labels, len(labels))} }
 }
 
-// someTimes are of CondOT and VP; where alpha is 0, some samplers cannot start.
-var someTimes = []float64{0.99, 0.9, 0.6, 0.3, 0.1, 0}
+// someTimes are of CondOT and VP.
+var someTimes = []float64{1, 0.9, 0.6, 0.3, 0.1, 0}
 
 // quick is a sampler with fewer evaluations.
 func quick(how sampler.Sampler) sampler.Sampler {

@@ -25,17 +25,20 @@ func (c *Coordinate) Validate() error {
 	return invalid.Field("variable", "must be one of path, time, sigma, lambda, is %q", c.Variable)
 }
 
-// axis is the variable u on r's path. It fails the run where u is infinite at the start.
-func (c *Coordinate) axis(r *Run) (a axis, ok bool) {
-	a = axis{c.Variable, r.Path}
+// axis is the variable u on r's path.
+func (c *Coordinate) axis(r *Run) axis {
+	a := axis{c.Variable, r.Path}
 	if a.name == "path" {
 		a.name = "time"
 		if diffusion.VariableOf(r.Path) == diffusion.InSigma {
 			a.name = "sigma"
 		}
 	}
-	return a, a.name == "time" || checkSigma(r)
+	return a
 }
+
+// finite reports whether u is, at p.
+func (a axis) finite(p diffusion.Point) bool { return a.name == "time" || p.Alpha > 0 }
 
 // axis is the probability-flow ODE in a variable u:
 //

@@ -97,7 +97,7 @@ func (c *Checkup) terminal(add func(kind, format string, args ...any)) {
 		add(TerminalSNR, "the path ends with a signal-to-noise ratio of %.2g, while sampling starts in pure noise: pictures keep the mean brightness of noise (Lin et al. 2024); train with zero_terminal_snr, or take it as it is", snr)
 	}
 	if _, ok := diffusion.TryConvert(c.Predicts, diffusion.X0, start); !ok {
-		add(NoSignal, "at the first time, %g, nothing of the data is left (alpha is 0), where %v says nothing of them: predict v or x0, or start later", c.Grid[0], c.Predicts)
+		add(NoSignal, "at the first time, %g, nothing of the data is left (alpha is 0), where %v says nothing of them: predict v or x0, or start later, as the grids karras and logsnr do, or uniform with from below 1", c.Grid[0], c.Predicts)
 	}
 }
 

@@ -17,14 +17,16 @@ type Dopri5 struct {
 	Coordinate `yaml:",inline"`
 	RTol       float64 `yaml:"rtol" doc:"error of a step allowed relative to the state"`
 	ATol       float64 `yaml:"atol" doc:"error of a step allowed besides"`
+	First      float64 `yaml:"first" doc:"noise level (sigma/alpha) that one step leads to from where it is infinite, in the variables sigma and lambda"`
 	Final      float64 `yaml:"final" doc:"noise level (sigma/alpha) from which one step of Euler's leads to the data, where the grid ends there"`
 	Attempts   int     `yaml:"attempts" doc:"most steps, rejected ones included, before the sampler gives up" range:"[1,inf)"`
 }
 
-// SetDefaults takes SciPy's tolerances for RK45 and EDM's last noise level.
+// SetDefaults takes SciPy's tolerances for RK45 and EDM's last noise level. The first one's inverse is of that size: of a variance of the data
+// of 1, the two steps are off by some 1/First² and Final².
 func (d *Dopri5) SetDefaults() {
 	d.Coordinate.SetDefaults()
-	d.RTol, d.ATol, d.Final, d.Attempts = 1e-3, 1e-6, 0.002, 10000
+	d.RTol, d.ATol, d.First, d.Final, d.Attempts = 1e-3, 1e-6, 500, 0.002, 10000
 }
 
 // Validate checks the ranges.
@@ -38,6 +40,8 @@ func (d *Dopri5) Validate() error {
 		return invalid.Field("rtol", "and atol must not both be 0")
 	case !(d.Final > 0) || math.IsInf(d.Final, 0):
 		return invalid.Field("final", "must be positive, is %g", d.Final)
+	case !(d.First > d.Final) || math.IsInf(d.First, 0):
+		return invalid.Field("first", "must be finite and above final=%g, is %g", d.Final, d.First)
 	case d.Attempts < 1:
 		return invalid.Field("attempts", "must be at least 1, is %d", d.Attempts)
 	}
@@ -66,19 +70,25 @@ var dopri = struct {
 
 // Sample integrates each sample to the grid's end, or to Final and from there in one step.
 func (d *Dopri5) Sample(r *Run) {
-	ax, ok := d.axis(r)
-	if !ok {
-		return
+	ax := d.axis(r)
+	start := r.Path.At(r.grid[0])
+	if !ax.finite(start) {
+		start = r.atLevel(d.First)
 	}
 	end := r.Path.At(r.grid[len(r.grid)-1])
 	near := end
 	if end.Sigma == 0 {
 		near = r.Path.At(r.Path.Time(-math.Log(d.Final)))
 	}
-	b := newAdaptive(d, r, ax, near)
+	b := newAdaptive(d, r, ax, start, near)
 	slope := r.History(1) // at the current state
 	attempts := 0
 	for st := range r.Attempts() {
+		if st.From.T > start.T {
+			r.X = r.ddim(st.From, start)
+			st.From = start
+			continue
+		}
 		if st.From.T <= near.T {
 			r.X = ax.last(r, st.From, end)
 			st.From = end
@@ -122,7 +132,7 @@ type adaptive struct {
 	end    diffusion.Point
 }
 
-func newAdaptive(d *Dopri5, r *Run, ax axis, end diffusion.Point) adaptive {
+func newAdaptive(d *Dopri5, r *Run, ax axis, start, end diffusion.Point) adaptive {
 	n := r.X.Dim(0)
 	a := adaptive{
 		Dopri5: d, r: r, ax: ax, target: ax.of(end), end: end,
@@ -130,7 +140,7 @@ func newAdaptive(d *Dopri5, r *Run, ax axis, end diffusion.Point) adaptive {
 		good: r.Floats(n), failed: r.Floats(n), ahead: r.Floats(n), errors: r.Floats(n),
 	}
 	for i := range n {
-		a.u[i], a.before[i], a.failed[i] = ax.of(r.Path.At(r.grid[0])), 1, 0
+		a.u[i], a.before[i], a.failed[i] = ax.of(start), 1, 0
 	}
 	return a
 }

@@ -14,10 +14,10 @@ func (*DPM2) SetDefaults() {}
 
 // Sample: x̃' = x̃ + ε̂(x̃ + ε̂·(√(σσ')−σ), √(σσ'))·(σ'−σ). The step to σ=0 is Euler's.
 func (*DPM2) Sample(r *Run) {
-	if !checkSigma(r) {
-		return
-	}
 	for st := range r.Steps() {
+		if r.ended(st) {
+			continue
+		}
 		eps := r.Eps(r.X, st.From)
 		if st.To.Sigma > 0 {
 			mid := geometricMean(r.Path, st.From, st.To)

@@ -63,9 +63,6 @@ func (m *DPMMultistepSDE) Validate() error {
 
 // Sample steps with the order that the history allows; a step to σ=0 is of order 1.
 func (m *DPMMultistepSDE) Sample(r *Run) {
-	if m.Predict == OfNoise && !checkSigma(r) {
-		return
-	}
 	past := r.History(2)
 	var h, h1, h2 float64 // of this step and the ones before
 	for st := range r.Steps() {
@@ -75,10 +72,11 @@ func (m *DPMMultistepSDE) Sample(r *Run) {
 		}
 		h, h1, h2 = math.Log(st.From.NoiseLevel()/st.To.NoiseLevel()), h, h1
 		now := r.Data(r.X, st.From)
-		if m.Predict == OfNoise {
+		ofNoise := m.Predict == OfNoise && st.From.Alpha > 0
+		if ofNoise {
 			now = r.epsOfData(r.X, st.From)
 		}
-		base, first, second, slope, curve, noise := m.coefficients(st.From, st.To, h)
+		base, first, second, slope, curve, noise := m.coefficients(st.From, st.To, h, ofNoise)
 		x := r.X.Axpby(base, now, first)
 		switch order := m.order(st, past.Len()); order {
 		case 2:
@@ -97,7 +95,9 @@ func (m *DPMMultistepSDE) Sample(r *Run) {
 		if noise > 0 {
 			x = x.Axpby(1, r.Noise(), noise*m.Noise)
 		}
-		past.Push(st.From, now)
+		if ofNoise || m.Predict == OfData {
+			past.Push(st.From, now)
+		}
 		r.X = x
 	}
 }
@@ -118,28 +118,38 @@ func (m *DPMMultistepSDE) order(st *Step, n int) int {
 
 // coefficients of the exact solution from t to s: those of x, of the estimate, of
 // its difference to the last step's (second: midpoint, slope: of its slope times h),
-// of half its curvature times h², and of the noise. a = (1+η)·h.
-func (m *DPMMultistepSDE) coefficients(t, s diffusion.Point, h float64) (base, first, second, slope, curve, noise float64) {
-	if m.Predict == OfNoise {
+// of half its curvature times h², and of the noise. a = (1+η)·h. From α=0 the estimate is that of the data in either form.
+func (m *DPMMultistepSDE) coefficients(t, s diffusion.Point, h float64, ofNoise bool) (base, first, second, slope, curve, noise float64) {
+	if ofNoise {
 		way := s.Alpha * (t.NoiseLevel() - s.NoiseLevel()) // σ_s(e^h − 1)
 		base, first, second = s.Alpha/t.Alpha, -(1+m.Eta)*way, -(1+m.Eta)*way/2
 		slope = -(1 + m.Eta) * (way/h - s.Sigma)
 		noise = s.Alpha * math.Sqrt(m.Eta*(t.NoiseLevel()*t.NoiseLevel()-s.NoiseLevel()*s.NoiseLevel()))
 		return
 	}
-	a := (1 + m.Eta) * h
-	kept := math.Pow(s.NoiseLevel()/t.NoiseLevel(), m.Eta) // e^{−ηh}
+	l := noisyLeap(t, s, m.Eta)
+	switch m.Third {
+	case ThirdPublished:
+		l.curve /= 2
+	case ThirdDiffusers:
+		l.curve = l.curve/2 - s.Alpha
+	}
+	return l.keep, l.first, l.first / 2, l.slope, l.curve, l.noise
+}
+
+// noisy is a step of the SDE that DPMMultistepSDE solves, from t to s, of a quadratic estimate of the data: with m, m' and m” at t, by
+// u from 0 to 1 over the step's log-SNR, x_s = keep·x_t + first·m + slope·m' + curve·m”/2 + noise·z.
+type noisy struct{ h, keep, first, slope, curve, noise float64 }
+
+func noisyLeap(t, s diffusion.Point, eta float64) noisy {
+	h := math.Log(t.NoiseLevel() / s.NoiseLevel())
+	a := (1 + eta) * h
+	kept := math.Pow(s.NoiseLevel()/t.NoiseLevel(), eta) // e^{−ηh}
 	phi1 := -math.Expm1(-a)
 	phi2 := 1 - phi1/a // ∫a·e^{−a(1−u)}·u du
-	base, first, second = s.Sigma/t.Sigma*kept, s.Alpha*phi1, s.Alpha*phi1/2
-	slope, noise = s.Alpha*phi2, s.Sigma*math.Sqrt(1-kept*kept)
-	switch m.Third {
-	case ThirdExact:
-		curve = s.Alpha * (1 - 2*phi2/a) // ∫a·e^{−a(1−u)}·u² du
-	case ThirdPublished:
-		curve = s.Alpha * (0.5 - phi2/a)
-	case ThirdDiffusers:
-		curve = s.Alpha * (-0.5 - phi2/a)
+	return noisy{
+		h: h, keep: s.Sigma / t.Sigma * kept, first: s.Alpha * phi1, slope: s.Alpha * phi2,
+		curve: s.Alpha * (1 - 2*phi2/a), // ∫a·e^{−a(1−u)}·u² du
+		noise: s.Sigma * math.Sqrt(1-kept*kept),
 	}
-	return
 }

@@ -21,13 +21,13 @@ func (d *DPMSinglestep) SetDefaults() {
 	d.LowerOrderFinal = false
 }
 
-// order is that of step i of a grid of n: 1, 2, … within a block. The last step is one of order 1 if
+// blockOrder is that of step i of a grid of n in blocks of p: 1, 2, … within a block. The last step is one of order 1 if
 // it leads to the data, or if orders are to fall and the blocks come out even.
-func (d *DPMSinglestep) order(i, n int, toData bool) int {
-	if i == n-1 && (toData || d.LowerOrderFinal && n%d.Order == 0) {
+func blockOrder(p, i, n int, toData, fall bool) int {
+	if i == n-1 && (toData || fall && n%p == 0) {
 		return 1
 	}
-	return i%d.Order + 1
+	return i%p + 1
 }
 
 // Sample goes from the block's start anew with each of the block's estimates.
@@ -36,7 +36,7 @@ func (d *DPMSinglestep) Sample(r *Run) {
 	n, toData := len(r.grid)-1, r.Path.At(r.grid[len(r.grid)-1]).Sigma == 0
 	start, values := r.History(1), r.History(d.Order)
 	for st := range r.Steps() {
-		order := d.order(st.Index-r.done, n, toData)
+		order := blockOrder(d.Order, st.Index-r.done, n, toData, d.LowerOrderFinal)
 		if order == 1 || !bounded(start.Point(0)) || !bounded(st.To) { // a block begins; none goes through λ=±∞
 			start.Push(st.From, r.X)
 			values.Clear()

@@ -39,17 +39,6 @@ func (o *Integration) inSigma(r *Run) bool {
 	return o.Variable == "sigma" || o.Variable == "path" && (diffusion.VariableOf(r.Path) == diffusion.InSigma || o.Churn.Amount > 0)
 }
 
-// checkSigma refuses to start, or in Invert to end, where σ/α is infinite.
-func checkSigma(r *Run) bool {
-	for _, t := range []float64{r.grid[0], r.grid[len(r.grid)-1]} {
-		if r.Path.At(t).Alpha == 0 {
-			r.Fail("cannot integrate in sigma at time %g, where alpha is 0 and sigma/alpha infinite: use the variable time, the sampler ddim, or a grid without it", t)
-			return false
-		}
-	}
-	return true
-}
-
 // Churn raises the noise level before a step (Karras et al. 2022, algorithm 2).
 type Churn struct {
 	Amount float64 `yaml:"amount" doc:"S_churn, over all steps; 0: none"`
@@ -95,11 +84,10 @@ type Euler struct {
 
 // Sample integrates in time or in σ/α.
 func (e *Euler) Sample(r *Run) {
-	switch {
-	case !e.inSigma(r):
-		e.inTime(r)
-	case checkSigma(r):
+	if e.inSigma(r) {
 		e.sigma(r)
+	} else {
+		e.inTime(r)
 	}
 }
 
@@ -114,6 +102,9 @@ func (e *Euler) inTime(r *Run) {
 // sigma: with x̃ = x/α, x̃' = x̃ + ε̂·Δ(σ/α).
 func (e *Euler) sigma(r *Run) {
 	for st := range r.Steps() {
+		if r.ended(st) {
+			continue
+		}
 		x, from := e.Churn.apply(r, st)
 		r.X = slide(x, r.Eps(x, from), from, st.To)
 	}

@@ -87,6 +87,9 @@ func (e *EulerMaruyama) std(path diffusion.GaussianPath, p diffusion.Point) floa
 	case NoiseProportional:
 		c = p.Sigma
 	}
+	if e.Scale == 0 {
+		return 0 // of infinite noise, too
+	}
 	c *= e.Scale
 	if e.Measure == "epsilon" {
 		return math.Sqrt(2 * c)
@@ -94,7 +97,7 @@ func (e *EulerMaruyama) std(path diffusion.GaussianPath, p diffusion.Point) floa
 	return c
 }
 
-// Sample: x' = x − h·u + ½ς²h·score + ς√h·z, h = t−s.
+// Sample: x' = x − h·u + ½ς²h·score + ς√h·z, h = t−s. Where ς is infinite, as the reverse SDE's is at α=0, the step is an ancestral one.
 func (e *EulerMaruyama) Sample(r *Run) {
 	for st := range r.Steps() {
 		if e.Denoise && st.To.Sigma == 0 {
@@ -102,9 +105,14 @@ func (e *EulerMaruyama) Sample(r *Run) {
 			continue
 		}
 		std := e.std(r.Path, st.From)
-		if math.IsInf(std, 0) || math.IsNaN(std) {
-			r.Fail("sampler euler_maruyama: the reverse SDE's noise is infinite at time %g, where alpha is 0: use another shape, or a grid that starts later", st.From.T)
+		if math.IsNaN(std) {
+			r.Fail("sampler euler_maruyama: the noise is not a number at time %g", st.From.T)
 			return
+		}
+		if math.IsInf(std, 1) {
+			x, std := r.ancestral(st)
+			r.X = x.Axpby(1, r.Noise(), std)
+			continue
 		}
 		h := st.From.T - st.To.T
 		u := r.Velocity(r.X, st.From)

@@ -26,6 +26,8 @@ type UniformGrid struct {
 	Shift float64 `yaml:"shift" doc:"moves the steps towards the noise: t' = kt/(1+(k-1)t) (Esser et al. 2024); 1: not at all"`
 	// Tokens is a shift by resolution.
 	Tokens int `yaml:"shift_tokens" doc:"shift by how many tokens a picture has, by k = exp(mu), mu from 0.5 for 256 to 1.15 for 4096, instead of shift; 0: not so" range:"[0,inf)"`
+	// From is below 1 where a prediction says nothing of the data at the path's end.
+	From float64 `yaml:"from" doc:"first time, as a fraction of the path; 0: its end" range:"[0,1]"`
 }
 
 // SetDefaults does not shift.
@@ -39,6 +41,9 @@ func (g *UniformGrid) Validate() error {
 	if g.Tokens != 0 && g.Shift != 1 {
 		return invalid.Field("shift_tokens", "and shift exclude each other: the tokens say what the shift is")
 	}
+	if !(g.From >= 0 && g.From <= 1) {
+		return invalid.Field("from", "must be in [0, 1], is %g", g.From)
+	}
 	return nil
 }
 
@@ -50,15 +55,21 @@ func (g *UniformGrid) Factor() float64 {
 	return g.Shift
 }
 
-// Times runs from the path's end to 0.
+// Times runs from From to 0, in what are equal steps before the shift.
 func (g *UniformGrid) Times(path diffusion.GaussianPath, n int) ([]float64, error) {
 	if err := checkSteps(n); err != nil {
 		return nil, err
 	}
+	from := g.From
+	if from == 0 {
+		from = 1
+	}
+	first := diffusion.Shift(1/g.Factor(), from)
 	t := make([]float64, n+1)
 	for i := range t {
-		t[i] = path.End() * diffusion.Shift(g.Factor(), float64(n-i)/float64(n))
+		t[i] = path.End() * diffusion.Shift(g.Factor(), first*float64(n-i)/float64(n))
 	}
+	t[0] = path.End() * from // without rounding
 	return t, nil
 }
 

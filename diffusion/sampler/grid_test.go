@@ -55,7 +55,7 @@ func TestRegistry(t *testing.T) {
 		"eta": &DDIM{Eta: -1}, "variance": &DDPM{Variance: "big"}, "variable": &Euler{Integration{Variable: "lambda"}},
 		"churn": &Heun{Integration{Variable: "time", Churn: Churn{Amount: 1}}}, "amount": &Churn{Amount: -1},
 		"range": &Clip{Range: -1}, "quantile": &Clip{Quantile: 2}, "max": &Clip{Quantile: 0.9, Max: 0.5},
-		"shift": &UniformGrid{}, "shift_tokens": &UniformGrid{Shift: 2, Tokens: 64}, "sigma_min": &Levels{}, "sigma_max": &Levels{SigmaMin: 1, SigmaMax: 0.5}, "rho": &KarrasGrid{Levels: Levels{1, 2}},
+		"shift": &UniformGrid{}, "from": &UniformGrid{Shift: 1, From: 1.5}, "shift_tokens": &UniformGrid{Shift: 2, Tokens: 64}, "sigma_min": &Levels{}, "sigma_max": &Levels{SigmaMin: 1, SigmaMax: 0.5}, "rho": &KarrasGrid{Levels: Levels{1, 2}},
 		"algorithm": &DPM{Algorithm: "dpm"}, "type": &DPM{DPMSolver, 2, "ralston"}, "order": &DPM{DPMSolver, 4, Midpoint}, "third": &DPMMultistep{DPM: DPM{DPMSolver, 2, Midpoint}, Third: "half"},
 		"b": &UniPC{Order: 2, Algorithm: DPMSolver, B: "bh3"}, "no_corrector": &UniPC{Order: 2, Algorithm: DPMSolver, B: BH1, NoCorrector: []int{-1}},
 		"model": &AYSGrid{"sd3"}, "a": &BetaGrid{},
@@ -101,6 +101,11 @@ func TestGrids(t *testing.T) {
 	g, _ := (&UniformGrid{Shift: 3}).Times(diffusion.CondOT{}, 4)
 	if want := []float64{1, 0.9, 0.75, 0.5, 0}; !slices.EqualFunc(g, want, func(a, b float64) bool { return math.Abs(a-b) < 1e-15 }) {
 		t.Errorf("shifted once by 3: %v, want %v", g, want)
+	}
+	// From .9, which is .75 shifted by 3: the steps before the shift are a third of that.
+	g, _ = (&UniformGrid{Shift: 3, From: 0.9}).Times(diffusion.CondOT{}, 3)
+	if want := []float64{0.9, 0.75, 0.5, 0}; !slices.EqualFunc(g, want, func(a, b float64) bool { return math.Abs(a-b) < 1e-15 }) {
+		t.Errorf("shifted by 3 from .9: %v, want %v", g, want)
 	}
 	// Karras et al. 2022: σ_0=80, σ_{n−1}=.002, then 0; the middle one by hand.
 	k, _ := (&KarrasGrid{Levels: Levels{0.002, 80}, Rho: 7}).Times(diffusion.EDM{SigmaMax: 80}, 3)

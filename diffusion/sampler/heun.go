@@ -8,11 +8,10 @@ type Heun struct {
 
 // Sample integrates in time or in σ/α.
 func (h *Heun) Sample(r *Run) {
-	switch {
-	case !h.inSigma(r):
-		h.inTime(r)
-	case checkSigma(r):
+	if h.inSigma(r) {
 		h.sigma(r)
+	} else {
+		h.inTime(r)
 	}
 }
 
@@ -34,6 +33,9 @@ func (h *Heun) inTime(r *Run) {
 // sigma: with x̃ = x/α and d = ε̂, x̃' = x̃ + ½(d + d')·Δ(σ/α); the step to σ=0, too, is Euler's.
 func (h *Heun) sigma(r *Run) {
 	for st := range r.Steps() {
+		if r.ended(st) {
+			continue
+		}
 		x, from := h.Churn.apply(r, st)
 		d := r.Eps(x, from)
 		end := slide(x, d, from, st.To)

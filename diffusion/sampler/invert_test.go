@@ -106,8 +106,6 @@ func TestInvertErrors(t *testing.T) {
 		"ancestral":   {&DDPM{Variance: FixedSmall}, []float64{1, 0.5, 0}, "cannot go back"},
 		"adaptive":    {&Dopri5{}, []float64{1, 0.5, 0}, "cannot go back"},
 		"rising":      {&DDIM{}, []float64{0, 0.5, 1}, "larger than the one before"},
-		"σ to α=0":    {euler("sigma"), []float64{1, 0.5, 0}, "alpha is 0"},
-		"lms to α=0":  {&LMS{Order: 2}, []float64{1, 0.5, 0.1}, "alpha is 0"},
 		"one time":    {&DDIM{}, []float64{0}, "at least 2"},
 		"wrong limit": {&DDIM{}, []float64{2, 0}, "not on the path"},
 	} {

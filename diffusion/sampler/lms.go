@@ -15,11 +15,11 @@ func (l *LMS) Validate() error { return checkOrder(l.Order, maxNodes) }
 
 // Sample integrates the polynomial from one noise level to the next.
 func (l *LMS) Sample(r *Run) {
-	if !checkSigma(r) {
-		return
-	}
 	past := r.History(l.Order - 1)
 	for st := range r.Steps() {
+		if r.ended(st) {
+			continue
+		}
 		eps := r.Eps(r.X, st.From)
 		n := min(l.Order, past.Len()+1)
 		sigma := st.From.NoiseLevel()

@@ -78,10 +78,6 @@ func (c *PredictorCorrector) Sample(r *Run) {
 			continue
 		}
 		x, noise := c.predict(r, st)
-		if x == nil {
-			r.Fail("sampler predictor_corrector: the predictor %s has no step from time %g, where alpha is 0: use another, or a grid that starts later", c.Predictor, st.From.T)
-			return
-		}
 		if noise > 0 && !(c.Denoise && st.Last()) {
 			x = x.Axpby(1, r.NoiseOf(0, n), noise)
 		}
@@ -89,11 +85,11 @@ func (c *PredictorCorrector) Sample(r *Run) {
 	}
 }
 
-// predict is the mean of the predictor's step, and its noise's standard deviation; nil where it has none.
+// predict is the mean of the predictor's step, and its noise's standard deviation. From α=0 steps of the reverse SDE are ancestral
+// ones: the noise of the others is infinite there, or comes on top of what it should replace.
 func (c *PredictorCorrector) predict(r *Run, st *Step) (mean *tensor.Tensor, noise float64) {
-	if c.Predictor == PredictAncestral {
-		q := diffusion.NewPosterior(st.From, st.To)
-		return r.X.Axpby(q.OnX, r.Data(r.X, st.From), q.OnX0), math.Sqrt(q.Small)
+	if c.Predictor == PredictAncestral || c.Predictor != None && st.From.Alpha == 0 {
+		return r.ancestral(st)
 	}
 	on, onScore := 1., 0.
 	switch c.Predictor {
@@ -101,9 +97,6 @@ func (c *PredictorCorrector) predict(r *Run, st *Step) (mean *tensor.Tensor, noi
 		on, onScore, noise = reverseEulerMaruyama(st.From, st.To)
 	case PredictReverseDiffusion:
 		on, onScore, noise = reverseDiffusion(st.From, st.To)
-	}
-	if math.IsInf(onScore, 0) || math.IsNaN(onScore) {
-		return nil, 0
 	}
 	return r.X.Axpby(on, r.Score(r.X, st.From), onScore), noise
 }

@@ -41,6 +41,7 @@ var Samplers = []Entry[Sampler]{
 	{"euler_ancestral", "Euler's method in sigma to below the next noise level, and noise up to it (k-diffusion)", withDefaults[EulerAncestral, Sampler]},
 	{"dpm2_ancestral", "DPM-Solver-2's midpoint method to below the next noise level, and noise up to it (k-diffusion)", withDefaults[DPM2Ancestral, Sampler]},
 	{"dpmpp_sde", "DPM-Solver++ with noise, two evaluations a step (k-diffusion)", withDefaults[DPMppSDE, Sampler]},
+	{"dpm_singlestep_sde", "DPM-Solver++ with noise in blocks of steps (diffusers' single-step sde-dpmsolver++)", withDefaults[DPMSinglestepSDE, Sampler]},
 	{"dpm_multistep_sde", "DPM-Solver++ 2M and 3M SDE (k-diffusion; diffusers' sde-dpmsolver++), and their form that predicts noise", withDefaults[DPMMultistepSDE, Sampler]},
 	{"euler_maruyama", "Euler–Maruyama on the SDEs with the path's marginals: Anderson's reverse SDE, or noise of one's own choice", withDefaults[EulerMaruyama, Sampler]},
 	{"predictor_corrector", "steps of the reverse SDE, each after Langevin steps (Song et al. 2021)", withDefaults[PredictorCorrector, Sampler]},

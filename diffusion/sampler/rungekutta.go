@@ -52,15 +52,20 @@ func (k *RungeKutta) Sample(r *Run) {
 			return
 		}
 	}
-	ax, ok := k.axis(r)
-	if !ok {
-		return
-	}
+	ax := k.axis(r)
 	var f [maxStages]*tensor.Tensor
 	var rate [maxStages]float64
 	for st := range r.Steps() {
 		if st.To.Sigma == 0 {
 			r.X = ax.last(r, st.From, st.To)
+			continue
+		}
+		if !ax.finite(st.From) || !ax.finite(st.To) {
+			if ax.name == "lambda" { // steps of equal length in time do not become short in λ there
+				r.Fail("sampler runge_kutta: lambda is infinite at an end of the step from time %g to %g, and the steps beside it do not become short in it: use the variable sigma or time, or the grid logsnr", st.From.T, st.To.T)
+				return
+			}
+			r.ended(st)
 			continue
 		}
 		u := ax.of(st.From)

@@ -178,3 +178,24 @@ func TestRepeatedTime(t *testing.T) {
 		}
 	}
 }
+
+// Without noise the blocks of the stochastic method are those of the ODE's.
+func TestSinglestepWithoutNoise(t *testing.T) {
+	path := diffusion.VP{Beta0: 0.1, Beta1: 20}
+	o := &diffusion.Oracle{Of: testMixture(), Along: path, Predicts: diffusion.Eps}
+	x := make([]float64, 6)
+	for i := range x {
+		x[i] = math.Sin(float64(3 * i))
+	}
+	for order := 1; order <= 3; order++ {
+		for _, solver := range []string{Midpoint, HeunType} {
+			for _, grid := range [][]float64{levels(path, 10, 0.1, 12), append(levels(path, 10, 0.1, 6), 0)} {
+				sde := &DPMSinglestepSDE{Order: order, Solver: solver, Third: ThirdExact, Noise: 1}
+				got, want := solve(t, o, sde, grid, x, 0, nil), solve(t, o, singlestep(DPMSolverPP, order, solver), grid, x, 0, nil)
+				if d := distance(got, want); !(d < 1e-11) { // some hundred roundings of numbers around 1
+					t.Errorf("order %d, %s, %d steps: %g apart", order, solver, len(grid)-1, d)
+				}
+			}
+		}
+	}
+}

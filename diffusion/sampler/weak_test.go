@@ -155,6 +155,9 @@ func weakCases(t testing.TB) []weakCase {
 	pc := func(predictor string) *PredictorCorrector {
 		return &PredictorCorrector{Predictor: predictor, Corrector: None, SNR: 0.16, Steps: 1}
 	}
+	singleSDE := func(order int, solver string) *DPMSinglestepSDE {
+		return &DPMSinglestepSDE{Order: order, Solver: solver, Third: ThirdExact, Eta: 1, Noise: 1}
+	}
 	return []weakCase{
 		{"ddpm", vp, &DDPM{Variance: FixedSmall, FinalNoise: true}, 1, inTime(1, 0.2), 1, exact, 1, nil, 16},
 		{"ddim, eta=1", vp, &DDIM{Eta: 1}, 1, inLevels(vp, 10, 0.05), 1, exact, 1, nil, 16},
@@ -175,6 +178,9 @@ func weakCases(t testing.TB) []weakCase {
 		{"dpm_multistep_sde, order=3, eta=½, exact starts", vp, sdeMultistep(func(m *DPMMultistepSDE) { m.Order, m.Eta = 3, 0.5 }), 1, graded(vp, 10, 0.05), 0.5, 3, unchecked, nil, 32},
 		{"dpm_multistep_sde, order=3, eta=½, published, exact starts", vp, sdeMultistep(func(m *DPMMultistepSDE) { m.Order, m.Eta, m.Third = 3, 0.5, ThirdPublished }), 1, graded(vp, 10, 0.05), 0.5, 2, unchecked, nil, 32},
 		{"dpm_multistep_sde, order=3, eta=½, diffusers", vp, sdeMultistep(func(m *DPMMultistepSDE) { m.Order, m.Eta, m.Third = 3, 0.5, ThirdDiffusers }), 1, inLevels(vp, 10, 0.05), 0.5, 1, 1, nil, 16},
+		{"dpm_singlestep_sde", vp, singleSDE(2, Midpoint), 1, inLevels(vp, 10, 0.05), 1, exact, 1, nil, 32},
+		{"dpm_singlestep_sde, heun", vp, singleSDE(2, HeunType), 1, inLevels(vp, 10, 0.05), 1, exact, 1, nil, 32},
+		{"dpm_singlestep_sde, order=3, heun", vp, singleSDE(3, HeunType), 1, func(n int) []float64 { return inLevels(vp, 10, 0.05)(3 * n) }, 1, exact, 1, nil, 16},
 		{"euler_maruyama, reverse", vp, em(NoiseReverse, "std"), 1, inTime(1, 0.2), 1, 1, 1, nil, 16},
 		{"euler_maruyama, reverse, EDM", edm, em(NoiseReverse, "std"), 1, inTime(5, 0.5), 1, 1, 1, nil, 32},
 		{"euler_maruyama, proportional, CondOT", condot, em(NoiseProportional, "std"), 1, inTime(0.9, 0.1), 0, 1, 1, func(p diffusion.Point) float64 { return p.Sigma }, 16},

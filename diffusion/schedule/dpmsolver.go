@@ -64,10 +64,10 @@ const (
 	sdeDPMSolverPP = "sde-dpmsolver++"
 )
 
-// algorithm refuses the stochastic ones by name where they are not among the choices.
+// algorithm refuses the stochastic ones by name where diffusers does not have them.
 func algorithm(name string, choices ...string) error {
 	if (name == sdeDPMSolver || name == sdeDPMSolverPP) && !slices.Contains(choices, name) {
-		return invalid.Field("algorithm_type", "%s is not supported: it is stochastic", name)
+		return invalid.Field("algorithm_type", "%s is not supported: this scheduler of diffusers has no such algorithm", name)
 	}
 	return oneOf("algorithm_type", name, choices...)
 }
@@ -172,7 +172,7 @@ func (s *DPMMultistep) Plan(steps int) (*Plan, error) {
 	return p, s.finish(g, p, s.RescaleBetasZeroSNR)
 }
 
-// DPMSinglestep is DPMSolverSinglestepScheduler.
+// DPMSinglestep is DPMSolverSinglestepScheduler. Its third order with noise is diffusers', which has a wrong sign.
 type DPMSinglestep struct {
 	dpm
 }
@@ -192,7 +192,7 @@ func (s *DPMSinglestep) Validate() error {
 	if s.Thresholding && s.AlgorithmType == sampler.DPMSolver {
 		return invalid.Field("thresholding", "is not supported with algorithm_type dpmsolver: diffusers looks alpha and sigma up at no timestep there")
 	}
-	return s.dpm.validate()
+	return s.dpm.validate(sdeDPMSolverPP)
 }
 
 // Training is the path and the network's side of it.
@@ -221,5 +221,8 @@ func (s *DPMSinglestep) Plan(steps int) (*Plan, error) {
 		return nil, err
 	}
 	p.Sampler = &sampler.DPMSinglestep{DPM: s.options(), LowerOrderFinal: s.LowerOrderFinal}
+	if s.AlgorithmType == sdeDPMSolverPP {
+		p.Sampler = &sampler.DPMSinglestepSDE{Order: s.SolverOrder, Solver: s.options().Type, Third: sampler.ThirdDiffusers, Eta: 1, Noise: 1, LowerOrderFinal: s.LowerOrderFinal}
+	}
 	return p, s.finish(g, p, false)
 }

@@ -159,8 +159,11 @@ func (s *EDMDPM) dpm() *DPMMultistep {
 
 // Validate checks the fields.
 func (s *EDMDPM) Validate() error {
-	if err := algorithm(s.AlgorithmType, "dpmsolver++", "deis"); err != nil {
+	if err := algorithm(s.AlgorithmType, "dpmsolver++", "deis", sdeDPMSolverPP); err != nil {
 		return err
+	}
+	if s.AlgorithmType == sdeDPMSolverPP && s.SolverOrder == 3 {
+		return invalid.Field("solver_order", "must be 1 or 2 with algorithm_type %s: diffusers has no formula for 3 here", s.AlgorithmType)
 	}
 	if err := s.dpm().Validate(); err != nil {
 		return err
@@ -185,6 +188,9 @@ func (s *EDMDPM) Plan(steps int) (*Plan, error) {
 	p.Sampler = &sampler.DPMMultistep{
 		DPM: d.options(), Third: sampler.Published,
 		Ending: sampler.Ending{LowerOrderFinal: s.LowerOrderFinal, EulerAtFinal: s.EulerAtFinal},
+	}
+	if s.AlgorithmType == sdeDPMSolverPP {
+		p.Sampler = multistepSDE(s.AlgorithmType, d.options().Type, s.SolverOrder, s.LowerOrderFinal, s.EulerAtFinal)
 	}
 	return p, nil
 }

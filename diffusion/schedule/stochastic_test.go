@@ -16,6 +16,8 @@ func TestStochasticMistakes(t *testing.T) {
 		{kdpm2, `"use_karras_sigmas": true, "use_beta_sigmas": true`, "use_beta_sigmas", "excludes"},
 		{kdpm2, `"beta_start": 2`, "beta_start", "(0, 1)"},
 		{kdpm2, `"prediction_type": "sample"`, "prediction_type", "not implemented"},
+		{"DPMSolverSinglestepScheduler", `"algorithm_type": "sde-dpmsolver"`, "algorithm_type", "no such algorithm"},
+		{"EDMDPMSolverMultistepScheduler", `"algorithm_type": "sde-dpmsolver++", "solver_order": 3`, "solver_order", "no formula"},
 		{sde, `"noise_sampler_seed": 1`, "noise_sampler_seed", "null"},
 		{sde, `"steps_offset": -1`, "steps_offset", "negative"},
 		{sde, `"noise_sampler_sed": 1`, "noise_sampler_sed", "not a field"},

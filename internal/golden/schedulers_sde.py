@@ -12,7 +12,7 @@ import numpy
 import torch
 
 from precise import float64, normal
-from schedulers import MEANS, NOISE, SHAPE, STDS, WEIGHTS, prediction
+from schedulers import MEANS, NOISE, SHAPE, STDS, WEIGHTS, edm_output, prediction
 
 NOISES = normal(113, (100,) + SHAPE)
 
@@ -60,6 +60,36 @@ def multistep_cases():
     return out
 
 
+def singlestep_cases():
+    out = []
+    for i, (config, n) in enumerate(_grid(("epsilon", "sample", "v_prediction"))):
+        config.pop("timestep_spacing")  # it has none
+        out.append((dict(config, algorithm_type="sde-dpmsolver++", solver_order=1 + i % 3, solver_type=("midpoint", "heun")[i // 3 % 2], lower_order_final=i % 4 == 0), n))
+    sde = dict(algorithm_type="sde-dpmsolver++")
+    return out + [
+        (dict(sde, solver_order=3, solver_type="heun", final_sigmas_type="sigma_min"), 20),
+        (dict(sde, solver_order=2, final_sigmas_type="sigma_min", lower_order_final=True), 10),
+        (dict(sde, use_karras_sigmas=True), 10),
+        (dict(sde, use_exponential_sigmas=True, solver_order=3), 9),
+        (dict(sde, thresholding=True, sample_max_value=1.5, dynamic_thresholding_ratio=0.8), 10),
+    ]
+
+
+def edm_multistep_cases():
+    """Order 3 has no formula there."""
+    sde = dict(algorithm_type="sde-dpmsolver++")
+    return [
+        (dict(sde, prediction_type=p, sigma_schedule=schedule, solver_order=1 + (i + j + k) % 2, solver_type=("midpoint", "heun")[(i + k // 2) % 2]), n)
+        for i, p in enumerate(("epsilon", "v_prediction"))
+        for j, schedule in enumerate(("karras", "exponential"))
+        for k, n in enumerate(STEPS)
+    ] + [
+        (dict(sde, euler_at_final=True, final_sigmas_type="sigma_min"), 20),
+        (dict(sde, lower_order_final=False, sigma_data=0.75), 10),
+        (dict(sde, thresholding=True, sample_max_value=1.5, dynamic_thresholding_ratio=0.8), 10),
+    ]
+
+
 CASES = {
     "EulerAncestralDiscreteScheduler": _grid() + [
         (dict(), 1),
@@ -71,6 +101,8 @@ CASES = {
     "KDPM2AncestralDiscreteScheduler": _grid() + RESPACED + [(dict(), 1), (dict(OWN_BETAS), 4)],
     "DPMSolverSDEScheduler": _grid() + RESPACED + [(dict(), 1), (dict(OWN_BETAS), 4)],
     "DPMSolverMultistepScheduler-sde": multistep_cases(),
+    "DPMSolverSinglestepScheduler-sde": singlestep_cases(),
+    "EDMDPMSolverMultistepScheduler-sde": edm_multistep_cases(),
 }
 
 
@@ -105,7 +137,12 @@ def _run(scheduler, steps, dtype):
                 s = float(scheduler.mid_point_sigma)
             alpha, sigma = 1 / (1 + s * s) ** 0.5, s / (1 + s * s) ** 0.5
             model_in = scheduler.scale_model_input(x, t).to(torch.float64).numpy()
-            out = prediction(config.prediction_type, model_in, alpha, sigma)
+            if name.startswith("EDM"):  # the network's input is c_in*(data + sigma*noise)
+                alpha = 1 / (s * s + config.sigma_data**2) ** 0.5
+                sigma = s * alpha
+                out = edm_output(config.prediction_type, model_in, s, config.sigma_data)
+            else:
+                out = prediction(config.prediction_type, model_in, alpha, sigma)
             x = scheduler.step(tensor(out), t, x).prev_sample
             states.append(x)
             alphas.append(alpha)
@@ -132,7 +169,7 @@ def make(name):
             scheduler = cls(**config)
             states, alphas, sigmas = _run(scheduler, steps, torch.float64)
         for table in ("alphas_cumprod", "sigmas", "timesteps"):
-            kind = getattr(scheduler, table).dtype
+            kind = getattr(getattr(scheduler, table, None), "dtype", torch.float64)
             assert kind in (torch.float64, torch.int64), (name, table, kind)
         trajectory = torch.stack(states).numpy()
         assert abs(trajectory[-1] - final32).max() < 2e-2 * abs(trajectory[-1]).max(), (name, config, steps, abs(trajectory[-1] - final32).max())
@@ -142,9 +179,11 @@ def make(name):
         tensors[f"{key}/sigmas"] = scheduler.sigmas.numpy()
         tensors[f"{key}/model_alpha"] = numpy.array(alphas)
         tensors[f"{key}/model_sigma"] = numpy.array(sigmas)
-        table = scheduler.alphas_cumprod.numpy()
-        where = tables.setdefault(table.tobytes(), f"table/{len(tables):02d}/alphas_cumprod")
-        tensors[where] = table
+        where = ""
+        if hasattr(scheduler, "alphas_cumprod"):
+            table = scheduler.alphas_cumprod.numpy()
+            where = tables.setdefault(table.tobytes(), f"table/{len(tables):02d}/alphas_cumprod")
+            tensors[where] = table
         saved = json.loads(stock.to_json_string())
         saved = {k: v for k, v in saved.items() if v != float("-inf")}  # lambda_min_clipped, which JSON cannot hold
         cases[key] = dict(config=saved, steps=steps, options={}, table=where)

@@ -10,10 +10,10 @@ import (
 	"github.com/langevin-go/langevin/train/plot"
 )
 
-// NoisingPoints shows n points in the plane turn into noise, an area each time. Without times they are as many as columns of the
+// NoisingPoints shows n points in the plane or on a map turn into noise, an area each time. Without times they are as many as columns of the
 // sampler's own grid, from the data on.
 func NoisingPoints(s *Scene, n, columns int, times []float64) (*plot.Figure, error) {
-	if err := s.plane("noising"); err != nil {
+	if err := s.onAMap("noising"); err != nil {
 		return nil, err
 	}
 	q, times, err := s.toNoise(n, columns, times)
@@ -21,16 +21,23 @@ func NoisingPoints(s *Scene, n, columns int, times []float64) (*plot.Figure, err
 		return nil, err
 	}
 	fig := &plot.Figure{Title: "noising: " + s.name(), Width: 2.1, Columns: 6}
+	if s.chart != nil {
+		fig.Width, fig.Columns = 3.4, 3
+	}
+	fig.Height = s.height(fig.Width)
 	for _, t := range times {
 		x, err := s.Noised(q, t)
 		if err != nil {
 			return nil, err
 		}
+		if s.chart != nil {
+			x = s.chart.flat(x)
+		}
 		layers := []plot.Layer{&plot.Points{XY: x, Color: plot.Fade(plot.Samples, 0.6), Radius: 1.2}}
 		if s.Data.Labels != nil {
 			layers = plot.ByClass(x, s.Data.Labels[:q.N])
 		}
-		fig.Areas = append(fig.Areas, plot.Area{Title: timeName(t), Box: plot.Around(x), Equal: true, Layers: layers})
+		fig.Areas = append(fig.Areas, s.frame(plot.Area{Title: timeName(t), Layers: layers}, x))
 	}
 	return fig, nil
 }

@@ -25,19 +25,6 @@ func (s *Scene) scale(t float64) float64 {
 	return s.Std / s.spread(t)
 }
 
-// lines are the trajectories' places in the plane, made visible by the scene's scale.
-func (s *Scene) lines(w *way) [][]float32 {
-	n := len(w.states[0]) / 2
-	out := make([][]float32, n)
-	for k, t := range w.times {
-		c := float32(s.scale(t))
-		for i := range n {
-			out[i] = append(out[i], c*w.states[k][2*i], c*w.states[k][2*i+1])
-		}
-	}
-	return out
-}
-
 // scaled says that lines are not in the data's own scale.
 func (s *Scene) scaled() string {
 	if s.grows() {

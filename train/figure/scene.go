@@ -10,7 +10,6 @@ import (
 	"slices"
 
 	"github.com/langevin-go/langevin/flow"
-	"github.com/langevin-go/langevin/flow/manifold"
 	"github.com/langevin-go/langevin/train"
 	"github.com/langevin-go/langevin/train/plot"
 )
@@ -22,6 +21,8 @@ type Scene struct {
 	Class int // that the samples are of; −1: none
 	Seed  uint64
 	Std   float64 // of the data's coordinates, on average
+
+	chart *chart // of a curved space; nil: it is flat, or has none
 }
 
 // dataPoints is how many samples of the data pictures go by.
@@ -29,14 +30,12 @@ const dataPoints = 1000
 
 // NewScene looks at a model's data, with class ≥ 0 at that class alone.
 func NewScene(ctx context.Context, t *train.Trained, class int, seed uint64) (*Scene, error) {
-	if p, ok := t.Model.Path().(*flow.GeodesicPath); ok {
-		return nil, fmt.Errorf("samples of a flow on %v are drawn by none of these pictures: sample and train draw them on a map", manifold.Manifold(p.Manifold))
-	}
 	known, err := t.Know(ctx, dataPoints, class)
 	if err != nil {
 		return nil, err
 	}
 	s := &Scene{Trained: t, Data: known, Class: class, Seed: seed}
+	s.chart = chartOf(s.space())
 	var square float64
 	dim := s.dim()
 	for j := range dim {
@@ -57,16 +56,11 @@ func NewScene(ctx context.Context, t *train.Trained, class int, seed uint64) (*S
 
 func (s *Scene) dim() int { return len(s.Data.X) / s.Data.N }
 
-// plane is an error unless samples are points in the plane.
-func (s *Scene) plane(kind string) error {
-	if len(s.Shape) != 1 || s.Shape[0] != 2 {
-		return fmt.Errorf("%s shows points in the plane: samples of %s have the shape %v", kind, s.Path, s.Shape)
-	}
-	return nil
-}
-
-// points is an error unless samples are points.
+// points is an error unless samples are points in flat space.
 func (s *Scene) points(kind string) error {
+	if s.space() != nil {
+		return s.plane(kind)
+	}
 	if len(s.Shape) != 1 {
 		return fmt.Errorf("%s shows points: samples of %s have the shape %v", kind, s.Path, s.Shape)
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/flow/manifold"
 	"github.com/langevin-go/langevin/train"
 	"github.com/langevin-go/langevin/train/plot"
 )
@@ -188,8 +189,79 @@ func TestScenesOfRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = NewScene(context.Background(), model, -1, 0)
-	refuses("a sphere", err, "sphere S^2")
+	globe, err := NewScene(context.Background(), model, -1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Score(globe, nil)
+	refuses("the score on a sphere", err, "on the sphere S^2")
+	_, err = Fan(context.Background(), globe, FanOptions{N: 2, ODE: "heun"})
+	refuses("a fan on a sphere", err, "on the sphere S^2")
+	onTheGlobe(t, globe)
+}
+
+// onTheGlobe sees that all points of pictures of a sphere are in Mollweide's ellipse, and that they are where the data and the way are.
+func onTheGlobe(t *testing.T, s *Scene) {
+	t.Helper()
+	inside := func(what string, xy []float32) {
+		for i := 0; i+1 < len(xy); i += 2 {
+			x, y := float64(xy[i]), float64(xy[i+1])
+			if r := x*x/8 + y*y/2; r > 1+1e-5 {
+				t.Errorf("%s: a point at %g, %g", what, x, y)
+			}
+		}
+	}
+	frames, err := Flow(context.Background(), s, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range frames {
+		layers := f.Areas[0].Layers
+		if _, ok := layers[0].(plot.Graticule); !ok || len(layers) != 3 {
+			t.Fatalf("the layers are %T", layers)
+		}
+		data, samples := layers[1].(*plot.Points), layers[2].(*plot.Points)
+		inside("data", data.XY)
+		inside("samples", samples.XY)
+		if !slices.Equal(data.XY, plot.Mollweide(s.Data.X)) || len(samples.XY) != 2*7 {
+			t.Error("the data are elsewhere")
+		}
+	}
+	transport, err := Transport(context.Background(), s, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, last := frames[0].Areas[0].Layers[2].(*plot.Points), frames[len(frames)-1].Areas[0].Layers[2].(*plot.Points)
+	layers := transport.Areas[0].Layers
+	if !slices.Equal(layers[2].(*plot.Points).XY, first.XY) || !slices.Equal(layers[3].(*plot.Points).XY, last.XY) {
+		t.Error("trajectories have other ends than the animation")
+	}
+	noising, err := NoisingPoints(s, 50, 3, nil)
+	if err != nil || len(noising.Areas) != 3 {
+		t.Fatalf("noising: %v", err)
+	}
+}
+
+// Lines break where they go over the edge of a map, and nowhere else.
+func TestLinesOverTheEdge(t *testing.T) {
+	s := &Scene{chart: chartOf(manifold.Torus{N: 2})}
+	w := &way{times: []float64{1, 0.5, 0}, states: [][]float32{{3, 0, 0, 0, 0, 3}, {3.2, 0.1, 1, 0, 0.2, -3.1}, {3.3, 0.2, 2, 0, 0.4, -3}}}
+	turn := float32(2 * math.Pi)
+	got := s.lines(w)
+	for i, want := range [][]float32{
+		{3, 0, float32(math.NaN()), float32(math.NaN()), 3.2 - turn, 0.1, 3.3 - turn, 0.2},
+		{0, 0, 1, 0, 2, 0},
+		{0, 3, float32(math.NaN()), float32(math.NaN()), 0.2, -3.1, 0.4, -3},
+	} {
+		if !slices.EqualFunc(got[i], want, func(a, b float32) bool { return math.Abs(float64(a-b)) < 1e-6 || a != a && b != b }) {
+			t.Errorf("line %d: %v, want %v", i, got[i], want)
+		}
+	}
+	for _, m := range []manifold.Manifold{manifold.Sphere{N: 1}, manifold.Sphere{N: 3}, manifold.Torus{N: 3}} {
+		if chartOf(m) != nil {
+			t.Errorf("%v has a map", m)
+		}
+	}
 }
 
 // near reports whether two greys are a level apart at most, which the rounding of a division may make.

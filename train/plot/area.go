@@ -30,6 +30,7 @@ type Area struct {
 	Box            Box
 	Equal          bool    // both axes have one scale
 	Bare           bool    // no numbers at the axes
+	Free           bool    // no axes and no lines across either
 	XTicks         []Tick  // nil: at round numbers
 	Layers         []Layer // from below
 }
@@ -100,6 +101,9 @@ func (a *Area) draw(c draw.Canvas) {
 	}
 	if a.Bare {
 		p.X.Tick.Marker, p.Y.Tick.Marker = unlabelled{p.X.Tick.Marker}, unlabelled{p.Y.Tick.Marker}
+	}
+	if a.Free {
+		p.X.Tick.Marker, p.Y.Tick.Marker = plot.ConstantTicks(nil), plot.ConstantTicks(nil)
 	}
 	p.Add(a.Layers...)
 	a.Box.show(p, c, a.Equal)

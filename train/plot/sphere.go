@@ -21,7 +21,7 @@ func WriteSphere(path string, samples []float32, opt ScatterOptions) error {
 	body := header(c, opt.Title, opt.entries(0))
 	p := plot.New()
 	p.HideAxes()
-	p.Add(graticule{})
+	p.Add(Graticule{})
 	whole := box{half: 2 * math.Sqrt2}
 	p.Add(opt.plotters(Mollweide(samples))...)
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = -whole.half*1.01, whole.half*1.01, -math.Sqrt2*1.01, math.Sqrt2*1.01
@@ -62,11 +62,11 @@ func mollweideAngle(a float64) float64 {
 	return (lo + hi) / 2
 }
 
-// graticule draws meridians and parallels 30° apart, and the outline.
-type graticule struct{}
+// Graticule draws meridians and parallels 30° apart, and the outline, of the sphere as [Mollweide] projects it.
+type Graticule struct{}
 
 // Plot draws the lines.
-func (graticule) Plot(c draw.Canvas, p *plot.Plot) {
+func (Graticule) Plot(c draw.Canvas, p *plot.Plot) {
 	trX, trY := p.Transforms(&c)
 	line := func(style draw.LineStyle, at func(t float64) (lambda, phi float64)) {
 		points := make([]vg.Point, 0, 61)
