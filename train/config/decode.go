@@ -264,6 +264,8 @@ func (d *decoder) value(n *node, v reflect.Value, p path) {
 		return
 	}
 	switch {
+	case t == valueType:
+		v.SetString(n.flow())
 	case isText(t) || t == durationType || t.Kind() < reflect.Array || t.Kind() == reflect.String:
 		if msg := setScalar(n, v); msg != "" {
 			d.add(n.place, p, msg)

@@ -36,7 +36,7 @@
 //
 // # Types
 //
-// Booleans, integers, floats, strings, time.Duration, anything with
+// Booleans, integers, floats, strings, time.Duration, [Value], anything with
 // UnmarshalText and MarshalText (and, for help, Choices() []string), structs,
 // slices, arrays, maps from strings, [Variant], and pointers to these but for
 // slices and maps: a nil pointer is null, "not set". A list or map in the file
