@@ -12,9 +12,9 @@ import (
 // unimportant settings do not change the weights that come out.
 var unimportant = []string{"name", "sample", "checkpoint", "device", "max_skips", "max_time", "init", "steps", "validation", "post_hoc"}
 
-// changedSettings lists the settings of a resolved config that differ from the
+// ChangedSettings lists the settings of a resolved config that differ from the
 // old ones and decide what weights come out, as key=new (was old).
-func changedSettings(old, now []byte) []string {
+func ChangedSettings(old, now []byte) []string {
 	was, is := flatten(old), flatten(now)
 	var changed []string
 	for _, k := range slices.Sorted(maps.Keys(is)) {
