@@ -75,6 +75,7 @@ func TestExamplesRun(t *testing.T) {
 	}
 	write(t, filepath.Join(dir, "examples/digits.yaml"), tinyDigitsYAML)
 	write(t, filepath.Join(dir, "my.yaml"), "data: digits\nsteps: 3\nbatch: 4\nmodel: {kind: dit, patch: 4, width: 16, depth: 1, heads: 2}\nsample: {every: 0}\n")
+	write(t, filepath.Join(dir, "sweep.yaml"), "experiment: my.yaml\nseeds: [0, 1]\ngrid: {optim.lr: [1e-3]}\n")
 	copyPipeline(t, "dit-ddim", filepath.Join(dir, "pipeline"))
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join(pipelines, "dit-ddim"))); err != nil { // samples.safetensors
 		t.Fatal(err)
