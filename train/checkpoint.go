@@ -182,8 +182,11 @@ func openCheckpoint(path string) (*checkpoint, error) {
 
 // check refuses what cannot be: a checkpoint may come from anywhere.
 func (s *checkpointState) check() error {
-	if s.Format != checkpointFormat {
-		return fmt.Errorf("format %d; this version reads %d", s.Format, checkpointFormat)
+	if s.Format > checkpointFormat {
+		return fmt.Errorf("format %d, of a later version; this one reads formats up to %d", s.Format, checkpointFormat)
+	}
+	if s.Format < 1 {
+		return fmt.Errorf("format %d is impossible", s.Format)
 	}
 	if s.Step < 0 {
 		return fmt.Errorf("step %d is impossible", s.Step)

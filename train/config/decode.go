@@ -365,7 +365,7 @@ func (d *decoder) fields(n *node, v reflect.Value, p path, r *registry) {
 		if len(d.errors) >= maxErrors {
 			return
 		}
-		i, ok := s.byName[e.name]
+		f, ok := s.find(e.name)
 		if !ok {
 			if e.name == extendsKey && len(p) == 0 {
 				d.add(e.place, p.key(e.name), "is for files; neither overrides nor a run's config extend others")
@@ -374,6 +374,10 @@ func (d *decoder) fields(n *node, v reflect.Value, p path, r *registry) {
 			d.add(e.place, p.key(e.name), "unknown key"+d.elsewhere(e.name, s, p, r))
 			continue
 		}
-		d.value(e.value, v.FieldByIndex(s.fields[i].index), p.key(e.name))
+		if f.name != e.name && n.entry(f.name) != nil {
+			d.add(e.place, p.key(e.name), "is the old name of "+f.name+", which is given, too")
+			continue
+		}
+		d.value(e.value, v.FieldByIndex(f.index), p.key(e.name))
 	}
 }

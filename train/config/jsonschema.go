@@ -113,6 +113,9 @@ func (w *schemaWriter) object(v reflect.Value) map[string]any {
 	properties := map[string]any{}
 	for _, f := range schemaOf(v.Type()).fields {
 		properties[f.name] = w.field(&f, v.FieldByIndex(f.index))
+		if f.was != "" {
+			properties[f.was] = map[string]any{"description": "old name of " + f.name}
+		}
 	}
 	return map[string]any{"type": "object", "properties": properties, "additionalProperties": false}
 }

@@ -58,3 +58,25 @@ func TestValue(t *testing.T) {
 		t.Error("what is no YAML is written")
 	}
 }
+
+type renamed struct {
+	Rate  float64 `yaml:"rate" was:"speed" doc:"a rate" range:"(0,inf)"`
+	Place string  `yaml:"place" doc:"a place"`
+}
+
+// A key is read under its old name, and written under the new one.
+func TestOldNames(t *testing.T) {
+	var r renamed
+	if err := Decode("x.yaml", []byte("speed: 2\nplace: a"), []string{"speed=3"}, &r); err != nil || r.Rate != 3 {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	if out, err := Resolved(r); err != nil || string(out) != "rate: 3.0\nplace: a\n" {
+		t.Errorf("written as %q, %v", out, err)
+	}
+	if err := Decode("x.yaml", []byte("rate: 1\nspeed: 2"), nil, &r); err == nil || !strings.Contains(err.Error(), "x.yaml:2: speed: is the old name of rate, which is given, too") {
+		t.Errorf("both names: %v", err)
+	}
+	if err := follows(t, schemaFor(t, renamed{}), "speed: 2"); err != nil {
+		t.Error(err)
+	}
+}
