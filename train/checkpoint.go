@@ -55,6 +55,7 @@ type checkpointState struct {
 	WindowNorm  float64Bits       `json:"window_norm"`
 	WindowSteps int               `json:"window_steps"`
 	Objective   json.RawMessage   `json:"objective,omitempty"`
+	Bare        string            `json:"bare,omitempty"` // of an export, what its arrays are, whose names have no prefix; "": no export
 	CRC32C      map[string]string `json:"crc32c"` // of each array's bytes
 }
 
@@ -70,6 +71,12 @@ func (f *float64Bits) UnmarshalText(b []byte) error {
 	*f = float64Bits(math.Float64frombits(u))
 	return err
 }
+
+// What an export's arrays are.
+const (
+	bareAverage = "average"
+	bareModel   = "model"
+)
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -187,6 +194,9 @@ func (s *checkpointState) check() error {
 	}
 	if s.Format < 1 {
 		return fmt.Errorf("format %d is impossible", s.Format)
+	}
+	if s.Bare != "" && s.Bare != bareAverage && s.Bare != bareModel {
+		return fmt.Errorf("an export of %q is impossible", s.Bare)
 	}
 	if s.Step < 0 {
 		return fmt.Errorf("step %d is impossible", s.Step)

@@ -55,7 +55,7 @@ func TestExamplesFollowTheSchema(t *testing.T) {
 	if err != nil || len(examples) < 20 {
 		t.Fatal(examples, err)
 	}
-	for _, file := range examples {
+	for _, file := range append(examples, "../../examples/sweep/optimizers.yaml") {
 		text := string(read(t, file))
 		if err := e.check(t, text); err != nil {
 			t.Errorf("%s: %v", file, err)

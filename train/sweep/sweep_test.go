@@ -86,6 +86,12 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+func TestExampleOfASweep(t *testing.T) {
+	if p := load(t, "../../examples/sweep/optimizers.yaml", ""); len(p.Runs) != 15 {
+		t.Errorf("%d runs", len(p.Runs))
+	}
+}
+
 // Settings come over the experiment in their order: all runs', the command line's, each run's, the seed.
 func TestPlanSettings(t *testing.T) {
 	file, dir := place(t, "set: {steps: 5, batch: 3}\ngrid: {optim.lr: [0.5]}\nseeds: [7]")
