@@ -56,7 +56,7 @@ type checkpointState struct {
 	WindowSteps int               `json:"window_steps"`
 	Objective   json.RawMessage   `json:"objective,omitempty"`
 	Bare        string            `json:"bare,omitempty"` // of an export, what its arrays are, whose names have no prefix; "": no export
-	CRC32C      map[string]string `json:"crc32c"` // of each array's bytes
+	CRC32C      map[string]string `json:"crc32c"`         // of each array's bytes
 }
 
 // float64Bits is a number in JSON by its bits, because JSON knows no NaN.
