@@ -50,7 +50,7 @@ func Average(paths []string, last int, path string, warn func(format string, arg
 	base := all[newest]
 	var entries []safetensors.Entry
 	st := base.state
-	st.CRC32C = make(map[string]string)
+	st.Bare, st.CRC32C = "", make(map[string]string)
 	for _, c := range all {
 		if !bytes.Equal(c.tokenizer, base.tokenizer) {
 			return 0, fmt.Errorf("%s and %s read prompts by different vocabularies", c.path, base.path)

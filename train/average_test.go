@@ -106,6 +106,14 @@ func TestExport(t *testing.T) {
 		if two := arraysOf(t, again); len(two) != len(got) {
 			t.Errorf("exported again it has %d arrays", len(two))
 		}
+		if _, err := Average([]string{out, again}, 1, again+"2", t.Logf); err != nil { // of itself, it is the same
+			t.Fatal(err)
+		}
+		for i, p := range opened(t, RunDir(again+"2")).Params {
+			if !slices.Equal(p.Float32s(), back.Params[i].Float32s()) {
+				t.Errorf("raw %v: %s of the mean of two exports differs", raw, p.Name)
+			}
+		}
 		if err := Export(out, true, again, t.Logf); (err == nil) != raw {
 			t.Errorf("the weights of an export, raw %v: %v", raw, err)
 		}
