@@ -7,15 +7,17 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/langevin-go/langevin/train/config"
 )
 
 // unimportant sections and settings do not change the weights that come out.
 var unimportant = []string{"name", "sample", "checkpoint", "device", "max_skips", "max_time", "init", "steps", "validation", "post_hoc", "loading", "data.memory"}
 
-// changedSettings lists the settings of a resolved config that differ from the
+// ChangedSettings lists the settings of a resolved config that differ from the
 // old ones and decide what weights come out, as key=new (was old).
-func changedSettings(old, now []byte) []string {
-	was, is := flatten(old), flatten(now)
+func ChangedSettings(old, now []byte) []string {
+	was, is := flatten(today(old)), flatten(now)
 	var changed []string
 	for _, k := range slices.Sorted(maps.Keys(is)) {
 		top, _, _ := strings.Cut(k, ".")
@@ -32,6 +34,18 @@ func changedSettings(old, now []byte) []string {
 		changed = append(changed, fmt.Sprintf("steps=%s (was %s): the learning rate follows the schedule of %s steps from here on", b, a, b))
 	}
 	return changed
+}
+
+// today is a resolved config of an earlier version as this one would write it: with the keys that
+// have come since, at their defaults. What cannot be read stays as it is.
+func today(old []byte) []byte {
+	var e Experiment
+	if config.Decode("", old, nil, &e) == nil {
+		if now, err := config.Resolved(&e); err == nil {
+			return now
+		}
+	}
+	return old
 }
 
 // flatten gives the scalars of a YAML document by their key paths.

@@ -55,7 +55,8 @@ type checkpointState struct {
 	WindowNorm  float64Bits       `json:"window_norm"`
 	WindowSteps int               `json:"window_steps"`
 	Objective   json.RawMessage   `json:"objective,omitempty"`
-	CRC32C      map[string]string `json:"crc32c"` // of each array's bytes
+	Bare        string            `json:"bare,omitempty"` // of an export, what its arrays are, whose names have no prefix; "": no export
+	CRC32C      map[string]string `json:"crc32c"`         // of each array's bytes
 }
 
 // float64Bits is a number in JSON by its bits, because JSON knows no NaN.
@@ -70,6 +71,12 @@ func (f *float64Bits) UnmarshalText(b []byte) error {
 	*f = float64Bits(math.Float64frombits(u))
 	return err
 }
+
+// What an export's arrays are.
+const (
+	bareAverage = "average"
+	bareModel   = "model"
+)
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -182,8 +189,14 @@ func openCheckpoint(path string) (*checkpoint, error) {
 
 // check refuses what cannot be: a checkpoint may come from anywhere.
 func (s *checkpointState) check() error {
-	if s.Format != checkpointFormat {
-		return fmt.Errorf("format %d; this version reads %d", s.Format, checkpointFormat)
+	if s.Format > checkpointFormat {
+		return fmt.Errorf("format %d, of a later version; this one reads formats up to %d", s.Format, checkpointFormat)
+	}
+	if s.Format < 1 {
+		return fmt.Errorf("format %d is impossible", s.Format)
+	}
+	if s.Bare != "" && s.Bare != bareAverage && s.Bare != bareModel {
+		return fmt.Errorf("an export of %q is impossible", s.Bare)
 	}
 	if s.Step < 0 {
 		return fmt.Errorf("step %d is impossible", s.Step)

@@ -14,12 +14,20 @@ import (
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
+// DivergedError says that training stopped because losses or gradients were not finite.
+type DivergedError struct {
+	Step int64 // that was not made any more, counted from 1
+	msg  string
+}
+
+func (e *DivergedError) Error() string { return e.msg }
+
 // diagnose says where numbers went wrong first in the step in hand, whose weights
 // stand as they were before it, and how to go on.
 func (t *Trainer) diagnose(loss, norm float64) error {
 	where, hint := t.findFault()
-	return fmt.Errorf("training stopped at step %d: loss (%g) or gradient norm (%g) was not finite for %d steps in a row, first in %s; %s%s",
-		t.step+1, loss, norm, t.inARow, where, hint, t.remedy())
+	return &DivergedError{t.step + 1, fmt.Sprintf("training stopped at step %d: loss (%g) or gradient norm (%g) was not finite for %d steps in a row, first in %s; %s%s",
+		t.step+1, loss, norm, t.inARow, where, hint, t.remedy())}
 }
 
 // findFault looks at the data and the weights, and then computes the step again

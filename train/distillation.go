@@ -28,7 +28,7 @@ func LoadDistillation(file string, overrides []string, warn func(format string, 
 	if err != nil {
 		return nil, err
 	}
-	seen, err := config.Look(file, src, overrides)
+	seen, err := src.Look(overrides)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func LoadDistillation(file string, overrides []string, warn func(format string, 
 	}
 	d := config.Defaults[Distillation]()
 	d.inherit(t, info)
-	places, err := config.LoadOver(file, src, overrides, &d)
+	places, err := src.LoadOver(overrides, &d)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func LoadDistillation(file string, overrides []string, warn func(format string, 
 	d = config.Defaults[Distillation]()
 	d.inherit(t, info)
 	how(&d.Experiment)
-	if places, err = config.LoadOver(file, src, overrides, &d); err != nil {
+	if places, err = src.LoadOver(overrides, &d); err != nil {
 		return nil, err
 	}
 	places.Rename("objective", "method")

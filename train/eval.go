@@ -15,7 +15,8 @@ import (
 type EvalOptions struct {
 	N          int                 // samples to draw
 	Seed       uint64              // of samples and of the choice of sets
-	Classifier *metrics.Classifier // of the same data; nil: the run's own
+	Classifier *metrics.Classifier // of the same data; nil: that of Keep
+	Keep       string              // where the classifier is kept for evaluations on the same data; "": in the run's folder
 	Samples    *SampleFile         // to measure instead of drawing any; nil: draw N
 	Progress   func(what string, done, total int)
 	Warn       func(format string, args ...any)
@@ -171,9 +172,13 @@ func (t *Trained) evalImages(ctx context.Context, ds *Dataset, s *SampleFile, o 
 		Device:    t.Device, Seed: o.Seed, Classifier: o.Classifier,
 		Progress: func(p metrics.Progress) { o.Progress(p.Stage, p.Done, p.Total) },
 	}
-	if in.Classes > 1 && in.Classifier == nil && IsRun(t.Path) {
-		// The classifier depends on the data alone: the run's folder keeps it.
-		in.Classifier, err = metrics.CachedClassifier(ctx, t.Device, filepath.Join(t.Path, "classifier.safetensors"), train, in.Classes, in.Config,
+	keep := o.Keep
+	if keep == "" && IsRun(t.Path) {
+		keep = filepath.Join(t.Path, "classifier.safetensors")
+	}
+	if in.Classes > 1 && in.Classifier == nil && keep != "" {
+		// It depends on the data alone.
+		in.Classifier, err = metrics.CachedClassifier(ctx, t.Device, keep, train, in.Classes, in.Config,
 			func(done, total int) { o.Progress("training the classifier", done, total) })
 		switch {
 		case err != nil && in.Classifier == nil:

@@ -127,6 +127,9 @@ func ReadExperiment(file string, yaml []byte, overrides []string) (*Loaded, erro
 	return l, l.named(places)
 }
 
+// Resolved is the experiment as YAML, every default filled in.
+func (l *Loaded) Resolved() ([]byte, error) { return config.Resolved(&l.Experiment) }
+
 // named takes the name of an experiment that has none from its file.
 func (l *Loaded) named(places *config.Places) error {
 	l.places = places

@@ -60,7 +60,7 @@ type encDecConfig struct {
 func (c *encDecConfig) SetDefaults() { c.Latent = Latents.Default("sine") }
 
 type flowConfig struct {
-	Interpolant      config.Variant[InterpolantArg, diffusion.GaussianPath] `yaml:"interpolant" doc:"path between data and noise, or data and source"`
+	Interpolant      config.Variant[InterpolantArg, diffusion.GaussianPath] `yaml:"interpolant" was:"path" doc:"path between data and noise, or data and source"`
 	Predict          diffusion.Prediction                                   `yaml:"predict" doc:"what the network's output is"`
 	Coupling         config.Variant[CouplingArg, flow.Coupling]             `yaml:"coupling" doc:"which noise, or sample of the source, goes with which data"`
 	Source           *config.Variant[DataArg, *Dataset]                     `yaml:"source" doc:"where the flow starts from: samples of the data's shape, which sampling then starts from, too; null: normal noise"`

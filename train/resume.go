@@ -194,7 +194,7 @@ func (t *Trainer) noteChanges() error {
 	if err != nil {
 		return noRead(t.dir.Config(), err, "the config of the run")
 	}
-	for _, c := range changedSettings(old, t.config) {
+	for _, c := range ChangedSettings(old, t.config) {
 		t.warn("going on from step %d with %s", t.step, c)
 	}
 	return nil

@@ -56,21 +56,27 @@ func openOn(dev backend.Device, path string, warn func(format string, args ...an
 	if err != nil {
 		return nil, noRead(path, err, wantModel)
 	}
-	switch {
-	case IsRun(path):
-		c, err := newestOf(path, warn)
-		if err != nil {
-			return nil, err
-		}
-		return openTrained(dev, path, c)
-	case info.IsDir():
+	if info.IsDir() && !IsRun(path) {
 		return openDiffusers(dev, path)
 	}
-	c, err := openCheckpoint(path)
+	c, err := openSaved(path, warn)
 	if err != nil {
 		return nil, err
 	}
 	return openTrained(dev, path, c)
+}
+
+// openSaved opens a run's newest checkpoint, or a checkpoint file.
+func openSaved(path string, warn func(format string, args ...any)) (*checkpoint, error) {
+	if IsRun(path) {
+		return newestOf(path, warn)
+	}
+	if info, err := os.Stat(path); err != nil {
+		return nil, noRead(path, err, "a run's folder or a checkpoint (.safetensors)")
+	} else if info.IsDir() {
+		return nil, fmt.Errorf("%s is a folder, and not that of a run (no config.yaml)", path)
+	}
+	return openCheckpoint(path)
 }
 
 // wantModel is what can be opened.
@@ -119,7 +125,7 @@ func openTrained(dev backend.Device, path string, c *checkpoint) (*Trained, erro
 	}
 	t.Source = source.forSampling()
 	prefix := c.weights()
-	t.EMA = prefix == emaPrefix
+	t.EMA = prefix == emaPrefix || c.state.Bare == bareAverage
 	if err := c.load(group{prefix: prefix, params: t.Params}); err != nil {
 		return nil, err
 	}
@@ -142,15 +148,10 @@ func loadInitial(path string, net Network, params []*tensor.Param, warn func(for
 	if err != nil {
 		return noRead(path, err, wantModel)
 	}
-	var c *checkpoint
-	switch {
-	case IsRun(path):
-		c, err = newestOf(path, warn)
-	case info.IsDir():
+	if info.IsDir() && !IsRun(path) {
 		return loadDiffusersInto(path, net)
-	default:
-		c, err = openCheckpoint(path)
 	}
+	c, err := openSaved(path, warn)
 	if err != nil {
 		return err
 	}
@@ -160,6 +161,9 @@ func loadInitial(path string, net Network, params []*tensor.Param, warn func(for
 
 // weights is the prefix of the weights to use: the average's, if there is one.
 func (c *checkpoint) weights() string {
+	if c.state.Bare != "" {
+		return ""
+	}
 	for _, name := range c.file.Names() {
 		if strings.HasPrefix(name, emaPrefix) {
 			return emaPrefix

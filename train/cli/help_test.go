@@ -14,7 +14,7 @@ import (
 	"github.com/langevin-go/langevin/train/cli"
 )
 
-var commands = []string{"train", "sample", "eval", "inspect", "average", "distill", "reflow", "classifier", "plot", "bench", "doctor", "version"}
+var commands = []string{"train", "sample", "eval", "inspect", "average", "export", "distill", "reflow", "sweep", "classifier", "plot", "bench", "schema", "doctor", "version"}
 
 // examplesOf are the command lines under Examples in a command's help.
 func examplesOf(t *testing.T, args ...string) []string {
@@ -73,8 +73,9 @@ func TestExamplesRun(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, "bin/langevin"), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, "examples/digits.yaml"), tinyDigitsYAML)
+	write(t, filepath.Join(dir, "examples/digits.yaml"), tinyDigitsYAML+"checkpoint: {every: 3}\n")
 	write(t, filepath.Join(dir, "my.yaml"), "data: digits\nsteps: 3\nbatch: 4\nmodel: {kind: dit, patch: 4, width: 16, depth: 1, heads: 2}\nsample: {every: 0}\n")
+	write(t, filepath.Join(dir, "sweep.yaml"), "experiment: my.yaml\nseeds: [0, 1]\ngrid: {optim.lr: [1e-3]}\n")
 	copyPipeline(t, "dit-ddim", filepath.Join(dir, "pipeline"))
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join(pipelines, "dit-ddim"))); err != nil { // samples.safetensors
 		t.Fatal(err)
@@ -108,6 +109,7 @@ func TestExamplesRun(t *testing.T) {
 	lines = append(lines, documented(t, "../../README.md")...)
 	lines = append(lines, documented(t, "../../docs/getting-started.md")...)
 	lines = append(lines, documented(t, "../../docs/pictures.md")...)
+	lines = append(lines, documented(t, "../../docs/training.md")...)
 	seen := make(map[string]bool)
 	for _, line := range lines {
 		if seen[line] || strings.Contains(line, "bench") || strings.Contains(line, "mnist") {

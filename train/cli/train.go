@@ -16,7 +16,7 @@ import (
 
 func (a *app) train() *cobra.Command {
 	var dir string
-	var resume bool
+	var resume, dry bool
 	c := &cobra.Command{
 		Use:   "train FILE|RUN [key=value ...]",
 		Short: "Train a model from a YAML file",
@@ -25,19 +25,62 @@ The run's folder holds the resolved config, checkpoints, metrics and pictures.
 Ctrl-C writes a checkpoint and leaves; --resume goes on from the newest
 checkpoint, bit for bit as if it had never stopped. Other settings may be given with
 it: those that change the result are named, and with more steps the learning
-rate follows the schedule of the new total from there on.`,
+rate follows the schedule of the new total from there on.
+
+With --dry-run nothing is written: some steps on a few samples tell what the run would take, its
+parameters, memory, operations and time. Mistakes show as they would in training.`,
 		Example: fmt.Sprintf(`  %[1]s train examples/digits.yaml
   %[1]s train examples/digits.yaml steps=500 optim.lr=5e-4 --run runs/quick
+  %[1]s train examples/digits.yaml --dry-run
   %[1]s train runs/quick --resume
   %[1]s train runs/quick steps=2000 --resume`, a.Name),
 		Args: first("a YAML file, or the folder of a run to resume"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if dry && (resume || dir != "") {
+				return usagef("--dry-run writes nothing: leave out --run and --resume")
+			}
+			if dry {
+				return a.runEstimate(c.Context(), args[0], args[1:])
+			}
 			return a.runTrain(c.Context(), args[0], args[1:], dir, resume)
 		},
 	}
 	c.Flags().StringVar(&dir, "run", "", "folder of the run (default runs/NAME, with a number if that is taken)")
 	c.Flags().BoolVar(&resume, "resume", false, "go on from the newest checkpoint of the run")
+	c.Flags().BoolVar(&dry, "dry-run", false, "tell what the run would take, and make none")
 	return c
+}
+
+// runEstimate tells what a run would take.
+func (a *app) runEstimate(ctx context.Context, file string, overrides []string) error {
+	if train.IsRun(file) {
+		file = train.RunDir(file).Config()
+	}
+	exp, err := train.LoadExperiment(file, overrides)
+	if err != nil {
+		return err
+	}
+	e, err := exp.EstimateRun(ctx)
+	if err != nil {
+		return a.stopped(err)
+	}
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(a.Stdout, "%-12s "+format+"\n", append([]any{name}, args...)...)
+	}
+	mib := func(n int64) string { return fmt.Sprintf("%.4g", float64(n)/(1<<20)) }
+	row("data", "%s", e.Data)
+	if e.Trained < e.Params {
+		row("parameters", "%s, of which %s are trained", thousands(e.Params), thousands(e.Trained))
+	} else {
+		row("parameters", "%s", thousands(e.Params))
+	}
+	row("steps", "%d of %d samples", e.Steps, e.Batch)
+	m := e.Memory
+	row("memory", "about %s MiB: weights %s, optimiser %s, averages and the like %s, a step's activations and gradients %s",
+		mib(m.Total()), mib(m.Weights), mib(m.State), mib(m.Others), mib(m.Step))
+	row("operations", "%.3g GFLOP a step", e.FLOPs/1e9)
+	row("time", "about %.3g steps/s, so %s in all, without pictures, evaluation and checkpoints", 1/e.Step.Seconds(), (e.Step * time.Duration(e.Steps)).Round(time.Second))
+	return nil
 }
 
 func (a *app) runTrain(ctx context.Context, file string, overrides []string, dir string, resume bool) error {

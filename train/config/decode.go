@@ -28,15 +28,20 @@ func Decode(file string, src []byte, overrides []string, into any) error {
 // Load is Decode that also gives the places of the keys, for mistakes that show
 // later: a class that the data set lacks, a file that is not there.
 func Load(file string, src []byte, overrides []string, into any) (*Places, error) {
+	return document(file, src).Load(overrides, into)
+}
+
+// Load decodes like the function Load.
+func (s Source) Load(overrides []string, into any) (*Places, error) {
 	v := target(into)
 	v.SetZero()
 	setDefaults(v)
-	return load(file, src, overrides, v)
+	return s.load(overrides, v)
 }
 
 // LoadOver is Load where what into points to has the defaults, in place of those of its type.
-func LoadOver(file string, src []byte, overrides []string, into any) (*Places, error) {
-	return load(file, src, overrides, target(into))
+func (s Source) LoadOver(overrides []string, into any) (*Places, error) {
+	return s.load(overrides, target(into))
 }
 
 func target(into any) reflect.Value {
@@ -48,14 +53,11 @@ func target(into any) reflect.Value {
 }
 
 // load decodes over v, which has its defaults.
-func load(file string, src []byte, overrides []string, v reflect.Value) (*Places, error) {
-	r := &reader{place: place{file: file}}
-	root, err := r.parse(src)
+func (s Source) load(overrides []string, v reflect.Value) (*Places, error) {
+	r := &reader{}
+	root, err := s.parse(r)
 	if err != nil {
 		return nil, Errors{err.(*Error)}
-	}
-	if root != nil && root.isNull() {
-		root = nil
 	}
 	if root != nil && (root.kind == list || root.kind == scalar && !isVariant(v.Type())) {
 		msg := "must be a section with keys" + keyList(schemaOf(v.Type()).names()) + ", is " + describe(root)
@@ -66,7 +68,7 @@ func load(file string, src []byte, overrides []string, v reflect.Value) (*Places
 			r.errors.add(err.(*Error))
 		}
 	}
-	d := &decoder{places: &Places{file: file, root: root}, root: v.Type(), errors: r.errors, failed: map[string]bool{}}
+	d := &decoder{places: &Places{file: s.file(), root: root}, root: v.Type(), errors: r.errors, failed: map[string]bool{}}
 	for _, e := range r.errors {
 		d.fail(parsePath(e.Key))
 	}
@@ -80,17 +82,17 @@ func load(file string, src []byte, overrides []string, v reflect.Value) (*Places
 	return d.places, nil
 }
 
-// LoadFile is Load of a file on disk.
+// LoadFile is Load of a file on disk and those that it extends: see [ReadFile].
 func LoadFile(file string, overrides []string, into any) (*Places, error) {
-	src, err := ReadFile(file)
+	s, err := ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	return Load(file, src, overrides, into)
+	return s.Load(overrides, into)
 }
 
-// ReadFile is the text of a YAML file, for Load.
-func ReadFile(file string) ([]byte, error) {
+// readText is the text of a YAML file.
+func readText(file string) ([]byte, error) {
 	info, err := os.Stat(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -114,10 +116,10 @@ func ReadFile(file string) ([]byte, error) {
 	return src, nil
 }
 
-// Look is a document with its overrides before it is decoded: where its keys are, and what texts they have.
-func Look(file string, src []byte, overrides []string) (*Places, error) {
-	r := &reader{place: place{file: file}}
-	root, err := r.parse(src)
+// Look is the source with overrides before it is decoded: where its keys are, and what texts they have.
+func (s Source) Look(overrides []string) (*Places, error) {
+	r := &reader{}
+	root, err := s.parse(r)
 	if err != nil {
 		return nil, Errors{err.(*Error)}
 	}
@@ -126,7 +128,7 @@ func Look(file string, src []byte, overrides []string) (*Places, error) {
 			return nil, Errors{err.(*Error)}
 		}
 	}
-	return &Places{file: file, root: root}, nil
+	return &Places{file: s.file(), root: root}, nil
 }
 
 // similarFile suggests a YAML file of a similar name in the same folder.
@@ -262,6 +264,8 @@ func (d *decoder) value(n *node, v reflect.Value, p path) {
 		return
 	}
 	switch {
+	case t == valueType:
+		v.SetString(n.flow())
 	case isText(t) || t == durationType || t.Kind() < reflect.Array || t.Kind() == reflect.String:
 		if msg := setScalar(n, v); msg != "" {
 			d.add(n.place, p, msg)
@@ -361,11 +365,19 @@ func (d *decoder) fields(n *node, v reflect.Value, p path, r *registry) {
 		if len(d.errors) >= maxErrors {
 			return
 		}
-		i, ok := s.byName[e.name]
+		f, ok := s.find(e.name)
 		if !ok {
+			if e.name == extendsKey && len(p) == 0 {
+				d.add(e.place, p.key(e.name), "is for files; neither overrides nor a run's config extend others")
+				continue
+			}
 			d.add(e.place, p.key(e.name), "unknown key"+d.elsewhere(e.name, s, p, r))
 			continue
 		}
-		d.value(e.value, v.FieldByIndex(s.fields[i].index), p.key(e.name))
+		if f.name != e.name && n.entry(f.name) != nil {
+			d.add(e.place, p.key(e.name), "is the old name of "+f.name+", which is given, too")
+			continue
+		}
+		d.value(e.value, v.FieldByIndex(f.index), p.key(e.name))
 	}
 }

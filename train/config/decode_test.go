@@ -330,20 +330,20 @@ func TestLoadFile(t *testing.T) {
 // What is decoded over has the defaults: sections refine it, and what is not named stays.
 func TestLoadOver(t *testing.T) {
 	e := mustDecode(t, "model: {kind: mlp}\nseed: 7\noptim: {lr: 0.5, warmup: 3}")
-	if _, err := LoadOver("b.yaml", []byte("optim: {lr: 0.25}"), []string{"optim.steps=9"}, &e); err != nil {
+	if _, err := document("b.yaml", []byte("optim: {lr: 0.25}")).LoadOver([]string{"optim.steps=9"}, &e); err != nil {
 		t.Fatal(err)
 	}
 	if e.Seed != 7 || e.Optim.LR != 0.25 || e.Optim.Warmup != 3 || e.Optim.Steps != 9 || e.Model.Kind != "mlp" {
 		t.Errorf("got %+v", e)
 	}
-	if _, err := LoadOver("b.yaml", []byte("optim: {rate: 1}"), nil, &e); err == nil || !strings.Contains(err.Error(), "b.yaml:1: optim.rate") {
+	if _, err := document("b.yaml", []byte("optim: {rate: 1}")).LoadOver(nil, &e); err == nil || !strings.Contains(err.Error(), "b.yaml:1: optim.rate") {
 		t.Errorf("an unknown key: %v", err)
 	}
 }
 
 // A document can be looked at before it is decoded.
 func TestLook(t *testing.T) {
-	p, err := Look("a.yaml", []byte("seed: 3\noptim:\n  lr: 0.5\nname: null\nlist: [1, 2]\n"), []string{"optim.steps=9", "seed=4"})
+	p, err := document("a.yaml", []byte("seed: 3\noptim:\n  lr: 0.5\nname: null\nlist: [1, 2]\n")).Look([]string{"optim.steps=9", "seed=4"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -364,10 +364,10 @@ func TestLook(t *testing.T) {
 	if got := p.Errorf("optim.rate", "is bad").Error(); !strings.Contains(got, "method.rate: is bad") {
 		t.Errorf("error %q", got)
 	}
-	if _, err := Look("a.yaml", []byte("seed: [\n"), nil); err == nil || !strings.Contains(err.Error(), "a.yaml") {
+	if _, err := document("a.yaml", []byte("seed: [\n")).Look(nil); err == nil || !strings.Contains(err.Error(), "a.yaml") {
 		t.Errorf("broken text: %v", err)
 	}
-	if p, err := Look("a.yaml", nil, nil); err != nil || p.Text("seed") != "" || p.Has("seed") {
+	if p, err := document("a.yaml", nil).Look(nil); err != nil || p.Text("seed") != "" || p.Has("seed") {
 		t.Errorf("an empty document: %v, %v", p, err)
 	}
 }

@@ -30,13 +30,14 @@
 //     default, so the file has to give it. `yaml:",inline"`: the keys of an
 //     embedded struct stand among its parent's. `yaml:"-"`: not a key. An
 //     exported field without the tag is a bug and panics.
+//   - `was:"name"`: the key's name in earlier versions, which is still read.
 //   - `range:"[lo,hi)"`: bounds of a number, or of every number of a list; a
 //     round bracket excludes its end, inf is allowed.
 //   - `oneof:"a b c"`: the allowed words of a string, or of a list of strings.
 //
 // # Types
 //
-// Booleans, integers, floats, strings, time.Duration, anything with
+// Booleans, integers, floats, strings, time.Duration, [Value], anything with
 // UnmarshalText and MarshalText (and, for help, Choices() []string), structs,
 // slices, arrays, maps from strings, [Variant], and pointers to these but for
 // slices and maps: a nil pointer is null, "not set". A list or map in the file

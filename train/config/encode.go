@@ -52,6 +52,12 @@ func toNode(v reflect.Value, p path) (*node, error) {
 			return nil, fmt.Errorf("%v: %w", p, err)
 		}
 		return textNode(string(text), p)
+	case t == valueType:
+		n, err := valueNode(Value(v.String()))
+		if err != nil {
+			return nil, fmt.Errorf("%v: %w", p, err)
+		}
+		return n, nil
 	case t == durationType:
 		return &node{text: formatDuration(time.Duration(v.Int()))}, nil
 	case isInt(t):

@@ -201,6 +201,8 @@ func typeName(t reflect.Type) string {
 			return "one of " + strings.Join(valid, ", ")
 		}
 		return "text"
+	case t == valueType:
+		return "any value"
 	case t == durationType:
 		return "a duration such as 30s or 1h30m"
 	case isUint(t):

@@ -16,6 +16,7 @@ type field struct {
 	name     string // yaml name
 	index    []int  // for reflect.Value.FieldByIndex, through inlined structs
 	typ      reflect.Type
+	was      string // the name that it had in earlier versions
 	doc      string
 	required bool
 	bounds   *bounds
@@ -77,7 +78,7 @@ func (s *schema) collect(root, t reflect.Type, index []int) {
 			s.collect(root, sf.Type, at)
 			continue
 		}
-		f := field{name: name, index: at, typ: sf.Type, doc: sf.Tag.Get("doc"), required: opt == "required"}
+		f := field{name: name, index: at, typ: sf.Type, was: sf.Tag.Get("was"), doc: sf.Tag.Get("doc"), required: opt == "required"}
 		switch {
 		case !sf.IsExported():
 			bug("has a yaml tag but is not exported")
@@ -106,6 +107,19 @@ func (s *schema) collect(root, t reflect.Type, index []int) {
 		s.byName[name] = len(s.fields)
 		s.fields = append(s.fields, f)
 	}
+}
+
+// find gives the field of a key, by its name or by that of earlier versions.
+func (s *schema) find(name string) (*field, bool) {
+	if i, ok := s.byName[name]; ok {
+		return &s.fields[i], true
+	}
+	for i := range s.fields {
+		if f := &s.fields[i]; f.was == name && name != "" {
+			return f, true
+		}
+	}
+	return nil, false
 }
 
 // checkType panics on a type that no YAML can fill.

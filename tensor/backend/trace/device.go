@@ -33,10 +33,18 @@ func (d *device) done(k key, c cost, start time.Time) {
 func (d *device) Alloc(bytes int) (backend.Memory, error) {
 	start, ok := d.now()
 	m, err := d.Device.Alloc(bytes)
+	if err == nil {
+		d.t.took(int64(m.Size))
+	}
 	if ok {
 		d.done(key{op: Alloc}, cost{written: int64(bytes)}, start)
 	}
 	return m, err
+}
+
+func (d *device) Free(m backend.Memory) {
+	d.Device.Free(m)
+	d.t.took(-int64(m.Size))
 }
 
 func (d *device) Upload(dst backend.Memory, off int, src []byte) {

@@ -114,6 +114,24 @@ type Tracer struct {
 
 	mu   sync.Mutex
 	rows map[key]*entry
+
+	live, peak int64 // bytes that the device has handed out
+}
+
+// took notes that the device has handed out memory, or has got it back.
+func (t *Tracer) took(bytes int64) {
+	t.mu.Lock()
+	t.live += bytes
+	t.peak = max(t.peak, t.live)
+	t.mu.Unlock()
+}
+
+// Memory is the bytes that the device has handed out and not got back, now and at most so far: all that
+// go through Device, whether calls are recorded or not.
+func (t *Tracer) Memory() (live, peak int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.live, t.peak
 }
 
 // New makes a tracer before dev.
