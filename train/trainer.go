@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/nn"
 	"github.com/langevin-go/langevin/optim"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/backend"
@@ -321,6 +322,9 @@ func (l *Loaded) build(dev backend.Device, of about, prompts *prompter) (*Job, N
 		arg.Null = nullLabel(net)
 	}
 	arg.NoVector = of.Vector > 0 && nullVector(net)
+	if of := nn.FeaturesOf(net); of != nil {
+		arg.Features = of.FeatureWidth()
+	}
 	arg.Twin = func() (Network, []*tensor.Param, error) { return l.network(shape) }
 	if job, err = l.Objective.Build(arg); err != nil {
 		return nil, nil, nil, l.at("objective", err)
