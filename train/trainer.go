@@ -257,8 +257,10 @@ func (t *Trainer) buildModels() error {
 			return t.exp.at(t.initKey, err)
 		}
 	}
-	if err := t.loadText(); err != nil {
-		return err
+	if !ofRun(t.exp.Init) { // whose text encoder has been loaded with the rest
+		if err := t.loadText(); err != nil {
+			return err
+		}
 	}
 	if t.trained, err = t.exp.freeze(t.params); err != nil {
 		return err
