@@ -120,6 +120,9 @@ func (t *Trained) built() float64 {
 // asTeacher is what methods learn of a teacher.
 func (t *Trained) asTeacher() (TeacherInfo, error) {
 	info := TeacherInfo{Path: t.Path, Sample: t.How}
+	if t.Number {
+		return info, errors.New("is conditioned on a number (class_embed_type timestep), which data do not give")
+	}
 	m, err := t.teaching()
 	if err != nil {
 		return info, err

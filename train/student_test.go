@@ -173,7 +173,9 @@ func TestStudentsBeginAsTheirTeachers(t *testing.T) {
 		t.Fatal(err)
 	}
 	teachers["short"] = short
-	teachers["unet-ddim"], teachers["dit-ddim"] = filepath.Join(pipelines, "unet-ddim"), filepath.Join(pipelines, "dit-ddim")
+	for _, name := range []string{"unet-ddim", "dit-ddim", "dit-ddpm-learned"} {
+		teachers[name] = filepath.Join(pipelines, name)
+	}
 	for name, teacher := range teachers {
 		for _, method := range []string{"{kind: consistency-distillation, sigma_min: 1e-7}", "progressive", "guidance", "lcm", "scm", "meanflow", "ctm", "dmd2"} {
 			t.Run(name+" "+method, func(t *testing.T) {
@@ -266,6 +268,18 @@ func TestTeachersThatAreRefused(t *testing.T) {
 	if err := os.WriteFile(damaged, []byte("nothing"), 0o666); err != nil {
 		t.Fatal(err)
 	}
+	unknown := filepath.Join(t.TempDir(), "unknown")
+	if err := os.CopyFS(unknown, os.DirFS(filepath.Join(pipelines, "dit-ddim"))); err != nil {
+		t.Fatal(err)
+	}
+	scheduler := filepath.Join(unknown, "scheduler", "scheduler_config.json")
+	b, err := os.ReadFile(scheduler)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(scheduler, bytes.Replace(b, []byte(`"prediction_type": "epsilon"`), []byte(`"prediction_type": "magic"`), 1), 0o666); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		teacher string
 		set     []string
@@ -275,6 +289,8 @@ func TestTeachersThatAreRefused(t *testing.T) {
 		"no run":             {t.TempDir(), nil, []string{"student.yaml:1: teacher", "neither a run"}},
 		"no checkpoint":      {damaged, nil, []string{"student.yaml:1: teacher", damaged}},
 		"none":               {"", nil, []string{"teacher", "required"}},
+		"a number":           {filepath.Join(pipelines, "unet-number"), []string{"data=digits"}, []string{"student.yaml:1: teacher", "conditioned on a number"}},
+		"no known schedule":  {unknown, []string{"data=digits"}, []string{"student.yaml:1: teacher", "scheduler_config.json", "prediction_type", "magic"}},
 		"other shape":        {good, []string{"data=digits"}, []string{"method.teacher", "[2]", "[8 8 1]"}},
 		"other network":      {good, []string{"method=consistency-training", "model.width=20"}, []string{"student.yaml:1: teacher", "in.weight"}},
 		"deeper network":     {good, []string{"method=consistency-training", "model.depth=2"}, []string{"student.yaml:1: teacher", "hidden.1.weight"}},
