@@ -308,7 +308,7 @@ func (c *comparison) measure(ctx context.Context, t *Trained, solver string, mos
 	}
 	nan := metrics.Figure(math.NaN())
 	r := Compared{Run: t.Path, Sampler: solver, Asked: most, Steps: t.How.Steps, Evaluations: n, Guidance: t.How.EffectiveScale(),
-		Distance: nan, NLL: nan, NLLHeld: nan, Outside: nan, Rare: nan, RareData: nan}
+		Distance: nan, NLL: nan, NLLHeld: nan, Outside: nan, Rare: nan, RareData: nan, Coverage: nan}
 	r.Method = t.Exp.Objective.Kind
 	if s := t.student; s != nil {
 		r.Method, r.Student = s.Method, true

@@ -147,6 +147,13 @@ func TestComparePictures(t *testing.T) {
 		t.Fatalf("%+v", r)
 	}
 	share, of := metrics.Figure(0), metrics.Figure(0)
+	least := math.Inf(1)
+	for _, m := range r.Modes {
+		least = min(least, float64(m.Share)/float64(m.Data))
+	}
+	if float64(r.Coverage) != least || math.IsInf(least, 0) {
+		t.Errorf("the coverage is %v, want %g", r.Coverage, least)
+	}
 	for _, m := range r.Modes {
 		share, of = share+m.Share, of+m.Data
 	}

@@ -121,6 +121,9 @@ func TestStudents(t *testing.T) {
 				}
 			}
 			kind, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(set, "method="), "{kind: "), ",")
+			if matched := map[string]string{"method=dmd2": "made for 4 steps", "method={kind: dmd2, steps: 1, guidance: 2, critic_steps: 3, critic_rate: 0.5, weighting: min_snr}": "made for 1 step,"}[set]; !strings.Contains(said, matched) {
+				t.Errorf("inspect says of the student: %q, want %q", said, matched)
+			}
 			if !strings.Contains(said, kind) || kind != "consistency-training" && !strings.Contains(set, "velocity: data") && !strings.Contains(said, teacher) {
 				t.Errorf("inspect says of the student: %q", said)
 			}
