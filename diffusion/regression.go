@@ -45,6 +45,14 @@ type Prompt struct {
 	Mask   []float32 // (L), 0 where a token is padding, else 1
 }
 
+// Put makes the prompt that of n samples.
+func (p *Prompt) Put(s *tensor.Scope, c *Cond, n int) {
+	length := len(p.Tokens)
+	c.Tokens = s.IntsOf(func(i int) int32 { return p.Tokens[i%length] }, n, length)
+	c.TextMask = s.TensorOf(func(i int) float64 { return float64(p.Mask[i%length]) }, n, length)
+	c.Text, c.Pooled = nil, nil
+}
+
 // Validate checks the probability.
 func (d *Dropout) Validate() error {
 	if !(d.P >= 0 && d.P <= 1) {

@@ -102,11 +102,32 @@ func (e *DiTEmbedding) silu(s *tensor.Scope, t *tensor.Tensor, c Cond) *tensor.T
 // Forward maps images x (N,H,W,InChannels) at times t (N) or (1) to (N,H,W,OutChannels).
 // Rows and columns that do not fill a patch are left out, of the output too.
 func (m *DiT) Forward(x, t *tensor.Tensor, c Cond) *tensor.Tensor {
+	s := x.Scope()
+	mark := s.Mark()
+	h, last, rows, cols := m.encode(x, t, c)
+	mod := m.Mod.Forward(last)
+	out := Modulation{Shift: chunk(mod, 0, m.opts.Width), Scale: chunk(mod, 1, m.opts.Width)}
+	y := m.Out.Forward(out.LayerNorm(h, ditNormEps).Recompute())
+	return s.Release(mark, unpatchify(y, m.opts.Patch, rows, cols))
+}
+
+// Features are the tokens after the last block, (N, patches, Width).
+func (m *DiT) Features(x, t *tensor.Tensor, c Cond) *tensor.Tensor {
+	s := x.Scope()
+	mark := s.Mark()
+	h, _, _, _ := m.encode(x, t, c)
+	return s.Release(mark, h)
+}
+
+// FeatureWidth is the last axis of Features.
+func (m *DiT) FeatureWidth() int { return m.opts.Width }
+
+// encode is the tokens after the last block, what conditions the output, and how many rows and columns of patches there are.
+func (m *DiT) encode(x, t *tensor.Tensor, c Cond) (h, last *tensor.Tensor, rows, cols int) {
 	if x.Rank() != 4 || x.Dim(3) != m.opts.InChannels || x.Dim(1) < m.opts.Patch || x.Dim(2) < m.opts.Patch {
 		misuse("DiT", "want x of shape (N,H,W,in_channels), H and W at least a patch")
 	}
 	s := x.Scope()
-	mark := s.Mark()
 	var cond *tensor.Tensor // the shared embedding, or the block's
 	if m.Embed != nil {
 		cond = m.Embed.silu(s, t, c)
@@ -115,9 +136,10 @@ func (m *DiT) Forward(x, t *tensor.Tensor, c Cond) *tensor.Tensor {
 	if p.text != nil {
 		p.text = m.Caption.Forward(p.text)
 	}
-	rows, cols := x.Dim(1)/m.opts.Patch, x.Dim(2)/m.opts.Patch
-	last, hidden := cond, s.Mark()
-	h := m.tokens(x, rows, cols)
+	rows, cols = x.Dim(1)/m.opts.Patch, x.Dim(2)/m.opts.Patch
+	last = cond
+	hidden := s.Mark()
+	h = m.tokens(x, rows, cols)
 	for i, b := range m.Blocks {
 		if b.Embed != nil {
 			cond = b.Embed.silu(s, t, c)
@@ -127,10 +149,7 @@ func (m *DiT) Forward(x, t *tensor.Tensor, c Cond) *tensor.Tensor {
 		}
 		h = s.Release(hidden, b.forward(h, cond, p))
 	}
-	mod := m.Mod.Forward(last)
-	out := Modulation{Shift: chunk(mod, 0, m.opts.Width), Scale: chunk(mod, 1, m.opts.Width)}
-	y := m.Out.Forward(out.LayerNorm(h, ditNormEps).Recompute())
-	return s.Release(mark, unpatchify(y, m.opts.Patch, rows, cols))
+	return h, last, rows, cols
 }
 
 // tokens embeds the patches with their positions: (N, rows·cols, width).

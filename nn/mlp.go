@@ -115,6 +115,13 @@ var addSiLU = tensor.NewPointwise("add silu", 2, 0, func(in, _ []tensor.Expr) te
 func (m *ResidualMLP) Forward(x, t *tensor.Tensor, c Cond) *tensor.Tensor {
 	s := x.Scope()
 	mark := s.Mark()
+	return s.Release(mark, likeInput(m.Out.Forward(m.Features(x, t, c)), x))
+}
+
+// Features are what the last layer is given, (N, Width).
+func (m *ResidualMLP) Features(x, t *tensor.Tensor, c Cond) *tensor.Tensor {
+	s := x.Scope()
+	mark := s.Mark()
 	m.opts.prompt("MLP", c)
 	e := addTo(m.Time.Forward(t), m.Cond.Forward(s, c))
 	hidden := s.Mark()
@@ -122,8 +129,11 @@ func (m *ResidualMLP) Forward(x, t *tensor.Tensor, c Cond) *tensor.Tensor {
 	for _, l := range m.Hidden {
 		h = s.Release(hidden, m.residual(h, l.Forward(h.Add(e))))
 	}
-	return s.Release(mark, likeInput(m.Out.Forward(h), x))
+	return s.Release(mark, h)
 }
+
+// FeatureWidth is the last axis of Features.
+func (m *ResidualMLP) FeatureWidth() int { return m.opts.Width }
 
 func (m *ResidualMLP) residual(h, r *tensor.Tensor) *tensor.Tensor {
 	if isSiLU(m.opts.Activation) && m.opts.Dropout == 0 {
@@ -217,18 +227,27 @@ func (m *MLP) Conditions() CondOptions { return m.opts.CondOptions }
 func (m *MLP) Forward(x, t *tensor.Tensor, c Cond) *tensor.Tensor {
 	s := x.Scope()
 	mark := s.Mark()
+	return s.Release(mark, likeInput(m.Layers[len(m.Layers)-1].Forward(m.Features(x, t, c)), x))
+}
+
+// FeatureWidth is the last axis of Features.
+func (m *MLP) FeatureWidth() int { return m.opts.Width }
+
+// Features are what the last layer is given, (N, Width).
+func (m *MLP) Features(x, t *tensor.Tensor, c Cond) *tensor.Tensor {
+	s := x.Scope()
+	mark := s.Mark()
 	n := x.Dim(0)
 	m.opts.prompt("MLP", c)
 	e := m.Cond.Forward(s, c)
 	hidden := s.Mark()
 	h := tensor.Concat(1, x.Reshape(n, -1), t.Reshape(t.Elems(), 1).Expand(n, 1))
-	last := len(m.Layers) - 1
-	for i, l := range m.Layers[:last] {
+	for i, l := range m.Layers[:len(m.Layers)-1] {
 		h = l.Forward(h)
 		if i == 0 {
 			h = addTo(h, e)
 		}
 		h = s.Release(hidden, m.act(h).Dropout(m.opts.Dropout))
 	}
-	return s.Release(mark, likeInput(m.Layers[last].Forward(h), x))
+	return s.Release(mark, h)
 }

@@ -94,29 +94,14 @@ func (m *UNet) Multiple() int { return 1 << (len(m.opts.Channels) - 1) }
 
 // Forward maps images x (N,H,W,InChannels) at times t (N) or (1) to (N,H,W,OutChannels).
 func (m *UNet) Forward(x, t *tensor.Tensor, c Cond) *tensor.Tensor {
-	m.check(x)
-	p := m.opts.prompt("UNet", c)
 	s := x.Scope()
 	mark := s.Mark()
-	if m.opts.CenterInput {
-		x = x.Scale(2).AddScalar(-1)
-	}
-	if m.opts.TimeScale != 1 {
-		t = t.Scale(m.opts.TimeScale)
-		if c.Jump != nil {
-			c.Jump = c.Jump.Scale(m.opts.TimeScale)
-		}
-	}
-	e := m.embed(s, t, c)
 	var stack skips
-	h, image := stack.push(m.In.Forward(x)), x
-	for _, d := range m.Down {
-		h, image = d.Forward(h, e, image, p, &stack)
-	}
-	if m.Mid != nil {
-		h = m.Mid.Forward(h, e, p)
-	}
-	image = nil
+	t, c = m.times(t, c)
+	p := m.opts.prompt("UNet", c)
+	e := m.embed(s, t, c)
+	h := m.descend(x, e, p, &stack)
+	var image *tensor.Tensor
 	for _, u := range m.Up {
 		h, image = u.Forward(h, e, image, p, &stack)
 	}
@@ -125,6 +110,45 @@ func (m *UNet) Forward(x, t *tensor.Tensor, c Cond) *tensor.Tensor {
 		y = y.Div(t.Reshape(t.Elems(), 1, 1, 1))
 	}
 	return s.Release(mark, y)
+}
+
+// Features are what the way up begins from, (N, H, W, width) at the lowest resolution.
+func (m *UNet) Features(x, t *tensor.Tensor, c Cond) *tensor.Tensor {
+	s := x.Scope()
+	mark := s.Mark()
+	var stack skips
+	t, c = m.times(t, c)
+	return s.Release(mark, m.descend(x, m.embed(s, t, c), m.opts.prompt("UNet", c), &stack))
+}
+
+// FeatureWidth is the last axis of Features.
+func (m *UNet) FeatureWidth() int { return m.opts.Channels[len(m.opts.Channels)-1] }
+
+// times are the time and the length of a jump as the embedding takes them.
+func (m *UNet) times(t *tensor.Tensor, c Cond) (*tensor.Tensor, Cond) {
+	if m.opts.TimeScale == 1 {
+		return t, c
+	}
+	if c.Jump != nil {
+		c.Jump = c.Jump.Scale(m.opts.TimeScale)
+	}
+	return t.Scale(m.opts.TimeScale), c
+}
+
+// descend is the way down and the middle; what it leaves for the way up is on the stack.
+func (m *UNet) descend(x, e *tensor.Tensor, p prompt, stack *skips) *tensor.Tensor {
+	m.check(x)
+	if m.opts.CenterInput {
+		x = x.Scale(2).AddScalar(-1)
+	}
+	h, image := stack.push(m.In.Forward(x)), x
+	for _, d := range m.Down {
+		h, image = d.Forward(h, e, image, p, stack)
+	}
+	if m.Mid != nil {
+		h = m.Mid.Forward(h, e, p)
+	}
+	return h
 }
 
 func (m *UNet) check(x *tensor.Tensor) {

@@ -43,7 +43,8 @@ type comparison struct {
 	CompareOptions
 	all      []*Trained
 	ds       *Dataset
-	labels   []int32
+	asked    Request // of all measurements
+	labels   []int32 // of what classes these samples are; nil: of none
 	teacher  *Trained
 	taught   map[float64][]float32 // the teacher's samples, by the scale of guidance
 	judge    *metrics.Classifier
@@ -101,8 +102,6 @@ func (c *comparison) open(ctx context.Context, runs []string) error {
 		switch {
 		case t.Exp == nil:
 			return fmt.Errorf("%s was not trained here: no config names the data to compare with", run)
-		case t.TakesPrompts() || t.Vector > 0:
-			return fmt.Errorf("%s is conditioned on prompts or vectors: compare knows classes only", run)
 		case confined(t.Model) != nil:
 			return fmt.Errorf("%s is a flow on %v: compare measures pictures and points of flat space", run, confined(t.Model))
 		}
@@ -112,8 +111,8 @@ func (c *comparison) open(ctx context.Context, runs []string) error {
 			if err != nil {
 				return err
 			}
-			if !same || a.Classes != b.Classes {
-				return fmt.Errorf("%s and %s have other data, or are conditioned on other classes: nothing can be compared", runs[0], run)
+			if !same || !alike(a, b) {
+				return fmt.Errorf("%s and %s have other data, or are conditioned on other classes, vectors or prompts: nothing can be compared", runs[0], run)
 			}
 		}
 		if t.student == nil && c.Guidance != nil {
@@ -131,7 +130,7 @@ func (c *comparison) open(ctx context.Context, runs []string) error {
 	if c.ds.Heldout == nil {
 		return t.Exp.places.Errorf("data", "holds nothing out to compare with: set data.heldout")
 	}
-	if err := t.CheckCount(c.N); err != nil {
+	if c.asked, c.labels, err = t.heldRequest(c.ds, c.N, c.Seed); err != nil {
 		return err
 	}
 	if c.density = data.DensityOf(c.ds.Train); c.density != nil {
@@ -140,12 +139,6 @@ func (c *comparison) open(ctx context.Context, runs []string) error {
 			return err
 		}
 		c.entropy, _ = surprise(c.density, held, volume(t.Shape))
-	}
-	if t.Classes > 0 {
-		c.labels = make([]int32, c.N)
-		for i := range c.labels {
-			c.labels[i] = int32(i % t.Classes)
-		}
 	}
 	if err := c.openTeacher(); err != nil {
 		return err
@@ -159,6 +152,11 @@ func (c *comparison) open(ctx context.Context, runs []string) error {
 		}
 	}
 	return nil
+}
+
+// alike reports whether two models are conditioned on the same.
+func alike(a, b *Trained) bool {
+	return a.Classes == b.Classes && a.Vector == b.Vector && a.TakesPrompts() == b.TakesPrompts()
 }
 
 // sameData reports whether two experiments train on the same data.
@@ -205,6 +203,8 @@ func (c *comparison) openTeacher() error {
 		return fmt.Errorf("--teacher: %w", err)
 	case !equalShape(t.Shape, c.all[0].Shape) || t.Classes != c.all[0].Classes:
 		return fmt.Errorf("--teacher: %s makes samples of shape %v in %d classes, the models compared %v in %d", path, t.Shape, t.Classes, c.all[0].Shape, c.all[0].Classes)
+	case !alike(t, c.all[0]):
+		return fmt.Errorf("--teacher: %s is conditioned on other vectors or prompts than the models compared", path)
 	case t.student != nil && t.student.Maps:
 		return fmt.Errorf("--teacher: %s leads to samples at once: there is no trajectory of many steps", path)
 	}
@@ -222,16 +222,37 @@ func (c *comparison) solvers(t *Trained) []string {
 
 // request draws the samples of all measurements.
 func (c *comparison) request(ctx context.Context, t *Trained) ([]float32, error) {
-	return t.Draw(ctx, Request{N: c.N, Seed: c.Seed, Labels: c.labels})
+	return t.Draw(ctx, asking(c.asked, t))
+}
+
+// asking is a request as a model can be asked: a student, which does guidance itself, is led away from no prompt.
+func asking(q Request, t *Trained) Request {
+	if t.student != nil {
+		q.Negative = ""
+	}
+	return q
+}
+
+// few asks for n samples like the first ones of a measurement, in turn.
+func (c *comparison) few(t *Trained, n int) Request {
+	q := Request{N: n, Seed: c.Seed, Negative: c.asked.Negative}
+	if c.asked.Labels != nil {
+		for i := range n {
+			q.Labels = append(q.Labels, c.asked.Labels[i%c.N])
+		}
+	}
+	q.SetPrompts(c.asked.Prompts)
+	if c.asked.Vectors != nil {
+		q.SetVectors(c.asked.Vectors, t.Vector)
+	}
+	return asking(q, t)
 }
 
 // evaluations are those of a sample.
 func (c *comparison) evaluations(ctx context.Context, t *Trained) (int, error) {
 	var count sampler.Count
-	q := Request{N: 1, Seed: c.Seed, Count: &count}
-	if c.labels != nil {
-		q.Labels = c.labels[:1]
-	}
+	q := c.few(t, 1)
+	q.Count = &count
 	_, err := t.Draw(ctx, q)
 	return count.Evaluations, err
 }
@@ -287,7 +308,7 @@ func (c *comparison) measure(ctx context.Context, t *Trained, solver string, mos
 	}
 	nan := metrics.Figure(math.NaN())
 	r := Compared{Run: t.Path, Sampler: solver, Asked: most, Steps: t.How.Steps, Evaluations: n, Guidance: t.How.EffectiveScale(),
-		Distance: nan, NLL: nan, NLLHeld: nan, Outside: nan, Rare: nan, RareData: nan}
+		Distance: nan, NLL: nan, NLLHeld: nan, Outside: nan, Rare: nan, RareData: nan, Coverage: nan}
 	r.Method = t.Exp.Objective.Kind
 	if s := t.student; s != nil {
 		r.Method, r.Student = s.Method, true
@@ -390,7 +411,7 @@ func (c *comparison) classes(ctx context.Context, r *Compared, x []float32) erro
 	for _, k := range read.Predicted() {
 		got[k]++
 	}
-	labels := c.labels
+	labels := c.labels // of what was asked for
 	if labels == nil {
 		if labels, err = labelsOf(c.ds.Train, c.ds.Train.Len()); err != nil {
 			return err
@@ -428,13 +449,7 @@ func (c *comparison) latency(ctx context.Context, t *Trained) (*Latency, error) 
 		return nil, nil
 	}
 	const warm = 3
-	q := Request{N: c.Request}
-	if t.Classes > 0 {
-		q.Labels = make([]int32, c.Request)
-		for i := range q.Labels {
-			q.Labels[i] = int32(i % t.Classes)
-		}
-	}
+	q := c.few(t, c.Request)
 	var took []float64
 	for i := range c.Requests + warm {
 		q.Seed = c.Seed + uint64(i)

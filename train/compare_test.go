@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -146,6 +147,13 @@ func TestComparePictures(t *testing.T) {
 		t.Fatalf("%+v", r)
 	}
 	share, of := metrics.Figure(0), metrics.Figure(0)
+	least := math.Inf(1)
+	for _, m := range r.Modes {
+		least = min(least, float64(m.Share)/float64(m.Data))
+	}
+	if float64(r.Coverage) != least || math.IsInf(least, 0) {
+		t.Errorf("the coverage is %v, want %g", r.Coverage, least)
+	}
 	for _, m := range r.Modes {
 		share, of = share+m.Share, of+m.Data
 	}
@@ -184,5 +192,51 @@ func TestCompareRefuses(t *testing.T) {
 	}
 	if _, err := os.Stat("nowhere"); err == nil {
 		t.Error("something was made")
+	}
+}
+
+// Models that take vectors or prompts are asked for those of held-out samples, as by eval.
+func TestCompareConditions(t *testing.T) {
+	table := lines(t)
+	vectors := trained(t, vectorYAML, table, "sample.guidance=1")
+	student := string(trained(t, studentText(t, string(vectors), "steps=2", "accumulate=1", "method={kind: progressive, teacher_steps: 4, steps: 2}")))
+	rows, _ := compare(t, CompareOptions{Evaluations: []int{2}, Solvers: []string{"euler"}, N: 20, Seed: 3, Requests: 2}, string(vectors), student)
+	m := opened(t, vectors)
+	if err := m.Choose(Choice{Sampler: "euler", Steps: 2}); err != nil {
+		t.Fatal(err)
+	}
+	e, err := Eval(context.Background(), m, EvalOptions{N: 20, Seed: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rows) != 2 || e.Points.W2 != rows[0].Points.W2 {
+		t.Errorf("the figures %+v are not eval's %+v", rows, e.Points)
+	}
+	other := string(trained(t, vectorYAML, table, "conditional=false", "sample.guidance=1"))
+	_, _, err = Compare(context.Background(), []string{string(vectors), other}, CompareOptions{N: 20, Evaluations: []int{1}, Steps: 2})
+	wantError(t, err, "other classes, vectors or prompts")
+	_, _, err = Compare(context.Background(), []string{string(vectors)}, CompareOptions{N: 20, Evaluations: []int{1}, Steps: 2, Teacher: other})
+	wantError(t, err, "--teacher", "other vectors")
+
+	teacher := trained(t, promptsYAML, "sample={steps: 2, every: 0, guidance: 2, negative: one}", "validation.every=0", "steps=4")
+	told := string(trained(t, studentText(t, string(teacher), "steps=2", "accumulate=1", "method={kind: guidance, guidance_to: 3}")))
+	c := &comparison{CompareOptions: CompareOptions{N: 20, Seed: 3, Evaluations: []int{2}, Warn: t.Logf}, taught: map[float64][]float32{}}
+	if err := c.open(context.Background(), []string{string(teacher), told}); err != nil {
+		t.Fatal(err)
+	}
+	want := Request{N: 20, Seed: 3}
+	labels, err := c.all[0].evalPrompts(c.ds, &want)
+	if err != nil || !slices.Equal(labels, c.labels) {
+		t.Errorf("asked for %v, eval for %v (%v)", c.labels, labels, err)
+	}
+	got, err := c.request(context.Background(), c.all[0])
+	if err != nil || !slices.Equal(got, draw(t, c.all[0], want)) {
+		t.Errorf("the samples are not eval's (%v)", err)
+	}
+	if _, err := c.request(context.Background(), c.all[1]); err != nil { // which is not asked to be guided away from "one"
+		t.Error(err)
+	}
+	if q := c.few(c.all[0], 23); q.N != 23 || !slices.Equal(q.Prompts[:20], want.Prompts) || q.Prompts[21] != want.Prompts[1] || q.Negative != "one" {
+		t.Errorf("a request of 23 asks for %+v", q)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/langevin-go/langevin/train/metrics"
@@ -26,6 +27,7 @@ type Compared struct {
 	Outside  metrics.Figure `json:"outside"`          // part of the samples where that density is 0, which are not in the mean
 	Rare     metrics.Figure `json:"rare_mass"`        // part of the samples in the rarest mode, or class; NaN: none are known
 	RareData metrics.Figure `json:"rare_mass_data"`   // its share of the data
+	Coverage metrics.Figure `json:"coverage"`         // the least, over modes or classes, of their part of the samples over that of the data; NaN: none are known
 	Modes    []Mode         `json:"modes,omitempty"`  // of mixtures the components, of pictures the classes
 
 	Images *metrics.Report      `json:"-"` // its figures stand beside these
@@ -71,8 +73,16 @@ func (c Compared) MarshalJSON() ([]byte, error) {
 	}{bare(c), c.Points})
 }
 
-// rarest takes the part in the mode that the data have least of; of several, the one that the samples have least of.
+// rarest takes the part in the mode that the data have least of; of several, the one that the samples have least of; and how far the mode is covered that is
+// covered least.
 func (r *Compared) rarest() {
+	least := math.Inf(1)
+	for _, m := range r.Modes {
+		if m.Data > 0 {
+			least = min(least, float64(m.Share/m.Data))
+		}
+	}
+	r.Coverage = metrics.Figure(least)
 	m := slices.MinFunc(r.Modes, func(a, b Mode) int {
 		return cmp.Or(cmp.Compare(a.Data, b.Data), cmp.Compare(a.Share, b.Share))
 	})

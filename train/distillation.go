@@ -93,7 +93,12 @@ func methods() (names []string) {
 func (d *Distillation) inherit(t *Trained, info TeacherInfo) {
 	d.Init, d.Model, d.Conditional = info.Path, info.Model, t.Classes > 0 || t.Vector > 0
 	if e := t.Exp; e != nil {
-		d.Data, d.Flip, d.Conditional, d.Text = e.Data, e.Flip, e.Conditional, e.Text
+		d.Data, d.Flip, d.Conditional = e.Data, e.Flip, e.Conditional
+		if d.Text = nil; e.Text != nil {
+			text := *e.Text
+			text.From = "" // weights and tokenizer are the teacher's
+			d.Text = &text
+		}
 		d.Seed, d.Batch, d.Accumulate, d.Precision, d.Device, d.Optim = e.Seed, e.Batch, e.Accumulate, e.Precision, e.Device, e.Optim
 		d.Steps = e.Steps
 		d.EMA = nil
@@ -115,6 +120,9 @@ func (t *Trained) built() float64 {
 // asTeacher is what methods learn of a teacher.
 func (t *Trained) asTeacher() (TeacherInfo, error) {
 	info := TeacherInfo{Path: t.Path, Sample: t.How}
+	if t.Number {
+		return info, errors.New("is conditioned on a number (class_embed_type timestep), which data do not give")
+	}
 	m, err := t.teaching()
 	if err != nil {
 		return info, err

@@ -88,39 +88,48 @@ func labelsOf(src data.Source, n int) ([]int32, error) {
 
 // drawForEval draws samples of all classes in turn, or of the captions or vectors held out.
 func (t *Trained) drawForEval(ctx context.Context, ds *Dataset, o EvalOptions, took *sampler.Count) (*SampleFile, error) {
-	if err := t.CheckCount(o.N); err != nil {
-		return nil, err
-	}
-	q := Request{N: o.N, Seed: o.Seed, Count: took}
-	classes, err := t.AskedClasses()
+	q, labels, err := t.heldRequest(ds, o.N, o.Seed)
 	if err != nil {
 		return nil, err
 	}
-	if classes > 0 {
-		q.Labels = make([]int32, o.N)
-		for i := range q.Labels {
-			q.Labels[i] = int32(i % classes)
-		}
-	}
-	labels, err := t.evalPrompts(ds, &q)
-	if err != nil {
-		return nil, err
-	}
-	if q.Vectors, err = t.firstVectors(ds.Heldout, q.N); err != nil {
-		return nil, t.Exp.at("data", err)
-	}
-	if q.Vectors != nil && t.Classes > 0 && !t.TakesPrompts() { // a sample's own class goes with its vector
-		if labels, err = labelsOf(ds.Heldout, q.N); err != nil {
-			return nil, err
-		}
-		copy(q.Labels, labels)
-	}
+	q.Count = took
 	q.Progress = func(done, total int) { o.Progress("sampling", done, total) }
 	x, err := t.Draw(ctx, q)
 	if err != nil {
 		return nil, err
 	}
 	return &SampleFile{N: q.N, X: x, Labels: labels}, nil
+}
+
+// heldRequest asks for n samples of all classes in turn, or of the captions or vectors held out, and says what classes these are of; nil: of none.
+func (t *Trained) heldRequest(ds *Dataset, n int, seed uint64) (q Request, labels []int32, err error) {
+	if err := t.CheckCount(n); err != nil {
+		return q, nil, err
+	}
+	q = Request{N: n, Seed: seed}
+	classes, err := t.AskedClasses()
+	if err != nil {
+		return q, nil, err
+	}
+	if classes > 0 {
+		q.Labels = make([]int32, n)
+		for i := range q.Labels {
+			q.Labels[i] = int32(i % classes)
+		}
+	}
+	if labels, err = t.evalPrompts(ds, &q); err != nil {
+		return q, nil, err
+	}
+	if q.Vectors, err = t.firstVectors(ds.Heldout, q.N); err != nil {
+		return q, nil, t.Exp.at("data", err)
+	}
+	if q.Vectors != nil && t.Classes > 0 && !t.TakesPrompts() { // a sample's own class goes with its vector
+		if labels, err = labelsOf(ds.Heldout, q.N); err != nil {
+			return q, nil, err
+		}
+		copy(q.Labels, labels)
+	}
+	return q, labels, nil
 }
 
 // evalPrompts asks for what the captions of the held-out samples say, in turn, where the

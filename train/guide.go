@@ -142,6 +142,8 @@ func (d *Drawer) guided(q Request, e *encoded) (diffusion.Model, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case d.student != nil && d.student.Told && q.Negative != "":
+		return nil, fmt.Errorf("the prompt %q to be guided away from: the network does guidance itself, away from no prompt, as it was taught", q.Negative)
 	case d.student != nil && d.student.Told:
 		return g.tell(m, d.student.Scales)
 	case !g.on() || !asked && (d.Classes > 0 || d.Vector > 0 || e != nil) && len(g.With) == 0:

@@ -26,6 +26,7 @@ type ObjectiveArg struct {
 	Steps    int64             // of training
 	Device   backend.Device
 	Twin     func() (Network, []*tensor.Param, error) // makes one more network like the one in training; nil: there is none yet
+	Features int                                      // numbers of a feature of the network; 0: it shows none, or there is none yet
 	Init     rng.Key                                  // of the first values of what the objective itself learns
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/langevin-go/langevin/diffusion/sampler"
 	"github.com/langevin-go/langevin/diffusion/student"
 	"github.com/langevin-go/langevin/internal/invalid"
+	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/train/config"
 )
 
@@ -21,7 +22,19 @@ type ctmConfig struct {
 	Denoising     float64 `yaml:"denoising" doc:"how much denoising score matching counts beside consistency" range:"(0,inf)"`
 	Balance       bool    `yaml:"balance" doc:"multiply that by the ratio of the norms of both terms' gradients, by the network's outputs"`
 	TargetDecay   float64 `yaml:"target_decay" doc:"part that the moving average of the student, which it is compared through, keeps at each step" range:"(0,1)"`
+
+	Adversarial *ctmAdversarial `yaml:"adversarial" doc:"have the student's estimates pass for data, too, by a second network that tells them apart and begins as the student; null: there is none"`
 }
+
+// ctmAdversarial is the paper's third term.
+type ctmAdversarial struct {
+	Weight float64 `yaml:"weight" doc:"of -ln D(estimates) in the student's loss; with balance, of that times the ratio of the norms of gradients" range:"(0,inf)"`
+	From   float64 `yaml:"from" doc:"part of the training before it counts; the second network learns from the first step" range:"[0,1)"`
+	Rate   float64 `yaml:"rate" doc:"factor on the learning rate of the second network" range:"(0,inf)"`
+}
+
+// SetDefaults begins late: at first everything can be told from data.
+func (c *ctmAdversarial) SetDefaults() { c.Weight, c.From, c.Rate = 1, 0.3, 1 }
 
 // SetDefaults takes the paper's choices for small pictures, with fewer steps of the teacher and a shorter average for short training.
 func (c *ctmConfig) SetDefaults() {
@@ -71,6 +84,17 @@ func (c *ctmConfig) build(a ObjectiveArg) (*Job, error) {
 	if _, ok := of(nil).(*diffusion.NetModel); !ok {
 		return nil, invalid.Field("like", "is an objective whose networks cannot be told how far a step leads")
 	}
+	if adv := c.Adversarial; adv != nil {
+		if err := a.canJudge(of); err != nil {
+			return nil, err
+		}
+		o.Adversarial, o.Late, o.Pace = adv.Weight, uint64(adv.From*float64(a.Steps)), adv.Rate
+		o.Judge = func() (student.Judge, []*tensor.Param) {
+			net, params := a.twin("judge.net.")
+			j, own := a.judgeOn(net, of)
+			return j, append(params, own...)
+		}
+	}
 	job.Jump = true
 	job.Model = func(net Network) diffusion.Model {
 		m := of(net).(*diffusion.NetModel)
@@ -82,6 +106,6 @@ func (c *ctmConfig) build(a ObjectiveArg) (*Job, error) {
 }
 
 func init() {
-	config.Register(Objectives, "ctm", "A consistency trajectory model (Kim et al. 2024): jumps from any time of a teacher's trajectories to any later one, and the estimate of the data as jumps of no length. Without the paper's adversarial term. Sample with gamma.",
+	config.Register(Objectives, "ctm", "A consistency trajectory model (Kim et al. 2024): jumps from any time of a teacher's trajectories to any later one, and the estimate of the data as jumps of no length, with the paper's adversarial term or without. Sample with gamma.",
 		func(c *ctmConfig, a ObjectiveArg) (*Job, error) { return c.build(a) })
 }

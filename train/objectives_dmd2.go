@@ -1,11 +1,10 @@
 package train
 
 import (
-	"fmt"
-
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/diffusion/sampler"
 	"github.com/langevin-go/langevin/diffusion/student"
+	"github.com/langevin-go/langevin/internal/invalid"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/train/config"
 )
@@ -21,6 +20,24 @@ type dmd2Config struct {
 	CriticSteps   int                                   `yaml:"critic_steps" doc:"steps of training, all of which the critic makes, for one of the student's" range:"[1,1000]"`
 	CriticRate    float64                               `yaml:"critic_rate" doc:"factor on the learning rate of the critic" range:"(0,inf)"`
 	Weighting     weighting                             `yaml:"weighting" doc:"how much the critic's errors count at each time"`
+	Adversarial   *dmd2Adversarial                      `yaml:"adversarial" doc:"have the student pass for data, too, by a head on the critic's features that tells noised samples from noised data; null: no data are used"`
+}
+
+// dmd2Adversarial is the term that data have a part in.
+type dmd2Adversarial struct {
+	Weight float64 `yaml:"weight" doc:"of -ln D(samples) in the student's loss" range:"(0,inf)"`
+	Judge  float64 `yaml:"judge" doc:"of the judge's own loss, -ln D(data) - ln(1-D(samples)), beside the critic's" range:"(0,inf)"`
+}
+
+// SetDefaults are the weights of the paper's code for ImageNet.
+func (c *dmd2Adversarial) SetDefaults() { c.Weight, c.Judge = 3e-3, 1e-2 }
+
+// Validate checks what belongs together.
+func (c *dmd2Config) Validate() error {
+	if c.Adversarial != nil && c.Critic != "network" {
+		return invalid.Field("adversarial", "is judged by the critic's features, and critic %s has no network", c.Critic)
+	}
+	return c.TeacherConfig.Validate()
 }
 
 // SetDefaults takes the paper's choices; its uniform times are, as noise levels, next to log-normal on every path.
@@ -69,15 +86,18 @@ func (c *dmd2Config) build(a ObjectiveArg) (*Job, error) {
 	o := &student.Matching{Base: b, Steps: steps[:len(steps)-1], Every: c.CriticSteps, Pace: c.CriticRate}
 	if c.Critic == "network" {
 		of := job.Model
+		var critic Network
 		o.Twin = func() (diffusion.Model, []*tensor.Param) {
-			net, params, err := a.Twin()
-			if err != nil {
-				panic(fmt.Sprintf("train: the network was made, and cannot be made again: %v", err))
-			}
-			for _, p := range params {
-				p.Name = "critic." + p.Name
-			}
+			net, params := a.twin("critic.")
+			critic = net
 			return of(net), params
+		}
+		if c.Adversarial != nil {
+			if err := a.canJudge(of); err != nil {
+				return nil, err
+			}
+			o.Adversarial, o.JudgeWeight = c.Adversarial.Weight, c.Adversarial.Judge
+			o.Judge = func() (student.Judge, []*tensor.Param) { return a.judgeOn(critic, of) }
 		}
 	}
 	job.Objective = o
@@ -85,6 +105,6 @@ func (c *dmd2Config) build(a ObjectiveArg) (*Job, error) {
 }
 
 func init() {
-	config.Register(Objectives, "dmd2", "Samples of a few steps with the teacher's distribution, by the difference of its score and that of a second network, which learns the student's (DMD2: Yin et al. 2024), without the paper's adversarial term; or score distillation. Sample with renoise.",
+	config.Register(Objectives, "dmd2", "Samples of a few steps with the teacher's distribution, by the difference of its score and that of a second network, which learns the student's (DMD2: Yin et al. 2024), with its adversarial term or without; or score distillation. Sample with renoise.",
 		func(c *dmd2Config, a ObjectiveArg) (*Job, error) { return c.build(a) })
 }

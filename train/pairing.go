@@ -7,6 +7,7 @@ import (
 	"github.com/langevin-go/langevin/diffusion/sampler"
 	"github.com/langevin-go/langevin/internal/invalid"
 	"github.com/langevin-go/langevin/train/config"
+	"github.com/langevin-go/langevin/train/data"
 )
 
 // PairsConfig are the settings of objectives that train on starts and the samples that a teacher leads them to.
@@ -51,6 +52,9 @@ func (c *PairsConfig) paired(job *Job, method string, steps int) {
 		job.Student = &Student{Method: method, Teacher: c.Teacher, Steps: steps, Scales: [2]float64{c.Guidance, c.Guidance}}
 	}
 }
+
+// taughtBy is the teacher.
+func (c PairsConfig) taughtBy() string { return c.Teacher }
 
 // pairing are the settings themselves.
 func (c PairsConfig) pairing() PairsConfig { return c }
@@ -106,12 +110,16 @@ func (l *Loaded) asPairing(ctx context.Context, t *Trained, c *PairsConfig) erro
 	switch {
 	case err != nil:
 		return invalid.Field("teacher", "%v", err)
-	case t.TakesPrompts():
-		return invalid.Field("teacher", "is conditioned on prompts, which pairs do not keep")
-	case t.Vector > 0 || t.Number:
-		return invalid.Field("teacher", "is conditioned on vectors or numbers, which pairs do not keep")
+	case l.Text != nil && !t.TakesPrompts():
+		return invalid.Field("teacher", "takes no prompts, and the student does: set text: null")
+	case t.Number:
+		return invalid.Field("teacher", "is conditioned on a number (class_embed_type timestep), which data do not give")
 	case !equalShape(t.Shape, ds.Train.Shape()):
 		return invalid.Field("teacher", "makes samples of shape %v, the data have %v", t.Shape, ds.Train.Shape())
+	case l.Conditional && t.Vector > 0 && data.VectorSize(ds.Train) != t.Vector:
+		return invalid.Field("teacher", "is conditioned on vectors of %d numbers, the student on %d", t.Vector, data.VectorSize(ds.Train))
+	case !l.Conditional && t.Vector > 0 && !t.NullVector:
+		return invalid.Field("teacher", "has no null vector, and wants one of every sample, which the student does not have")
 	case classes > 0 && t.Classes != classes:
 		return invalid.Field("teacher", "has %d classes, the student is conditioned on %d", t.Classes, classes)
 	case classes == 0 && t.Classes > 0 && t.Null < 0:

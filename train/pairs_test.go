@@ -180,6 +180,15 @@ func FuzzParsePairs(f *testing.F) {
 		}
 		f.Add([]byte(b.String()))
 	}
+	for texts, n := range map[string]int{`["a","b"]`: 2, `["a"]`: 2, "{": 1, "": 0} {
+		x := []float32{1, 2, 3, 4}
+		var b strings.Builder
+		entries := []safetensors.Entry{safetensors.Float32("noise", []int{2, 2}, x), safetensors.Float32("samples", []int{2, 2}, x), safetensors.Float32("vectors", []int{n, 2}, x[:2*n])}
+		if err := safetensors.Write(&b, entries, map[string]string{pairsKey: `{"teacher":"x","count":2,"shape":[2],"vector":2,"prompts":true}`, pairsText: texts, pairsSum: pairsChecksum(x, x, x[:2*n], texts)}); err != nil {
+			f.Fatal(err)
+		}
+		f.Add([]byte(b.String()))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		file, err := safetensors.New(bytes.NewReader(b), int64(len(b)), "pairs")
 		if err != nil {
@@ -192,6 +201,9 @@ func FuzzParsePairs(f *testing.F) {
 		r, err := parseRecipe(s.recipe)
 		if err != nil || len(s.noise) != len(s.samples) || len(s.noise) != len(s.labels)*volume(r.Shape) {
 			t.Errorf("%d and %d numbers, %d labels, %+v, %v", len(s.noise), len(s.samples), len(s.labels), r, err)
+		}
+		if len(s.vectors) != len(s.labels)*r.Vector || r.Prompts && len(s.captions) != len(s.labels) {
+			t.Errorf("%d numbers of vectors and %d prompts, %d pairs, %+v", len(s.vectors), len(s.captions), len(s.labels), r)
 		}
 	})
 }
@@ -260,4 +272,74 @@ func TestPairsOfRealSamples(t *testing.T) {
 	if err := MakePairs(context.Background(), few, a); err == nil || !strings.Contains(err.Error(), "1437 to train on") {
 		t.Errorf("more real samples than there are: %v", err)
 	}
+}
+
+// Pairs keep what their samples are conditioned on, as frequent as in the data: a pair is where the model leads its start under its vector, or its prompt.
+// Other models' are refused, and damage to either shows.
+func TestPairsKeepConditions(t *testing.T) {
+	vectors := trained(t, vectorYAML, lines(t), "sample.guidance=1")
+	prompts := trained(t, promptsYAML, "sample={steps: 2, every: 0}", "validation.every=0", "steps=4")
+	for name, run := range map[string]RunDir{"vectors": vectors, "prompts": prompts} {
+		m := deterministic(t, run)
+		a := PairsArg{Dir: filepath.Join(t.TempDir(), "pairs"), Count: 30, Seed: 7}
+		p := openPairsOf(t, m, a)
+		ds, err := m.Exp.openData(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		order := data.NewOrder(ds.Train.Len(), m.Exp.Seed)
+		size := volume(m.Shape)
+		for _, i := range []uint64{0, 1, 29} {
+			q := Request{N: 1, Noise: make([]float32, size)}
+			x := make([]float32, size)
+			p.Noise.Sample(i, q.Noise)
+			p.Samples.Sample(i, x)
+			index, epoch := order.At(i)
+			if name == "vectors" {
+				q.Vectors = make([]float32, 2)
+				kept, _ := data.VectorsOf(p.Samples)
+				kept.Vector(i, q.Vectors)
+				want := make([]float32, 2)
+				of, _ := data.VectorsOf(ds.Train)
+				if of.Vector(index, want); !slices.Equal(want, q.Vectors) {
+					t.Errorf("pair %d has the vector %v, the data's is %v", i, q.Vectors, want)
+				}
+			} else {
+				kept, _ := data.CaptionsOf(p.Samples)
+				of, _ := data.CaptionsOf(ds.Train)
+				q.Prompts = kept.Captions(i)
+				if want := data.CaptionOf(of, m.Exp.Seed, index, epoch); len(q.Prompts) != 1 || q.Prompts[0] != want {
+					t.Errorf("pair %d has the prompts %q, the data's is %q", i, q.Prompts, want)
+				}
+			}
+			if want := draw(t, m, q); !slices.Equal(want, x) {
+				t.Errorf("%s: pair %d is another sample than the model leads to", name, i)
+			}
+		}
+		path := shardPath(a.Dir, 0)
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "prompts" {
+			at := bytes.Index(b, []byte(pairsText))
+			b[at+len(pairsText)+12] ^= 1 // a letter of the first prompt
+		} else {
+			b[len(b)-4] ^= 1
+		}
+		if err := os.WriteFile(path, b, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenPairs(a.Dir); err == nil || !strings.Contains(err.Error(), "damaged") {
+			t.Errorf("%s: damaged: %v", name, err)
+		}
+	}
+	plain := filepath.Join(t.TempDir(), "plain")
+	openPairsOf(t, deterministic(t, trained(t, vectorYAML, lines(t), "conditional=false", "sample.guidance=1")), PairsArg{Dir: plain, Count: 4})
+	_, err := New(context.Background(), experiment(t, vectorYAML, lines(t), "objective={kind: reflow, pairs: "+plain+"}"), Options{Bare: true})
+	wantError(t, err, "objective.pairs", "vectors of 0 numbers")
+	pictures := filepath.Join(t.TempDir(), "pictures")
+	openPairsOf(t, deterministic(t, trained(t, promptsYAML, "text=null", "sample={steps: 2, every: 0}", "validation.every=0", "steps=1")), PairsArg{Dir: pictures, Count: 4})
+	_, err = New(context.Background(), experiment(t, promptsYAML, "validation.every=0", "objective={kind: reflow, pairs: "+pictures+"}"), Options{Bare: true})
+	wantError(t, err, "objective.pairs", "keep no prompts")
 }

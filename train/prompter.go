@@ -1,6 +1,7 @@
 package train
 
 import (
+	"bytes"
 	"sync"
 
 	"github.com/langevin-go/langevin/diffusion"
@@ -30,6 +31,11 @@ const maxKnown = 1 << 16
 
 func newPrompter(tok *text.Tokenizer, length int, mask bool) *prompter {
 	return &prompter{tok: tok, length: length, mask: mask, known: map[string]promptRow{}}
+}
+
+// same reports whether prompts come to the same tokens.
+func (p *prompter) same(as *prompter) bool {
+	return p.length == as.length && p.mask == as.mask && bytes.Equal(p.tok.JSON(), as.tok.JSON())
 }
 
 func (p *prompter) row(s string) promptRow {

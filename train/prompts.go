@@ -127,6 +127,9 @@ func (q *Request) SetPrompts(prompts []string) {
 // TakesPrompts reports whether the model is conditioned on prompts.
 func (d *Drawer) TakesPrompts() bool { return d.prompts != nil }
 
+// NoPrompt is the empty prompt, as token ids, which stands for none; nil: the model takes none.
+func (d *Drawer) NoPrompt() *diffusion.Prompt { return d.prompts.null() }
+
 // PromptFits reports whether the text encoder sees all of a prompt.
 func (d *Drawer) PromptFits(prompt string) bool {
 	return d.prompts == nil || d.prompts.row(prompt).whole

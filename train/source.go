@@ -70,8 +70,10 @@ func (t *Trainer) openPairs(ctx context.Context) (err error) {
 		return exp.places.Errorf("flip", "has no place with pairs: a mirrored sample is not where its start leads")
 	case !equalShape(r.Shape, t.data.Train.Shape()):
 		return exp.places.Errorf(at, "are of shape %v, the data have %v", r.Shape, t.data.Train.Shape())
-	case t.about().Vector > 0:
-		return exp.places.Errorf(at, "keep no vectors, and the network is conditioned on them: set conditional: false")
+	case t.about().Vector > 0 && r.Vector != t.about().Vector:
+		return exp.places.Errorf(at, "keep vectors of %d numbers (0: none), and the network is conditioned on %d: set conditional: false", r.Vector, t.about().Vector)
+	case t.prompts != nil && !r.Prompts:
+		return exp.places.Errorf(at, "keep no prompts, and the network takes them: set text: null")
 	case t.classes() > 0 && r.Classes != t.classes():
 		return exp.places.Errorf(at, "are of %d classes, the network is conditioned on %d", r.Classes, t.classes())
 	}

@@ -135,6 +135,10 @@ func (s *Student) describe() string {
 		text += fmt.Sprintf(", guidance %g built in", s.Scales[0])
 	}
 	switch {
+	case s.Maps && s.Fixed && s.Steps > 1:
+		text += fmt.Sprintf(", made for %d steps or a part of them, with noise in between", s.Steps)
+	case s.Maps && s.Fixed:
+		text += ", made for 1 step, to samples at once"
 	case s.Maps:
 		text += ", made for 1 step or few, with noise in between"
 	case s.Steps == 1:

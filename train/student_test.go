@@ -1,8 +1,12 @@
 package train
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"image"
+	"image/png"
 	"math"
 	"os"
 	"path/filepath"
@@ -78,7 +82,10 @@ var students = []string{
 	"method={kind: meanflow, guidance: 1, guidance_to: 3, improved: true, ratio: 0.5}",
 	"method=ctm",
 	"method={kind: ctm, guidance: 1, guidance_to: 3, levels: 6, reach: 2, balance: false, huber: 0.01}",
+	"method={kind: ctm, levels: 6, adversarial: {from: 0.4, rate: 0.5}}",
+	"method={kind: ctm, levels: 6, balance: false, guidance: 1, guidance_to: 3, adversarial: {weight: 0.1, from: 0}}",
 	"method=dmd2",
+	"method={kind: dmd2, steps: 2, critic_steps: 3, adversarial: {}}",
 	"method={kind: dmd2, steps: 1, guidance: 2, critic_steps: 3, critic_rate: 0.5, weighting: min_snr}",
 	"method={kind: dmd2, steps: 2, critic: sds, guidance: 1, guidance_to: 3}",
 	"method=guidance",
@@ -114,6 +121,9 @@ func TestStudents(t *testing.T) {
 				}
 			}
 			kind, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(set, "method="), "{kind: "), ",")
+			if matched := map[string]string{"method=dmd2": "made for 4 steps", "method={kind: dmd2, steps: 1, guidance: 2, critic_steps: 3, critic_rate: 0.5, weighting: min_snr}": "made for 1 step,"}[set]; !strings.Contains(said, matched) {
+				t.Errorf("inspect says of the student: %q, want %q", said, matched)
+			}
 			if !strings.Contains(said, kind) || kind != "consistency-training" && !strings.Contains(set, "velocity: data") && !strings.Contains(said, teacher) {
 				t.Errorf("inspect says of the student: %q", said)
 			}
@@ -166,7 +176,9 @@ func TestStudentsBeginAsTheirTeachers(t *testing.T) {
 		t.Fatal(err)
 	}
 	teachers["short"] = short
-	teachers["unet-ddim"], teachers["dit-ddim"] = filepath.Join(pipelines, "unet-ddim"), filepath.Join(pipelines, "dit-ddim")
+	for _, name := range []string{"unet-ddim", "dit-ddim", "dit-ddpm-learned"} {
+		teachers[name] = filepath.Join(pipelines, name)
+	}
 	for name, teacher := range teachers {
 		for _, method := range []string{"{kind: consistency-distillation, sigma_min: 1e-7}", "progressive", "guidance", "lcm", "scm", "meanflow", "ctm", "dmd2"} {
 			t.Run(name+" "+method, func(t *testing.T) {
@@ -259,6 +271,18 @@ func TestTeachersThatAreRefused(t *testing.T) {
 	if err := os.WriteFile(damaged, []byte("nothing"), 0o666); err != nil {
 		t.Fatal(err)
 	}
+	unknown := filepath.Join(t.TempDir(), "unknown")
+	if err := os.CopyFS(unknown, os.DirFS(filepath.Join(pipelines, "dit-ddim"))); err != nil {
+		t.Fatal(err)
+	}
+	scheduler := filepath.Join(unknown, "scheduler", "scheduler_config.json")
+	b, err := os.ReadFile(scheduler)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(scheduler, bytes.Replace(b, []byte(`"prediction_type": "epsilon"`), []byte(`"prediction_type": "magic"`), 1), 0o666); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		teacher string
 		set     []string
@@ -268,6 +292,8 @@ func TestTeachersThatAreRefused(t *testing.T) {
 		"no run":             {t.TempDir(), nil, []string{"student.yaml:1: teacher", "neither a run"}},
 		"no checkpoint":      {damaged, nil, []string{"student.yaml:1: teacher", damaged}},
 		"none":               {"", nil, []string{"teacher", "required"}},
+		"a number":           {filepath.Join(pipelines, "unet-number"), []string{"data=digits"}, []string{"student.yaml:1: teacher", "conditioned on a number"}},
+		"no known schedule":  {unknown, []string{"data=digits"}, []string{"student.yaml:1: teacher", "scheduler_config.json", "prediction_type", "magic"}},
 		"other shape":        {good, []string{"data=digits"}, []string{"method.teacher", "[2]", "[8 8 1]"}},
 		"other network":      {good, []string{"method=consistency-training", "model.width=20"}, []string{"student.yaml:1: teacher", "in.weight"}},
 		"deeper network":     {good, []string{"method=consistency-training", "model.depth=2"}, []string{"student.yaml:1: teacher", "hidden.1.weight"}},
@@ -290,6 +316,8 @@ func TestTeachersThatAreRefused(t *testing.T) {
 		"grid":               {good, []string{"method={kind: progressive, teacher_steps: 2, steps: 1, grid: {kind: times, times: [1, 1, 0]}}"}, []string{"method.grid", "twice"}},
 		"strengths":          {good, []string{"method={kind: guidance, guidance: 3, guidance_to: 2}"}, []string{"method.guidance_to", "3"}},
 		"lcm on edm":         {run("objective=edm"), []string{"method=lcm"}, []string{"method.like", "consistency-distillation"}},
+		"no critic to judge": {good, []string{"method={kind: dmd2, critic: sds, adversarial: {}}"}, []string{"method.adversarial", "critic sds"}},
+		"a judge's weight":   {good, []string{"method={kind: ctm, adversarial: {weight: 0}}"}, []string{"method.adversarial.weight"}},
 		"levels":             {good, []string{"method={kind: consistency-training, sigma_min: 90}"}, []string{"method.sigma_max"}},
 		"an unknown setting": {good, []string{"method={kind: guidance, teacher_steps: 3}"}, []string{"method.teacher_steps", "unknown key"}},
 	} {
@@ -514,5 +542,154 @@ func TestStudentsOfVectors(t *testing.T) {
 		if slices.Equal(a, draw(t, m, q)) {
 			t.Errorf("%s: samples do not depend on the vectors", method)
 		}
+	}
+}
+
+// promptTeacher is a teacher of captioned digits, hardly trained.
+func promptTeacher(t *testing.T) string {
+	return string(trained(t, promptsYAML, "sample.every=0", "validation.every=0", "ema={decay: 0.9}"))
+}
+
+// Students of teachers that take prompts do, too, by every method; with the teacher's tokenizer, and guided away from the empty prompt.
+func TestStudentsOfPrompts(t *testing.T) {
+	teacher := promptTeacher(t)
+	want := opened(t, RunDir(teacher)).prompts.tok.JSON()
+	for method, resume := range map[string]bool{
+		"{kind: consistency-distillation, guidance: 2}": false, "consistency-training": false, "{kind: progressive, teacher_steps: 8, steps: 4}": false,
+		"{kind: meanflow, guidance: 1, guidance_to: 3}": true, "{kind: ctm, levels: 4, guidance: 1.5, adversarial: {}}": true, "{kind: dmd2, steps: 2, guidance: 2, adversarial: {}}": true,
+		"scm": false, "lcm": false, "{kind: guidance, guidance_to: 4}": false,
+	} {
+		t.Run(method, func(t *testing.T) {
+			set := []string{"method=" + method}
+			if !resume {
+				set = append(set, "steps=3")
+			}
+			text := studentText(t, teacher, set...)
+			dir := trained(t, text)
+			if resume {
+				resumesExactly(t, dir, text)
+			}
+			m := opened(t, dir)
+			if !bytes.Equal(m.prompts.tok.JSON(), want) {
+				t.Error("the student has another tokenizer")
+			}
+			q := Request{N: 2, Prompts: []string{"seven", "one"}}
+			a := draw(t, m, q)
+			q.Prompts = []string{"seven", "two"}
+			b := draw(t, m, q)
+			if size := len(a) / 2; !slices.Equal(a[:size], b[:size]) || slices.Equal(a[size:], b[size:]) {
+				t.Error("samples do not depend on their prompts, or on others'")
+			}
+			if said := checkup(t, m); said != nil {
+				t.Errorf("inspect warns of %q", said)
+			}
+			q.Negative = "three"
+			if _, err := m.Draw(context.Background(), q); m.student.Told {
+				wantError(t, err, "three", "as it was taught")
+			}
+		})
+	}
+}
+
+// A guided teacher is u + s·(c − u) of its answers to the prompt and to the empty one; one whose student takes no prompts is asked for the empty one.
+func TestTeachersOfPrompts(t *testing.T) {
+	teacher := promptTeacher(t)
+	of := opened(t, RunDir(teacher))
+	ask := func(dev backend.Device, m diffusion.Model, prompts ...string) []float32 {
+		t.Helper()
+		s := tensor.NewScope(dev, tensor.Inference)
+		defer s.Close()
+		var c diffusion.Cond
+		if prompts != nil {
+			n := len(prompts) * of.prompts.length
+			tokens, mask := make([]int32, n), make([]float32, n)
+			for i, p := range prompts {
+				of.prompts.put(tokens, mask, i, p)
+			}
+			c.Tokens, c.TextMask = s.Ints(tokens, 2, of.prompts.length), s.Tensor(mask, 2, of.prompts.length)
+		}
+		x := s.Normal(rng.Key{Seed: 3}, 0, append([]int{2}, of.Shape...)...)
+		return m.Eval(x, diffusion.Step{T: []float64{0.3, 0.8}}, c).Value.Float32s()
+	}
+	taught := func(set ...string) (backend.Device, diffusion.Model) {
+		t.Helper()
+		exp, err := distilled(t, teacher, append(set, "batch=2", "accumulate=1")...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr, err := New(context.Background(), exp, Options{Bare: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { tr.Close() })
+		return tr.dev, tr.teacher
+	}
+	c, u := ask(of.Device, of.Model, "seven", "one"), ask(of.Device, of.Model, "", "")
+	if slices.Equal(c, u) {
+		t.Fatal("the teacher's answers do not depend on prompts")
+	}
+	dev, m := taught("method={kind: progressive, guidance: 2.5}")
+	guided := ask(dev, m, "seven", "one")
+	for i := range c {
+		// float32: two numbers of order 1 times 2.5 and 1.5
+		if want := float64(u[i]) + 2.5*(float64(c[i])-float64(u[i])); math.Abs(float64(guided[i])-want) > 1e-5*(1+math.Abs(want)) {
+			t.Fatalf("number %d is %g, want %g", i, guided[i], want)
+		}
+	}
+	if dev, m = taught("method=progressive", "text=null", `init=""`); !slices.Equal(ask(dev, m), u) {
+		t.Error("a student without prompts is not taught what the empty prompt leads to")
+	}
+}
+
+// The tokenizer is that of the teacher, or of the run that the weights are from, also on data from which another one would be learned; a teacher that reads
+// prompts otherwise is refused.
+func TestStudentsKeepTheTokenizer(t *testing.T) {
+	teacher := promptTeacher(t)
+	want := opened(t, RunDir(teacher)).prompts.tok.JSON()
+	dir := t.TempDir()
+	for i := range 4 {
+		p := image.NewGray(image.Rect(0, 0, 8, 8))
+		p.Pix[i] = 255
+		f, err := os.Create(filepath.Join(dir, fmt.Sprintf("%d.png", i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(png.Encode(f, p), f.Close(), os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.txt", i)), []byte("a xylophone\n"), 0o666)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := fmt.Sprintf("data={kind: folder, dir: %q, height: 8, width: 8, channels: 1, captions: txt}", dir)
+	for _, method := range []string{"method=progressive", "method=consistency-training"} {
+		exp, err := distilled(t, teacher, method, other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr, err := New(context.Background(), exp, Options{Bare: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(tr.prompts.tok.JSON(), want) {
+			t.Errorf("%s: the tokenizer is another", method)
+		}
+		tr.Close()
+	}
+	plain := string(trained(t, digitsYAML, "steps=1", "sample.every=0", "objective=flow"))
+	for name, c := range map[string]struct {
+		teacher string
+		set     []string
+		want    []string
+	}{
+		"other tokenizer": {teacher, []string{"text.tokenizer.size=540"}, []string{"method.teacher", "another tokenizer"}},
+		"other length":    {teacher, []string{"text.length=9"}, []string{"method.teacher", "other lengths"}},
+		"no prompts":      {plain, []string{"data.captions=true", "text={encoder: {width: 8, heads: 2, depth: 1, length: 10}}", `init=""`}, []string{"method.teacher", "takes no prompts"}},
+	} {
+		exp, err := distilled(t, c.teacher, append(c.set, "method=progressive")...)
+		if err == nil {
+			_, err = New(context.Background(), exp, Options{Bare: true})
+		}
+		if err == nil {
+			t.Fatalf("%s: nothing is wrong", name)
+		}
+		wantError(t, err, c.want...)
 	}
 }

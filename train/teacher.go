@@ -29,6 +29,9 @@ func (c *TeacherConfig) Validate() error {
 	return nil
 }
 
+// taughtBy is the teacher.
+func (c TeacherConfig) taughtBy() string { return c.Teacher }
+
 func (c *TeacherConfig) told() bool { return c.GuidanceTo != 0 }
 
 // learn takes what a teacher says.
@@ -72,12 +75,12 @@ func (c *TeacherConfig) taught(job *Job, path diffusion.GaussianPath, s Student)
 // TeacherArg is what a teacher is opened for.
 type TeacherArg struct {
 	Device   backend.Device
-	Shape    []int // of a sample
-	Classes  int   // that the student is conditioned on
-	Null     int   // its label for no class; −1: it has none
-	Vector   int   // numbers of the vector that it is conditioned on; 0: none
-	NoVector bool  // it knows one that stands for none
-	Prompts  bool  // it takes prompts
+	Shape    []int     // of a sample
+	Classes  int       // that the student is conditioned on
+	Null     int       // its label for no class; −1: it has none
+	Vector   int       // numbers of the vector that it is conditioned on; 0: none
+	NoVector bool      // it knows one that stands for none
+	Prompts  *prompter // of the prompts that it takes; nil: it takes none
 	Warn     func(format string, args ...any)
 }
 
@@ -94,8 +97,10 @@ func (c *TeacherConfig) open(a TeacherArg, path diffusion.GaussianPath) (diffusi
 	switch {
 	case !equalShape(t.Shape, a.Shape):
 		return nil, invalid.Field("teacher", "makes samples of shape %v, the data have %v", t.Shape, a.Shape)
-	case a.Prompts || t.TakesPrompts():
-		return nil, invalid.Field("teacher", "is to teach a student about prompts, which is not supported: they are encoded for one model at a time")
+	case a.Prompts != nil && !t.TakesPrompts():
+		return nil, invalid.Field("teacher", "takes no prompts, and the student does: set text: null")
+	case a.Prompts != nil && !a.Prompts.same(t.prompts):
+		return nil, invalid.Field("teacher", "reads prompts by another tokenizer than the student, or in other lengths: leave text.tokenizer, text.length and text.mask as the teacher has them")
 	case t.Number:
 		return nil, invalid.Field("teacher", "is conditioned on a number (class_embed_type timestep), which data do not give")
 	case t.Classes > 0 && a.Classes == 0 && t.Null < 0:
@@ -106,12 +111,12 @@ func (c *TeacherConfig) open(a TeacherArg, path diffusion.GaussianPath) (diffusi
 		return nil, invalid.Field("teacher", "is conditioned on vectors of %d numbers, the student on %d", t.Vector, a.Vector)
 	case t.Vector > 0 && !t.NullVector && (a.Vector == 0 || a.NoVector):
 		return nil, invalid.Field("teacher", "has no null vector, and wants one of every sample, which the student does not always have")
-	case c.guided() && (t.Classes == 0 || a.Classes == 0) && (t.Vector == 0 || a.Vector == 0):
-		return nil, invalid.Field("guidance", "is %g, and there are no classes to be guided by, and no vectors", c.Guidance)
+	case c.guided() && (t.Classes == 0 || a.Classes == 0) && (t.Vector == 0 || a.Vector == 0) && a.Prompts == nil:
+		return nil, invalid.Field("guidance", "is %g, and there are no classes to be guided by, no vectors and no prompts", c.Guidance)
 	case c.guided() && t.Vector > 0 && !t.NullVector:
 		return nil, invalid.Field("guidance", "is %g, and the teacher has no null vector to be guided away from", c.Guidance)
 	}
-	m = partly{m, t.Classes > 0, t.Vector > 0}
+	m = partly{m, t.Classes > 0, t.Vector > 0, t.prompts.null()}
 	return c.guide(diffusion.Along(m, path), t)
 }
 
@@ -119,10 +124,14 @@ func (c *TeacherConfig) open(a TeacherArg, path diffusion.GaussianPath) (diffusi
 type partly struct {
 	diffusion.Model
 	labels, vectors bool
+	empty           *diffusion.Prompt // the prompt of samples that have none; nil: the model takes none
 }
 
 // Eval drops the others.
 func (m partly) Eval(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond) diffusion.Pred {
+	if m.empty != nil && c.Tokens == nil {
+		m.empty.Put(x.Scope(), &c, x.Dim(0))
+	}
 	if !m.labels {
 		c.Labels = nil
 	}
@@ -150,10 +159,10 @@ func (c *TeacherConfig) guide(m diffusion.Model, t *Trained) (diffusion.Model, e
 		return m, nil
 	case built != 1:
 		return nil, invalid.Field("guidance", "is %g; the teacher has guidance %g in it already", c.Guidance, built)
-	case t.Classes > 0 && t.Null < 0:
+	case t.Classes > 0 && t.Null < 0 && !t.TakesPrompts():
 		return nil, invalid.Field("guidance", "is %g, and the teacher has no null class to be guided away from", c.Guidance)
 	}
-	return &student.Guided{Of: m, Null: t.Null, From: s[0], To: s[1]}, nil
+	return &student.Guided{Of: m, Null: t.Null, Prompt: t.prompts.null(), From: s[0], To: s[1]}, nil
 }
 
 // teaching is what a trained model teaches by: of a diffusers folder, what its scheduler trains.
@@ -178,5 +187,5 @@ func (t *Trainer) openTeacher() (diffusion.Model, error) {
 	if t.job.Teacher == nil {
 		return nil, nil
 	}
-	return t.job.Teacher(TeacherArg{Device: t.dev, Shape: t.data.Train.Shape(), Classes: t.classes(), Null: nullLabel(t.net), Vector: t.about().Vector, NoVector: nullVector(t.net), Prompts: t.prompts != nil, Warn: t.warn})
+	return t.job.Teacher(TeacherArg{Device: t.dev, Shape: t.data.Train.Shape(), Classes: t.classes(), Null: nullLabel(t.net), Vector: t.about().Vector, NoVector: nullVector(t.net), Prompts: t.prompts, Warn: t.warn})
 }

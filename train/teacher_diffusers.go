@@ -49,6 +49,9 @@ func (t *Trained) diffusersTeacher(info *TeacherInfo, m diffusion.Model) error {
 		if c.Predict, err = predictionOf(m.Kind()); err != nil {
 			return err
 		}
+		if t.outChannels == 2*t.Shape[len(t.Shape)-1] { // students have the channels of the variance, and learn nothing in them
+			c.Loss, c.Variance = "hybrid", "learned_range"
+		}
 		if s.Schedule != "" {
 			c.Schedule = s.Schedule
 		}
@@ -72,10 +75,13 @@ func (t *Trained) diffusersTeacher(info *TeacherInfo, m diffusion.Model) error {
 	default:
 		return fmt.Errorf("%s: its noise schedule is none that an objective names", t.schedulerFile)
 	}
+	// Channels of the output follow from the student's objective.
 	if f.Config.UNet != nil {
 		f.Config.UNet.TimeScale *= clock
+		f.Config.UNet.OutChannels = 0
 	} else {
 		f.Config.DiT.TimeScale *= clock
+		f.Config.DiT.OutChannels = 0
 	}
 	info.Model = describedNetwork(f.Config)
 	return t.sameTeacher(info.Like, m)

@@ -161,7 +161,9 @@ func (l *Loaded) textWidth() int {
 // readPrompts makes the run's tokenizer, or takes that of the checkpoint which the run goes on from.
 func (t *Trainer) readPrompts() error {
 	var stored []byte
-	if t.exp.Text != nil && t.dir.hasCheckpoint() {
+	if t.exp.Text != nil && !t.dir.hasCheckpoint() {
+		stored = t.exp.knownTokenizer()
+	} else if t.exp.Text != nil {
 		paths, err := listCheckpoints(t.dir.Checkpoints())
 		if err != nil {
 			return err
@@ -182,6 +184,61 @@ func (t *Trainer) readPrompts() error {
 	var err error
 	t.prompts, err = t.exp.prompter(t.data.Train, stored)
 	return err
+}
+
+// taught is a config that names a teacher.
+type taught interface{ taughtBy() string }
+
+// knownTokenizer is that of the teacher, or of the run that the weights are from, where the same settings made it: tables of embeddings, and what
+// a teacher says, go with one tokenizer. nil: there is no such run, or another tokenizer is asked for; whether those can be opened shows later.
+func (l *Loaded) knownTokenizer() []byte {
+	from := []string{l.Init}
+	if c, ok := l.Objective.Config.(taught); ok {
+		from = append([]string{c.taughtBy()}, from...)
+	}
+	for _, path := range from {
+		if tok, of := storedText(path); tok != nil && (l.Text.From == "" || l.Text.From == of.From) && sameTokenizer(l.Text, of) {
+			return tok
+		}
+	}
+	return nil
+}
+
+// storedText is the tokenizer of a run or a checkpoint, and its settings; nil: there are none, or it cannot be read.
+func storedText(path string) ([]byte, *Text) {
+	if !ofRun(path) {
+		return nil, nil
+	}
+	open := openCheckpoint
+	if IsRun(path) {
+		open = func(path string) (*checkpoint, error) { return newestOf(path, func(string, ...any) {}) }
+	}
+	c, err := open(path)
+	if err != nil {
+		return nil, nil
+	}
+	defer c.Close()
+	var exp Loaded
+	if _, err := config.Load(path, c.config, nil, &exp.Experiment); err != nil {
+		return nil, nil
+	}
+	return c.tokenizer, exp.Text
+}
+
+// sameTokenizer reports whether two sections name a tokenizer alike.
+func sameTokenizer(a, b *Text) bool {
+	var as [2]string
+	for i, t := range []*Text{a, b} {
+		box := struct {
+			Tokenizer config.Variant[TokenizerArg, *text.Tokenizer] `yaml:"tokenizer"`
+		}{t.Tokenizer}
+		r, err := config.Resolved(&box)
+		if err != nil {
+			return false
+		}
+		as[i] = string(r)
+	}
+	return as[0] == as[1]
 }
 
 // texts are what a checkpoint holds beside arrays and state.

@@ -159,6 +159,12 @@ func loadInitial(path string, net Network, params []*tensor.Param, warn func(for
 	return c.load(group{prefix: c.weights(), params: params, absent: nn.Additions(net)})
 }
 
+// ofRun reports whether a path leads to a run or a checkpoint, and not to a diffusers folder.
+func ofRun(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && (!info.IsDir() || IsRun(path))
+}
+
 // weights is the prefix of the weights to use: the average's, if there is one.
 func (c *checkpoint) weights() string {
 	if c.state.Bare != "" {

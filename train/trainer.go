@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/langevin-go/langevin/diffusion"
+	"github.com/langevin-go/langevin/nn"
 	"github.com/langevin-go/langevin/optim"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/backend"
@@ -260,8 +261,10 @@ func (t *Trainer) buildModels() error {
 			return t.exp.at(t.initKey, err)
 		}
 	}
-	if err := t.loadText(); err != nil {
-		return err
+	if !ofRun(t.exp.Init) { // whose text encoder has been loaded with the rest
+		if err := t.loadText(); err != nil {
+			return err
+		}
 	}
 	if t.trained, err = t.exp.freeze(t.params); err != nil {
 		return err
@@ -325,6 +328,9 @@ func (l *Loaded) build(dev backend.Device, of about, prompts *prompter) (*Job, N
 		arg.Null = nullLabel(net)
 	}
 	arg.NoVector = of.Vector > 0 && nullVector(net)
+	if of := nn.FeaturesOf(net); of != nil {
+		arg.Features = of.FeatureWidth()
+	}
 	arg.Twin = func() (Network, []*tensor.Param, error) { return l.network(shape) }
 	if job, err = l.Objective.Build(arg); err != nil {
 		return nil, nil, nil, l.at("objective", err)

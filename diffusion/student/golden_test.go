@@ -34,7 +34,11 @@ type perceptron map[string]*tensor.Param
 func (g golden) network(who string) perceptron {
 	g.T.Helper()
 	w := perceptron{}
-	for _, k := range []string{"w1", "wt", "ws", "b1", "emb", "w2", "b2", "wj"} {
+	names := []string{"w1", "wt", "ws", "b1", "emb", "w2", "b2", "wj"}
+	if who == "head" {
+		names = []string{"h1", "c1", "h2", "c2"}
+	}
+	for _, k := range names {
 		v, shape := g.Floats(who+"/"+k), g.Shape(who+"/"+k)
 		w[k] = tensor.NewParam(cpu.Default(), tensor.Float64, shape...)
 		if err := w[k].Set64(v); err != nil {
@@ -46,6 +50,35 @@ func (g golden) network(who string) perceptron {
 }
 
 func (w perceptron) forward(x, t *tensor.Tensor, c diffusion.Cond) *tensor.Tensor {
+	return w.features(x, t, c).MatMul(w["w2"]).Add(w["b2"])
+}
+
+// trained has the gradients of w asked for.
+func (w perceptron) trained() perceptron {
+	for _, p := range w {
+		p.Frozen = false
+	}
+	return w
+}
+
+// judge is a head on the features of a network that predicts kind.
+type judge struct {
+	of   *diffusion.NetModel
+	head perceptron
+}
+
+func judgeOf(w, head perceptron, path diffusion.GaussianPath, kind diffusion.Kind) judge {
+	m := w.on(path, kind)
+	m.Net = w.features
+	return judge{m, head}
+}
+
+func (j judge) Logits(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond) *tensor.Tensor {
+	h := j.of.Eval(x, at, c).Value.MatMul(j.head["h1"]).Add(j.head["c1"]).SiLU()
+	return h.MatMul(j.head["h2"]).Add(j.head["c2"]).Reshape(x.Dim(0))
+}
+
+func (w perceptron) features(x, t *tensor.Tensor, c diffusion.Cond) *tensor.Tensor {
 	s := x.Scope()
 	column := func(t *tensor.Tensor) *tensor.Tensor { return t.Reshape(t.Elems(), 1) }
 	h := x.MatMul(w["w1"]).Add(column(t).Mul(w["wt"])).Add(w["b1"]).Add(s.Param(w["emb"]).Gather(c.Labels))
@@ -55,7 +88,7 @@ func (w perceptron) forward(x, t *tensor.Tensor, c diffusion.Cond) *tensor.Tenso
 	if c.Jump != nil {
 		h = h.Add(column(c.Jump).Mul(w["wj"]))
 	}
-	return h.Tanh().MatMul(w["w2"]).Add(w["b2"])
+	return h.Tanh()
 }
 
 func (w perceptron) on(path diffusion.GaussianPath, kind diffusion.Kind) *diffusion.NetModel {
@@ -111,11 +144,11 @@ func (g golden) compare(name string, o diffusion.Objective, m diffusion.Model, w
 
 func (g golden) compareTo(name string, tol float64, o diffusion.Objective, m diffusion.Model, w perceptron, d *diffusion.Draw) {
 	g.T.Helper()
-	g.compareBoth(name, tol, o, m, w, nil, d)
+	g.compareAll(name, tol, o, m, w, nil, nil, d)
 }
 
-// compareBoth has a critic's gradients, too.
-func (g golden) compareBoth(name string, tol float64, o diffusion.Objective, m diffusion.Model, w, critic perceptron, d *diffusion.Draw) {
+// compareAll has a critic's gradients, too, and those of a head on features.
+func (g golden) compareAll(name string, tol float64, o diffusion.Objective, m diffusion.Model, w, critic, head perceptron, d *diffusion.Draw) {
 	g.T.Helper()
 	s := tensor.NewScopeOf(cpu.Default(), tensor.Recording, tensor.Float64)
 	defer s.Close()
@@ -135,7 +168,7 @@ func (g golden) compareBoth(name string, tol float64, o diffusion.Objective, m d
 	}
 	var wanted []string
 	var params []*tensor.Param
-	for where, of := range map[string]perceptron{"/grad/": w, "/critic/": critic} {
+	for where, of := range map[string]perceptron{"/grad/": w, "/critic/": critic, "/head/": head} {
 		for k, p := range of {
 			if g.Has(name + where + k) {
 				wanted, params = append(wanted, name+where+k), append(params, p)
@@ -357,15 +390,24 @@ func TestTrajectoryAgainstPyTorch(t *testing.T) {
 		if scale := c[8].(float64); scale != 1 {
 			teacher = &Guided{Of: teacher, Null: 2, From: scale, To: scale}
 		}
+		late := float32(0)
+		if c[10].(bool) {
+			late = 1
+		}
+		var other, head perceptron
+		if o.Adversarial = c[9].(float64); o.Adversarial > 0 {
+			other, head = g.network("judge").trained(), g.network("head").trained()
+			o.Judge = func() (Judge, []*tensor.Param) { return judgeOf(other, head, on.path, on.kind), nil }
+		}
 		if err := o.Bind(diffusion.Bindings{Teacher: teacher, Target: func(float64) (diffusion.Model, error) { return of(g.network("target")), nil }}); err != nil {
 			t.Fatal(err)
 		}
 		d := g.draw(g.Floats(name+"/t"), g.Floats(name+"/s"), false)
 		o.levels = levelsOf(o.Bounds, o.Count, o.Rho, nil)
 		for i := range d.N {
-			d.Extra = append(d.Extra, float32(c[2].([]any)[i].(float64)), float32(c[3].([]any)[i].(float64)))
+			d.Extra = append(d.Extra, float32(c[2].([]any)[i].(float64)), float32(c[3].([]any)[i].(float64)), late)
 		}
-		g.compare(name, o, of(student), student, d)
+		g.compareAll(name, exact, o, of(student), student, other, head, d)
 	}
 }
 
@@ -373,10 +415,7 @@ func TestMatchingAgainstPyTorch(t *testing.T) {
 	g := openGolden(t)
 	for name, c := range g.cases("matching") {
 		on := paths[c[0].(string)]
-		student, critic := g.network("student"), g.network("target")
-		for _, p := range critic {
-			p.Frozen = false
-		}
+		student, critic := g.network("student"), g.network("target").trained()
 		o := &Matching{Base: Base{Regression: diffusion.Regression{Path: on.path}}, Every: 2, Pace: 1}
 		for _, at := range c[1].([]any) {
 			o.Steps = append(o.Steps, at.(float64))
@@ -385,6 +424,11 @@ func TestMatchingAgainstPyTorch(t *testing.T) {
 		if c[5] == "network" {
 			mine = critic
 			o.Twin = func() (diffusion.Model, []*tensor.Param) { return critic.on(on.path, on.kind), nil }
+		}
+		var head perceptron
+		if o.Adversarial, o.JudgeWeight = c[6].(float64), c[7].(float64); o.Adversarial > 0 {
+			head = g.network("head").trained()
+			o.Judge = func() (Judge, []*tensor.Param) { return judgeOf(critic, head, on.path, on.kind), nil }
 		}
 		o.Params()
 		var teacher diffusion.Model = g.network("teacher").on(on.path, on.kind)
@@ -403,15 +447,12 @@ func TestMatchingAgainstPyTorch(t *testing.T) {
 			d.Extra = append(d.Extra, float32(c[2].([]any)[i].(float64)), turn)
 		}
 		o.drawn = func(s *tensor.Scope, d *diffusion.Draw, which uint32) *tensor.Tensor {
-			file := "noise-anew"
-			switch which {
-			case streamOn:
-				file = "noise-on"
-			case streamCritic:
-				file = "noise-critic"
+			file, ok := map[uint32]string{streamOn: "noise-on", streamCritic: "noise-critic", streamMade: "noise-made", streamData: "noise-data", streamFool: "noise-fool"}[which]
+			if !ok {
+				file = "noise-anew"
 			}
 			return s.Tensor(narrowed(g.Floats(file)), d.N, 3)
 		}
-		g.compareBoth(name, exact, o, student.on(on.path, on.kind), student, mine, d)
+		g.compareAll(name, exact, o, student.on(on.path, on.kind), student, mine, head, d)
 	}
 }

@@ -10,7 +10,8 @@ import (
 // 0 to 1, leads from the scale From to To. Where they are equal it is not asked for.
 type Guided struct {
 	Of       diffusion.Model
-	Null     int // the label of no class
+	Null     int               // the label of no class; below 0, where there are prompts: classes are kept
+	Prompt   *diffusion.Prompt // what stands for no prompt; nil: the model takes none
 	From, To float64
 }
 
@@ -26,7 +27,7 @@ func (g *Guided) Eval(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond) dif
 	told := c.Scale
 	c.Scale = nil
 	p := g.Of.Eval(x, at, c)
-	u := g.Of.Eval(x, at, guidance.Null(s, c, g.Null, x.Dim(0))).Value
+	u := g.Of.Eval(x, at, g.none(s, c, x.Dim(0))).Value
 	if g.From == g.To {
 		p.Value = u.Axpby(1-g.From, p.Value, g.From)
 		return p
@@ -37,6 +38,23 @@ func (g *Guided) Eval(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond) dif
 	scale := each(told.Scale(g.To-g.From).AddScalar(g.From), x)
 	p.Value = p.Value.Sub(u).MulAdd(scale, u)
 	return p
+}
+
+// none is the null condition in c's place.
+func (g *Guided) none(s *tensor.Scope, c diffusion.Cond, n int) diffusion.Cond {
+	if g.Prompt == nil {
+		return guidance.Null(s, c, g.Null, n)
+	}
+	null := diffusion.Cond{Labels: c.Labels, Vector: c.Vector}
+	if g.Null < 0 {
+		null.Labels = nil
+	}
+	null = guidance.Null(s, null, g.Null, n)
+	if g.Null < 0 {
+		null.Labels = c.Labels
+	}
+	g.Prompt.Put(s, &null, n)
+	return null
 }
 
 // Told is a model that is told how strong guidance is to be: of a network that knows it, as its

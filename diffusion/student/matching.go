@@ -17,8 +17,14 @@ import (
 // which the critic lags behind. In steps that are not its own the loss does not depend on the generator.
 //
 // Of several steps each sample's is drawn, and what it begins from is what the generator itself makes in the steps before (backward
-// simulation, sec. 4.5): its estimate of the data, noised anew. Neither data nor the regression of the first DMD are used;
-// their adversarial term is left out.
+// simulation, sec. 4.5): its estimate of the data, noised anew. The regression of the first DMD is not used.
+//
+// With Adversarial, a judge of noised samples on the critic's features learns to tell them from noised data, at the critic's times,
+// and the generator to pass for data (sec. 4.3):
+//
+//	critic: … + w·mean[softplus(D(made)) + softplus(−D(data))],  generator: … + Adversarial·mean softplus(−D(made)).
+//
+// It is the only term that data have a part in.
 //
 // Without a critic, its estimate is x itself, its error the noise at hand: score distillation (SDS: Poole et al. 2023), which leads to the
 // modes of the teacher's distribution and not to the distribution.
@@ -30,6 +36,12 @@ type Matching struct {
 	// Twin makes the critic: a network like the generator's, and its parameters. nil: there is none.
 	Twin func() (diffusion.Model, []*tensor.Param)
 
+	Adversarial float64 // of the generator's loss; 0: no judge
+	JudgeWeight float64 // w, of the judge's loss beside the critic's
+	// Judge makes the judge on the critic, and the parameters that it has besides.
+	Judge func() (Judge, []*tensor.Param)
+
+	judge   Judge // nil: none
 	critic  Teacher
 	learned []*tensor.Param
 	asked   []float64
@@ -42,13 +54,20 @@ const (
 	streamOn     uint32 = 0xa3 // on samples, for the generator
 	streamCritic uint32 = 0xa4 // on samples, for the critic
 	streamTimes  uint32 = 0xa5 // of the critic's times
+	streamMade   uint32 = 0xa6 // on samples, for the judge
+	streamData   uint32 = 0xa7 // on data, for the judge
+	streamFool   uint32 = 0xa8 // on samples, for the generator to be judged
 	streamAnew   uint32 = 0xb0 // between steps, one each
 )
 
-// Params are the critic's.
+// Params are the critic's, and the judge's.
 func (o *Matching) Params() []*tensor.Param {
 	if o.Twin != nil && o.learned == nil {
 		o.critic.Model, o.learned = o.Twin()
+		if o.Adversarial > 0 {
+			j, own := o.Judge()
+			o.judge, o.learned = j, append(o.learned, own...)
+		}
 	}
 	return o.learned
 }
@@ -58,8 +77,8 @@ func (o *Matching) Rate() float64 { return o.Pace }
 
 // Bind takes the teacher; the critic begins as the generator.
 func (o *Matching) Bind(with diffusion.Bindings) error {
-	for i, p := range o.Params() {
-		if err := p.Set(with.Weights[i].Float32s()); err != nil {
+	if own := o.Params(); own != nil {
+		if err := begin(own, with.Weights); err != nil {
 			return err
 		}
 	}
@@ -99,8 +118,14 @@ func (o *Matching) Loss(s *tensor.Scope, m diffusion.Model, d *diffusion.Draw) *
 		return o.matched(s, x, d, c)
 	}
 	loss := o.criticism(s, x.Detach(), d, c)
+	if o.judge != nil {
+		loss = loss.Add(o.judged(s, x.Detach(), d, c).Scale(o.JudgeWeight))
+	}
 	if turn {
 		loss = loss.Add(o.matched(s, x, d, c))
+		if o.judge != nil {
+			loss = loss.Add(o.fooled(s, x, d, c).Scale(o.Adversarial))
+		}
 	}
 	return loss
 }
@@ -178,4 +203,21 @@ func (o *Matching) criticism(s *tensor.Scope, x *tensor.Tensor, d *diffusion.Dra
 	eps := o.noise(s, d, streamCritic)
 	p := o.critic.Eval(diffusion.Noised(x, eps, o.Path, at), at, c)
 	return o.weighted(p, diffusion.Target(p.Kind, x, eps, o.Path, at), at)
+}
+
+// judged is the judge's loss, of samples as they are and data, both noised at the critic's times.
+func (o *Matching) judged(s *tensor.Scope, x *tensor.Tensor, d *diffusion.Draw, c diffusion.Cond) *tensor.Tensor {
+	at := diffusion.Step{T: d.Next}
+	made := diffusion.Noised(x, o.noise(s, d, streamMade), o.Path, at)
+	data := diffusion.Noised(d.Data(s), o.noise(s, d, streamData), o.Path, at)
+	return telling(o.judge, data, made, at, c)
+}
+
+// fooled is the generator's loss by the judge, which it does not train, of samples noised at the times of the scores.
+func (o *Matching) fooled(s *tensor.Scope, x *tensor.Tensor, d *diffusion.Draw, c diffusion.Cond) *tensor.Tensor {
+	at := diffusion.Step{T: d.T}
+	value, grad := alone(s, x, func(x *tensor.Tensor) *tensor.Tensor {
+		return fooling(o.judge, diffusion.Noised(x, o.noise(s, d, streamFool), o.Path, at), at, c)
+	})
+	return sloped(value, x, grad)
 }

@@ -54,7 +54,11 @@ func (m *Transition) Eval(x *tensor.Tensor, at diffusion.Step, c diffusion.Cond)
 //	d(G⁻(G(x_t,t,s), s, min), G⁻(G⁻(Heun(x_t→u), u, s), s, min)),
 //
 // through the first of which gradients go. To it comes denoising score matching, λ·w·‖g(x_t,t,t) − x0‖² with EDM's weights w,
-// without which g would say nothing where s is t. Their third term, an adversarial one, is left out.
+// without which g would say nothing where s is t.
+//
+// With Adversarial, a judge learns to tell the first of these estimates from data, both without noise, and the student to pass for
+// data (their eq. 10): Adversarial·mean softplus(−D(G⁻(G(x_t,t,s), s, min))), the judge's loss being mean[softplus(D(made)) + softplus(−D(data))]. Where
+// they have a network of frozen features of other pictures, the judge is one like the student, and begins as that.
 type Trajectory struct {
 	Base
 	Bounds
@@ -66,16 +70,45 @@ type Trajectory struct {
 	Denoise   float64 // λ
 	// Balance multiplies λ by the ratio of the norms of both terms' gradients, as that paper does after Esser et al. 2021: here by
 	// the network's outputs, in place of its last layer. It depends on the part of the batch that is computed at a time.
+	// The adversarial term is multiplied likewise.
 	Balance bool
 	Decay   float64 // of the moving average, above 0
 
+	Adversarial float64 // of the student's loss; 0: no judge
+	Late        uint64  // steps of training before the student's loss has the term; the judge learns from the first one
+	Pace        float64 // factor on the learning rate of the judge
+	Judge       Judging
+
+	judge                Judge // nil: none
+	learned              []*tensor.Param
 	target               diffusion.Model
 	levels               []float64
 	from, to, ends, mids []float64
 }
 
-// Bind takes the teacher, and asks for the average.
+// Params are the judge's.
+func (o *Trajectory) Params() []*tensor.Param {
+	if o.Adversarial > 0 && o.learned == nil {
+		o.judge, o.learned = o.Judge()
+	}
+	return o.learned
+}
+
+// Rate is the judge's factor on the learning rate.
+func (o *Trajectory) Rate() float64 {
+	if o.Adversarial > 0 {
+		return o.Pace
+	}
+	return 1
+}
+
+// Bind takes the teacher, and asks for the average; the judge begins as the student.
 func (o *Trajectory) Bind(with diffusion.Bindings) (err error) {
+	if own := o.Params(); own != nil {
+		if err := begin(own, with.Weights); err != nil {
+			return err
+		}
+	}
 	if o.target, err = with.Target(o.Decay); err != nil {
 		return err
 	}
@@ -89,14 +122,18 @@ func (o *Trajectory) Draw(k rng.Key, b *diffusion.Batch, d *diffusion.Draw) {
 		o.levels = levelsOf(o.Bounds, o.Count, o.Rho, o.levels)
 	}
 	d.Next = append(d.Next[:0], d.T...)
-	chosen := d.HostExtra(2)
+	chosen := d.HostExtra(3)
+	late := float32(0)
+	if k.Step >= o.Late {
+		late = 1
+	}
 	k = k.WithStream(diffusion.StreamTime)
 	for i := range d.T {
 		t := 1 + rng.Intn(k, uint64(i), 0, o.Count-1)
 		s := rng.Intn(k, uint64(i), 1, t)
 		u := t - 1 - rng.Intn(k, uint64(i), 2, min(t-s, o.Reach))
 		d.T[i], d.Next[i] = o.timeOf(o.levels[t]), o.timeOf(o.levels[s])
-		chosen[2*i], chosen[2*i+1] = float32(t), float32(u)
+		chosen[3*i], chosen[3*i+1], chosen[3*i+2] = float32(t), float32(u), late
 	}
 }
 
@@ -113,7 +150,7 @@ func (o *Trajectory) Loss(s *tensor.Scope, m diffusion.Model, d *diffusion.Draw)
 	masks := s.Dropout()
 	o.mids = o.mids[:0]
 	for i := range d.N {
-		o.mids = append(o.mids, o.timeOf(o.levels[int(d.Extra[2*i+1])]))
+		o.mids = append(o.mids, o.timeOf(o.levels[int(d.Extra[3*i+1])]))
 	}
 	var target *tensor.Tensor
 	s.NoGrad(func() {
@@ -126,42 +163,69 @@ func (o *Trajectory) Loss(s *tensor.Scope, m diffusion.Model, d *diffusion.Draw)
 	jump := m.Eval(x, leap, c)
 	still := m.Eval(x, at, c)
 	end := s.Dropout()
-	soft := func(v *tensor.Tensor) *tensor.Tensor {
+	estimate := func(v *tensor.Tensor) *tensor.Tensor {
 		there := o.arrive(x, diffusion.Pred{Value: v, Kind: jump.Kind}, leap)
-		e := o.distance(o.finish(s, there, d, c, masks).Sub(target))
+		e := o.finish(s, there, d, c, masks)
 		s.SetDropoutState(end)
 		return e
 	}
 	denoised := func(v *tensor.Tensor) *tensor.Tensor {
 		e := diffusion.Pred{Value: v, Kind: still.Kind}.As(diffusion.X0, x, o.Path, at).Sub(data).Square()
-		return e.Mul(diffusion.PerSample(x, o.Path, at, o.edm)).Mean().Scale(o.Denoise)
+		return e.Mul(diffusion.PerSample(x, o.Path, at, o.edm)).Mean()
 	}
-	if !o.Balance || !s.Recording() {
-		return soft(jump.Value).Add(denoised(still.Value))
+	v, w := jump.Value, still.Value
+	apart := s.Recording() && (o.Balance || o.judge != nil)
+	if apart { // each term is differentiated on its own
+		v, w = s.Leaf(v), s.Leaf(w)
 	}
-	return balanced(s, jump.Value, soft, still.Value, denoised)
+	made := estimate(v)
+	terms := [3]term{{jump.Value, v, o.distance(made.Sub(target)), 1}, {still.Value, w, denoised(w), o.Denoise}}
+	all := terms[:2]
+	if o.judge == nil {
+		return o.sum(s, all, apart)
+	}
+	clean := diffusion.Step{T: o.ends} // of the least noise level, which is that of estimates
+	if d.N > 0 && d.Extra[2] != 0 {
+		terms[2] = term{jump.Value, v, fooling(o.judge, made, clean, c), o.Adversarial}
+		all = terms[:]
+	}
+	return o.sum(s, all, apart).Add(telling(o.judge, data, made.Detach(), clean, c))
 }
 
 // mostBalance limits the ratio of gradients, where one vanishes.
 const mostBalance = 1e4
 
-// balanced is f(x) + r·g(y) with r the ratio of the norms of the gradients of f by x and of g by y, which counts as given. Both
-// functions are differentiated once, on their own; what the tape before x and y gets is their gradients.
-func balanced(s *tensor.Scope, x *tensor.Tensor, f func(*tensor.Tensor) *tensor.Tensor, y *tensor.Tensor, g func(*tensor.Tensor) *tensor.Tensor) *tensor.Tensor {
-	by := func(x *tensor.Tensor, f func(*tensor.Tensor) *tensor.Tensor) (value, grad *tensor.Tensor) {
-		leaf := s.Leaf(x)
-		value = f(leaf)
-		return value.Detach(), s.GradOf(value, tensor.GradOptions{Retain: true}, leaf)[0].Detach()
+// term is a part of a loss: a scalar of a leaf that has the values of x, and how much it counts.
+type term struct {
+	x, leaf, value *tensor.Tensor
+	weight         float64
+}
+
+// sum is the sum of terms, in balance each but the first times the ratio of the norms of the first one's gradient by its x and its own, which
+// counts as given. Apart, what the tape before each x gets is its gradient, and nothing else gets any.
+func (o *Trajectory) sum(s *tensor.Scope, terms []term, apart bool) *tensor.Tensor {
+	if !apart {
+		total := terms[0].value
+		for _, t := range terms[1:] {
+			total = total.Add(t.value.Scale(t.weight))
+		}
+		return total
 	}
-	fx, dx := by(x, f)
-	gy, dy := by(y, g)
-	var total, ratio *tensor.Tensor
-	s.NoGrad(func() {
-		norm := func(t *tensor.Tensor) *tensor.Tensor { return t.Square().Sum().Sqrt() }
-		ratio = norm(dx).Div(norm(dy).AddScalar(1e-30)).Clamp(0, mostBalance)
-		total = fx.Add(gy.Mul(ratio))
-	})
-	inner := x.Mul(dx).Sum().Add(y.Mul(dy).Sum().Mul(ratio))
+	norm := func(t *tensor.Tensor) *tensor.Tensor { return t.Square().Sum().Sqrt() }
+	var total, inner, first *tensor.Tensor
+	for i, t := range terms {
+		grad := s.GradOf(t.value, tensor.GradOptions{Retain: true}, t.leaf)[0].Detach()
+		value, along := t.value.Detach(), t.x.Mul(grad).Sum()
+		if i == 0 {
+			total, inner, first = value, along, norm(grad)
+			continue
+		}
+		if o.Balance {
+			ratio := first.Div(norm(grad).AddScalar(1e-30)).Clamp(0, mostBalance)
+			value, along = value.Mul(ratio), along.Mul(ratio)
+		}
+		total, inner = total.Add(value.Scale(t.weight)), inner.Add(along.Scale(t.weight))
+	}
 	return inner.Sub(inner.Detach()).Add(total)
 }
 
@@ -169,12 +233,12 @@ func balanced(s *tensor.Scope, x *tensor.Tensor, f func(*tensor.Tensor) *tensor.
 func (o *Trajectory) led(x *tensor.Tensor, d *diffusion.Draw, c diffusion.Cond) *tensor.Tensor {
 	steps := 0
 	for i := range d.N {
-		steps = max(steps, int(d.Extra[2*i])-int(d.Extra[2*i+1]))
+		steps = max(steps, int(d.Extra[3*i])-int(d.Extra[3*i+1]))
 	}
 	for k := range steps {
 		o.from, o.to = o.from[:0], o.to[:0]
 		for i := range d.N { // those that have arrived make steps of no length
-			t, u := int(d.Extra[2*i]), int(d.Extra[2*i+1])
+			t, u := int(d.Extra[3*i]), int(d.Extra[3*i+1])
 			o.from, o.to = append(o.from, o.timeOf(o.levels[max(t-k, u)])), append(o.to, o.timeOf(o.levels[max(t-k-1, u)]))
 		}
 		x = o.teacher.heunStep(x, diffusion.Step{T: o.from, Next: o.to}, c)

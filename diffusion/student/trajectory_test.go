@@ -79,7 +79,7 @@ func TestTrajectoryDraws(t *testing.T) {
 	o.Draw(rng.Key{Seed: 2}, &diffusion.Batch{N: 3000, Shape: []int{1}, X: make([]float32, 3000)}, &d)
 	seen := map[[3]int]bool{}
 	for i := range d.N {
-		at, u, s := int(d.Extra[2*i]), int(d.Extra[2*i+1]), -1
+		at, u, s := int(d.Extra[3*i]), int(d.Extra[3*i+1]), -1
 		for k, level := range o.levels {
 			if o.timeOf(level) == d.Next[i] {
 				s = k
@@ -101,21 +101,24 @@ func TestTrajectoryDraws(t *testing.T) {
 	}
 }
 
-// Terms are balanced by the norms of their gradients, also where the second has to grow: f = Σx² at (2, −1) has one of √20, g = Σy/100 one of √2/100, so that
-// the whole is 5 + √20/(√2/100)·0.02 and its gradient by y is as long as that by x.
+// Terms are balanced by the norms of their gradients, also where the second has to grow, and then count their weights: f = Σx² at (2, −1) has a
+// gradient of √20, g = Σy/100 one of √2/100, so that the whole is 5 + ½·√20/(√2/100)·0.02 and its gradient by y half as long as that by x.
 func TestBalanced(t *testing.T) {
 	s := tensor.NewScopeOf(cpu.Default(), tensor.Recording, tensor.Float64)
 	defer s.Close()
 	var p [2]*tensor.Param
+	var x, leaf [2]*tensor.Tensor
 	for i, v := range [][]float64{{2, -1}, {1, 1}} {
 		p[i] = tensor.NewParam(cpu.Default(), tensor.Float64, 2)
 		if err := p[i].Set64(v); err != nil {
 			t.Fatal(err)
 		}
+		x[i] = s.Param(p[i]).Scale(1)
+		leaf[i] = s.Leaf(x[i])
 	}
-	loss := balanced(s, s.Param(p[0]).Scale(1), func(x *tensor.Tensor) *tensor.Tensor { return x.Square().Sum() },
-		s.Param(p[1]).Scale(1), func(y *tensor.Tensor) *tensor.Tensor { return y.Sum().Scale(0.01) })
-	ratio := math.Sqrt(20) / (math.Sqrt2 / 100)
+	o := &Trajectory{Balance: true}
+	loss := o.sum(s, []term{{x[0], leaf[0], leaf[0].Square().Sum(), 1}, {x[1], leaf[1], leaf[1].Sum().Scale(0.01), 0.5}}, true)
+	ratio := math.Sqrt(20) / (math.Sqrt2 / 100) / 2
 	if got, want := loss.Item(), 5+ratio*0.02; math.Abs(got-want) > 1e-12*want {
 		t.Errorf("the loss is %g, want %g", got, want)
 	}

@@ -34,13 +34,37 @@ LABELS = torch.tensor([0, 1, 2, 1, 0, 2])  # 2 stands for no class
 SCALE = tensor([0.0, 1.0, 0.25, 0.5, 0.75, 0.125])  # what the network is told of guidance
 
 
-def net(w, x, t, labels=LABELS, scale=None, jump=None):
+def features(w, x, t, labels=LABELS, scale=None, jump=None):
     h = x @ w["w1"] + t[:, None] * w["wt"] + w["b1"] + w["emb"][labels]
     if scale is not None:
         h = h + scale[:, None] * w["ws"]
     if jump is not None:
         h = h + jump[:, None] * w["wj"]
-    return torch.tanh(h) @ w["w2"] + w["b2"]
+    return torch.tanh(h)
+
+
+def net(w, x, t, **more):
+    return features(w, x, t, **more) @ w["w2"] + w["b2"]
+
+
+# A head on features: whether they are of data.
+HEAD = {k: tensor(normal(990 + i, shape, 0.6)) for i, (k, shape) in enumerate({"h1": (HIDDEN, HIDDEN), "c1": (HIDDEN,), "h2": (HIDDEN, 1), "c2": (1,)}.items())}
+
+
+def logits(path, w, head, x, t, **more):
+    """Of samples as the path has them at t."""
+    h = path.features(w, x, t, **more) @ head["h1"] + head["c1"]
+    return ((h * torch.sigmoid(h)) @ head["h2"] + head["c2"])[:, 0]
+
+
+def told_apart(real, made):
+    """The discriminator's loss: −log D(data) − log(1 − D(made))."""
+    return -torch.log(torch.sigmoid(real)).mean() - torch.log(1 - torch.sigmoid(made)).mean()
+
+
+def passed_off(made):
+    """The generator's, which does not saturate: −log D(made)."""
+    return -torch.log(torch.sigmoid(made)).mean()
 
 
 class Edm:
@@ -51,6 +75,9 @@ class Edm:
 
     def time(self, level):
         return level
+
+    def features(self, w, x, t, **more):
+        return features(w, x / (t[:, None] ** 2 + SD**2).sqrt(), t.log() / 4, **more)
 
     def denoise(self, w, x, t, **more):
         s = t[:, None]
@@ -66,6 +93,9 @@ class Straight:
 
     def time(self, level):
         return level / (1 + level)
+
+    def features(self, w, x, t, **more):
+        return features(w, x, t, **more)
 
     def denoise(self, w, x, t, **more):
         return x - t[:, None] * net(w, x, t, **more)
@@ -86,6 +116,9 @@ class Preserving:
         b = torch.log1p(level**2)
         d = BETA[1] - BETA[0]
         return (-BETA[0] + (BETA[0] ** 2 + 2 * d * b).sqrt()) / d
+
+    def features(self, w, x, t, **more):
+        return features(w, x, t, **more)
 
     def denoise(self, w, x, t, **more):
         a, s = self.coefficients(t)
@@ -353,18 +386,24 @@ def clock(path, t):
     return t.log() / 4 if isinstance(path, Edm) else t
 
 
-# name → path, levels, levels of t, u and s of each sample, pseudo-Huber constant, weight of denoising, by balance, guidance
+# name → path, levels, levels of t, u and s of each sample, pseudo-Huber constant, weight of denoising, by balance, guidance, weight of the adversarial term (0: no
+# discriminator), whether the student has it by now
 TRAJECTORY_CASES = {
-    "ctm-edm": ("edm", 18, [1, 3, 9, 12, 16, 17], [0, 2, 5, 8, 12, 16], [0, 0, 5, 1, 0, 15], 0.0, 1.0, False, 1.0),
-    "ctm-condot": ("condot", 10, [1, 2, 5, 7, 9, 9], [0, 1, 3, 5, 5, 8], [0, 0, 3, 2, 0, 7], 0.03, 0.5, True, 2.5),
-    "ctm-vp": ("vp", 12, [1, 4, 6, 9, 11, 11], [0, 3, 3, 8, 7, 10], [0, 1, 0, 8, 6, 2], 0.0, 1.0, True, 1.0),
+    "ctm-edm": ("edm", 18, [1, 3, 9, 12, 16, 17], [0, 2, 5, 8, 12, 16], [0, 0, 5, 1, 0, 15], 0.0, 1.0, False, 1.0, 0.0, False),
+    "ctm-condot": ("condot", 10, [1, 2, 5, 7, 9, 9], [0, 1, 3, 5, 5, 8], [0, 0, 3, 2, 0, 7], 0.03, 0.5, True, 2.5, 0.0, False),
+    "ctm-vp": ("vp", 12, [1, 4, 6, 9, 11, 11], [0, 3, 3, 8, 7, 10], [0, 1, 0, 8, 6, 2], 0.0, 1.0, True, 1.0, 0.0, False),
+    "ctm-gan-edm": ("edm", 18, [1, 3, 9, 12, 16, 17], [0, 2, 5, 8, 12, 16], [0, 0, 5, 1, 0, 15], 0.0, 0.7, False, 1.0, 0.3, True),
+    "ctm-gan-condot": ("condot", 10, [1, 2, 5, 7, 9, 9], [0, 1, 3, 5, 5, 8], [0, 0, 3, 2, 0, 7], 0.03, 0.5, True, 2.5, 0.8, True),
+    "ctm-gan-late": ("vp", 12, [1, 4, 6, 9, 11, 11], [0, 3, 3, 8, 7, 10], [0, 1, 0, 8, 6, 2], 0.0, 1.0, True, 1.0, 0.8, False),
 }
+JUDGE = weights(980)  # the discriminator's network
 
 
 def trajectory_case(name):
-    """Consistency trajectory models without the adversarial term; the balance is of gradients by the network's outputs."""
-    path_name, count, ts, us, ss, huber, part, balance, scale = TRAJECTORY_CASES[name]
+    """Consistency trajectory models; the balance is of gradients by the network's outputs. The discriminator is asked at the least noise level."""
+    path_name, count, ts, us, ss, huber, part, balance, scale, adversarial, late = TRAJECTORY_CASES[name]
     path, w = CONSISTENCY_PATHS[path_name], {k: v.clone().requires_grad_() for k, v in STUDENT.items()}
+    judge, head = ({k: v.clone().requires_grad_() for k, v in of.items()} for of in (JUDGE, HEAD))
     levels = karras(count)
     t, u, s = levels[ts], levels[us], levels[ss]
 
@@ -401,38 +440,57 @@ def trajectory_case(name):
 
     globals()["net"] = watched
     there = big(w, x, t, s)
-    soft = distance(big(TARGET, there, s, least), target, huber).mean()
+    estimate = big(TARGET, there, s, least)
+    soft = distance(estimate, target, huber).mean()
     still = g(w, x, t, t)
     globals()["net"] = raw
     weights = (t**2 + SD**2) / (t * SD) ** 2
-    dsm = part * (weights[:, None] * (still - DATA) ** 2).mean()
-    ratio = 1.0
-    if balance:
+    dsm = (weights[:, None] * (still - DATA) ** 2).mean()
+
+    def ratio(term, said):
+        if not balance:
+            return 1.0
         a = torch.autograd.grad(soft, made[0], retain_graph=True)[0].norm()
-        b = torch.autograd.grad(dsm, made[1], retain_graph=True)[0].norm()
-        ratio = torch.clamp(a / b, max=1e4).detach()
-    loss = soft + ratio * dsm
+        b = torch.autograd.grad(term, said, retain_graph=True)[0].norm()
+        return torch.clamp(a / b, max=1e4).detach()
+
+    out = {"t": path.time(t), "s": path.time(s)}
+    loss = soft + part * ratio(dsm, made[1]) * dsm
+    if adversarial and late:
+        fooling = passed_off(logits(path, JUDGE, HEAD, estimate, path.time(least)))
+        loss = loss + adversarial * ratio(fooling, made[0]) * fooling
     loss.backward()
-    return {"t": path.time(t), "s": path.time(s), "loss": loss.detach(), **{f"grad/{k}": w[k].grad for k in ("w1", "w2", "emb", "wj")}}
+    out |= {f"grad/{k}": w[k].grad for k in ("w1", "w2", "emb", "wj")}
+    if adversarial:
+        apart = told_apart(*(logits(path, judge, head, y, path.time(least)) for y in (DATA, estimate.detach())))
+        apart.backward()
+        loss = loss + apart
+        out |= {f"critic/{k}": judge[k].grad for k in ("w1", "b1", "emb")} | {f"head/{k}": head[k].grad for k in head}
+    return out | {"loss": loss.detach()}
 
 
 CRITIC_T, ON_T = [0.1, 0.35, 0.5, 0.65, 0.8, 0.95], [0.9, 0.6, 0.45, 0.3, 0.7, 0.15]  # on the edm path: ten times that
 ON, CRITIC_NOISE, ANEW = (tensor(normal(970 + i, (N, DIM))) for i in range(3))
-# name → path, times of the generator's steps, each sample's, whether it is the generator's turn, guidance, critic
+MADE, REAL, FOOL = (tensor(normal(975 + i, (N, DIM))) for i in range(3))
+# name → path, times of the generator's steps, each sample's, whether it is the generator's turn, guidance, critic, weights of the adversarial term (0: no
+# discriminator) and of the discriminator's loss
 MATCHING_CASES = {
-    "dmd-edm": ("edm", [80.0], [0] * 6, True, 1.0, "network"),
-    "dmd-condot": ("condot", [1.0, 0.75, 0.5], [0, 1, 2, 2, 1, 0], True, 2.0, "network"),
-    "dmd-vp": ("vp", [1.0, 0.5], [1, 1, 0, 1, 0, 0], True, 1.0, "network"),
-    "dmd-critic": ("condot", [1.0, 0.5], [0, 1, 0, 1, 1, 0], False, 1.0, "network"),
-    "sds-condot": ("condot", [1.0], [0] * 6, True, 3.0, "sds"),
+    "dmd-edm": ("edm", [80.0], [0] * 6, True, 1.0, "network", 0.0, 0.0),
+    "dmd-condot": ("condot", [1.0, 0.75, 0.5], [0, 1, 2, 2, 1, 0], True, 2.0, "network", 0.0, 0.0),
+    "dmd-vp": ("vp", [1.0, 0.5], [1, 1, 0, 1, 0, 0], True, 1.0, "network", 0.0, 0.0),
+    "dmd-critic": ("condot", [1.0, 0.5], [0, 1, 0, 1, 1, 0], False, 1.0, "network", 0.0, 0.0),
+    "dmd-gan-edm": ("edm", [80.0], [0] * 6, True, 1.0, "network", 0.3, 0.7),
+    "dmd-gan-condot": ("condot", [1.0, 0.75, 0.5], [0, 1, 2, 2, 1, 0], True, 2.0, "network", 0.6, 0.2),
+    "dmd-gan-critic": ("vp", [1.0, 0.5], [0, 1, 0, 1, 1, 0], False, 1.0, "network", 0.3, 0.7),
+    "sds-condot": ("condot", [1.0], [0] * 6, True, 3.0, "sds", 0.0, 0.0),
 }
 
 
 def matching_case(name):
     """DMD2's gradient as its code normalises it, and the critic's loss in what its network predicts, which begins as TARGET."""
-    path_name, steps, which, turn, scale, critic = MATCHING_CASES[name]
+    path_name, steps, which, turn, scale, critic, adversarial, judging = MATCHING_CASES[name]
     path = CONSISTENCY_PATHS[path_name]
-    w, v = ({k: p.clone().requires_grad_() for k, p in of.items()} for of in (STUDENT, TARGET))
+    w, v, head = ({k: p.clone().requires_grad_() for k, p in of.items()} for of in (STUDENT, TARGET, HEAD))
     column = lambda c: c[:, None]
     which = torch.tensor(which)
     times = torch.tensor(steps, dtype=torch.float64)
@@ -461,6 +519,8 @@ def matching_case(name):
             p_real, p_fake = x - pred_real, x - pred_fake
             grad = (p_real - p_fake) / p_real.abs().mean(1, keepdim=True)
         loss = loss + 0.5 * torch.nn.functional.mse_loss(x, (x - grad).detach())
+        if adversarial:
+            loss = loss + adversarial * passed_off(logits(path, TARGET, HEAD, column(a) * x + column(s) * FOOL, at))
     if critic == "network":
         a, s = path.coefficients(other)
         fixed = x.detach()
@@ -473,12 +533,17 @@ def matching_case(name):
         else:
             error = net(v, noisy, other) - CRITIC_NOISE
         loss = loss + (error**2).mean()
+        if adversarial:
+            real, made = column(a) * DATA + column(s) * REAL, column(a) * fixed + column(s) * MADE
+            loss = loss + judging * told_apart(logits(path, v, head, real, other), logits(path, v, head, made, other))
     loss.backward()
     out = {"t": at, "next": other, "loss": loss.detach()}
     if turn:
         out |= {f"grad/{k}": w[k].grad for k in ("w1", "w2", "emb")}
     if critic == "network":
         out |= {f"critic/{k}": v[k].grad for k in ("w1", "w2", "emb")}
+    if adversarial:
+        out |= {f"head/{k}": head[k].grad for k in head}
     return out
 
 
@@ -544,8 +609,8 @@ def curricula():
 
 
 def make():
-    out = {"data": DATA, "noise": NOISE, "labels": LABELS, "scale": SCALE, "noise-on": ON, "noise-critic": CRITIC_NOISE, "noise-anew": ANEW}
-    for who, w in (("student", STUDENT), ("teacher", TEACHER), ("target", TARGET)):
+    out = {"data": DATA, "noise": NOISE, "labels": LABELS, "scale": SCALE, "noise-on": ON, "noise-critic": CRITIC_NOISE, "noise-anew": ANEW, "noise-made": MADE, "noise-data": REAL, "noise-fool": FOOL}
+    for who, w in (("student", STUDENT), ("teacher", TEACHER), ("target", TARGET), ("judge", JUDGE), ("head", HEAD)):
         out.update({f"{who}/{k}": v for k, v in w.items()})
     for cases, f in ((CONSISTENCY_CASES, consistency_case), (PROGRESSIVE_CASES, progressive_case), (GUIDANCE_CASES, guidance_case), (CONTINUOUS_CASES, continuous_case), (LATENT_CASES, latent_case), (TRAJECTORY_CASES, trajectory_case), (MATCHING_CASES, matching_case), (MEAN_CASES, mean_case)):
         for name in cases:

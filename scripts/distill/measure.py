@@ -36,11 +36,13 @@ METHODS = {
     "scm, velocity: data": ("{kind: scm, velocity: data}", []),
     "lcm": ("lcm", []),
     "ctm": ("ctm", []),
+    "ctm, adversarial": ("{kind: ctm, adversarial: {}}", []),
     "meanflow": ("meanflow", []),
     "shortcut": ("shortcut", []),
     "reflow": ("reflow", []),
     "reflow, times: noise": ("{kind: reflow, times: noise}", []),
     "dmd2": ("{kind: dmd2, steps: 4}", []),
+    "dmd2, adversarial": ("{kind: dmd2, steps: 4, adversarial: {}}", []),
     "dmd2, critic: sds": ("{kind: dmd2, steps: 1, critic: sds}", []),
 }
 # On digits, the rates of methods that diverge at the 10⁻³ of the others: of 3e-4 and 3e-5 the higher one at which they did not.
@@ -145,7 +147,7 @@ def table(rows, name, figure):
         mine = [r for r in rows if r["who"] == who]
         if mine:
             cells = [cell([r[figure] for r in mine if r["nfe"] == n], digits) for n in (1, 2, 4)]
-            lines.append(f"| `{who}` | " + " | ".join(cells) + " | | " + cell([r["cpu_s"] for r in mine if r["nfe"] == mine[0]["nfe"]], 0) + " |")
+            lines.append(f"| `{who}` | " + " | ".join(cells) + " | | " + cell([r["cpu_s"] or None for r in mine if r["nfe"] == mine[0]["nfe"]], 0) + " |")
     held = {r["seed"]: r.get(figure + "_heldout", r.get("rare_mass_data") if figure == "rare_mass" else None) for r in teacher if r["nfe"] == 64}
     lines.append(f"| data held out | {cell(list(held.values()), digits)} | | | | |")
     return f"{FIGURES[figure][0].upper() + FIGURES[figure][1:]}, by evaluations ({len(seeds)} seed{'s' if len(seeds) > 1 else ''}):\n\n" + "\n".join(lines) + "\n"

@@ -114,6 +114,7 @@ func (a *app) printCompared(rows []train.Compared, left []train.Left) error {
 			{"precision", figureOf(func(r train.Compared) metrics.Figure { return r.Images.Precision }), "%.3f"}, {"recall", figureOf(func(r train.Compared) metrics.Figure { return r.Images.Recall }), "%.3f"}}
 	}
 	columns = append(columns, column{"rare", figureOf(func(r train.Compared) metrics.Figure { return r.Rare }), "%.4f"},
+		column{"coverage", figureOf(func(r train.Compared) metrics.Figure { return r.Coverage }), "%.3f"},
 		column{"to teacher", figureOf(func(r train.Compared) metrics.Figure { return r.Distance }), "%.3f"})
 	for _, ms := range []struct {
 		name string

@@ -72,9 +72,25 @@ func (m *memory) Label(i uint64) int {
 // InMemory is a source of samples that the caller has: values (N,shape…), and where there are
 // classes, N labels below them.
 func InMemory(shape []int, values []float32, labels []int32, classes int) Source {
-	m := &memory{shape: append([]int(nil), shape...), size: volume(shape), floats: values, classes: classes}
+	return InMemoryOn(shape, values, labels, classes, nil, nil)
+}
+
+// InMemoryOn is InMemory with vectors (N,D) and captions (N) that networks can be conditioned on; nil: none.
+func InMemoryOn(shape []int, values []float32, labels []int32, classes int, vectors []float32, captions []string) Source {
+	m := &memory{shape: append([]int(nil), shape...), size: volume(shape), floats: values, classes: classes, vectors: vectors}
 	if classes > 0 {
 		m.labels = labels
 	}
+	if captions != nil {
+		return captionedMemory{m, captions}
+	}
 	return m
 }
+
+// captionedMemory has a caption for each sample.
+type captionedMemory struct {
+	*memory
+	captions []string
+}
+
+func (m captionedMemory) Captions(i uint64) []string { return m.captions[i : i+1] }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -344,4 +345,74 @@ func TestPairsOfOtherTeachers(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "guidance 2 in it already") {
 		t.Errorf("guided twice: %v", err)
 	}
+}
+
+// promptsYAML is a teacher of captioned digits.
+const promptsYAML = `
+name: prompts
+steps: 12
+batch: 8
+data: {kind: digits, captions: true}
+conditional: false
+text: {tokenizer: {kind: learned, size: 560}, encoder: {width: 8, heads: 2, depth: 1, length: 10}}
+model: {kind: dit, patch: 4, width: 16, depth: 1, heads: 2, prompt: both}
+objective: {kind: flow, condition_dropout: 0.3}
+optim: {lr: 1e-2}
+sample: {every: 0}
+`
+
+// Students of pairs keep the teacher's prompts; so do rounds of reflow. A job that was stopped ends with the same bits.
+func TestPairsOfPrompts(t *testing.T) {
+	file, run := filepath.Join(t.TempDir(), "teacher.yaml"), filepath.Join(t.TempDir(), "run")
+	if err := os.WriteFile(file, []byte(promptsYAML), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	exp, err := train.LoadExperiment(file, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, err := train.New(context.Background(), exp, train.Options{Dir: run})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(tr.Run(context.Background()), tr.Close()); err != nil {
+		t.Fatal(err)
+	}
+	depends := func(run string) {
+		t.Helper()
+		m, err := train.Open(run, t.Logf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var x [2][]float32
+		for i, prompt := range []string{"seven", "one"} {
+			if x[i], err = m.Draw(context.Background(), train.Request{N: 1, Prompts: []string{prompt}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if slices.Equal(x[0], x[1]) {
+			t.Errorf("%s: samples do not depend on the prompt", run)
+		}
+	}
+	for _, method := range []string{"{kind: reflow, count: 40, guidance: 1.5, solver: euler, intervals: 2}", "{kind: shortcut, count: 40, solver: euler, intervals: 2, steps: 4, ratio: 0.5}"} {
+		set := []string{"method=" + method, "steps=20"}
+		dir, again := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "stopped")
+		if _, err := student(t, run, dir, set...).Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if stops := stopped(t, func() *Job { return student(t, run, again, set...) }, 11, 30); stops < 1 {
+			t.Errorf("%s: the job was not stopped", method)
+		}
+		if weightsOnly(t, dir) != weightsOnly(t, again) {
+			t.Errorf("%s: the student of a job that was stopped is another", method)
+		}
+		depends(dir)
+	}
+	one := 1.0
+	r := &Reflow{Teacher: run, Dir: filepath.Join(t.TempDir(), "rounds"), Rounds: 1, Pairs: 40, Choice: train.Choice{Sampler: "euler", Steps: 2, Guidance: &one}, Overrides: []string{"steps=5"}, Paths: 4}
+	rounds, err := r.Run(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	depends(rounds[1].Run)
 }

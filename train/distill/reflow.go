@@ -94,10 +94,8 @@ func (r *Reflow) check(t *train.Trained) error {
 	switch {
 	case t.Exp == nil:
 		return fmt.Errorf("%s was not trained here: reflow needs a run, whose config says what to train next", r.Teacher)
-	case t.TakesPrompts():
-		return fmt.Errorf("%s is conditioned on prompts, which pairs do not keep", r.Teacher)
-	case t.Vector > 0:
-		return fmt.Errorf("%s is conditioned on vectors, which pairs do not keep", r.Teacher)
+	case t.Vector > 0 && !t.NullVector:
+		return fmt.Errorf("%s has no null vector, under which the shape of its ways would be measured", r.Teacher)
 	case r.Rounds < 1:
 		return fmt.Errorf("%d rounds: want at least 1", r.Rounds)
 	case r.Pairs < 1:
@@ -227,7 +225,7 @@ func (r *Reflow) asked(found Round) bool {
 // pathSteps is the number of Euler's steps along which ways are measured.
 const pathSteps = 100
 
-// shape measures the ways of samples of all classes in turn.
+// shape measures the ways of samples of all classes in turn, of no vector and no prompt.
 func (r *Reflow) shape(ctx context.Context, t *train.Trained) (flow.Shape, error) {
 	s := tensor.NewScope(t.Device, tensor.Inference)
 	defer s.Close()
@@ -245,6 +243,16 @@ func (r *Reflow) shape(ctx context.Context, t *train.Trained) (flow.Shape, error
 				labels[i] = int32(i % t.Classes)
 			}
 			return diffusion.Cond{Labels: s.Ints(labels, r.Paths)}
+		}
+	}
+	if none := t.NoPrompt(); none != nil {
+		classes := cond
+		cond = func(s *tensor.Scope) (c diffusion.Cond) {
+			if classes != nil {
+				c = classes(s)
+			}
+			none.Put(s, &c, r.Paths)
+			return c
 		}
 	}
 	var shape flow.Shape
