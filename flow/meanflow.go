@@ -37,7 +37,6 @@ type MeanFlowLoss struct {
 	Ratio    float64 `yaml:"ratio" doc:"part of the samples that have a step to make; the others are flow matching" range:"(0,1]"`
 	Power    float64 `yaml:"power" doc:"p of the loss e/(e+c)^p of a squared error e: 0 is e itself, 1 gives all samples gradients of one size" range:"[0,2]"`
 	Offset   float64 `yaml:"offset" doc:"c of the loss e/(e+c)^p" range:"(0,inf)"`
-	ToData   float64 `yaml:"to_data" doc:"part of the steps that end at the data, as the one step of sampling does; the others end where times says" range:"[0,1]"`
 	Improved bool    `yaml:"improved" doc:"take the derivative along the network's own velocity instead of that of the sample at hand, which varies more (Geng et al. 2025b)"`
 }
 
@@ -71,8 +70,6 @@ func (o *MeanFlowLoss) Validate() error {
 	switch {
 	case !(o.Ratio > 0 && o.Ratio <= 1):
 		return invalid.Field("ratio", "must be in (0, 1], is %g", o.Ratio)
-	case !(o.ToData >= 0 && o.ToData <= 1):
-		return invalid.Field("to_data", "must be in [0, 1], is %g", o.ToData)
 	case !(o.Power >= 0 && o.Power <= 2):
 		return invalid.Field("power", "must be in [0, 2], is %g", o.Power)
 	case !(o.Offset > 0):
@@ -100,13 +97,12 @@ func (o *MeanFlowGuidance) Validate() error {
 }
 
 // Draw chooses both ends of each sample's step: the larger of two times and the smaller, or,
-// where there is none to make, the larger twice. Some of the steps end at 0 instead.
+// where there is none to make, the larger twice.
 func (o *MeanFlow) Draw(k rng.Key, b *diffusion.Batch, d *diffusion.Draw) {
 	o.Base.Draw(k, b, d)
 	couple(o.Coupling, k, d)
 	drawEnds(&o.Regression, k, d)
 	stay(d, o.Ratio)
-	toData(d, o.ToData)
 }
 
 // Loss is a scalar.

@@ -49,13 +49,6 @@ func stay(d *diffusion.Draw, ratio float64) {
 	copy(d.Next[jumps:], d.T[jumps:])
 }
 
-// toData has a part of the steps, the first ones, end at the data.
-func toData(d *diffusion.Draw, part float64) {
-	for i := range int(math.Round(part * float64(jumping(d)))) {
-		d.Next[i] = 0
-	}
-}
-
 // moment is a draw on the device.
 type moment struct {
 	x, velocity *tensor.Tensor // x_t, and α'·data + σ'·ε

@@ -314,15 +314,6 @@ func TestStepDraws(t *testing.T) {
 		t.Errorf("%d samples of a part make steps, want 3", k)
 	}
 
-	from := slices.Clone(d.T)
-	mean.ToData = 0.4
-	mean.Draw(rng.Key{Seed: 1}, gaussianBatch(1, n), &d)
-	for i := range n {
-		if all := i < n/10; all != (d.Next[i] == 0) || d.T[i] != from[i] || !all && i < n/4 && d.Next[i] >= d.T[i] {
-			t.Fatalf("sample %d goes from %g to %g, from %g without steps to the data", i, d.T[i], d.Next[i], from[i])
-		}
-	}
-
 	short := &Shortcut{Regression: r, ShortcutOptions: ShortcutOptions{Steps: 8, Ratio: 1}}
 	short.Draw(rng.Key{Seed: 1}, gaussianBatch(1, n), &d)
 	count := map[string]int{}
