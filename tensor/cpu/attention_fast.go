@@ -44,6 +44,7 @@ type attentionWorker struct {
 	top, sum, factor []float32
 	lse, mean        []float32 // backward, a row's log-sum-exp and do·o
 	next             []fetch   // the columns of lines that the next chunk needs
+	none             fetch
 }
 
 var attentionTasks = sync.Pool{New: func() any { return new(attentionTask) }}
@@ -83,7 +84,7 @@ func (d *Device) attentionFast(call *attentionCall, scale float64) bool {
 	}
 	t.attentionCall = attentionCall{}
 	for i := range t.workers {
-		t.workers[i].args = tileArgs{}
+		t.workers[i].args.release()
 	}
 	attentionTasks.Put(t)
 	return true
@@ -122,16 +123,16 @@ func (t *attentionTask) expect(w *attentionWorker, chunk, workers int) {
 	}
 }
 
-// fetchNext has a call fetch a run of those.
-func (w *attentionWorker) fetchNext() {
+// upcoming is one of those that has runs left, or none.
+func (w *attentionWorker) upcoming() *fetch {
 	for len(w.next) > 0 {
 		if f := &w.next[len(w.next)-1]; f.left > 0 {
-			w.args.fetchNext(f)
-			return
+			return f
 		}
 		w.next = w.next[:len(w.next)-1]
 	}
-	w.args.fetchNothing()
+	w.none = fetch{}
+	return &w.none
 }
 
 // forward computes some rows of a head.
@@ -320,11 +321,7 @@ func (t *attentionTask) multiply(w *attentionWorker, c []float32, cs int, a *flo
 	for i := range tiles.parts {
 		row, rows := tiles.part(i)
 		g.a = unsafe.Add(unsafe.Pointer(a), row*g.rs)
-		for j := 0; j < n; j += u.cols {
-			w.fetchNext()
-			g.b = unsafe.Pointer(&b[j*k])
-			g.c = unsafe.Pointer(&c[row*cs+j])
-			u.run(g, rows, min(u.cols, n-j), w.edge)
-		}
+		g.b, g.c = unsafe.Pointer(&b[0]), unsafe.Pointer(&c[row*cs])
+		u.runRow(g, rows, n, 4*k*u.cols, w.edge, w.upcoming())
 	}
 }

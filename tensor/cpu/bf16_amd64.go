@@ -10,9 +10,20 @@ var pairKernels = pairKernel{
 	winogradInputRows: winogradInputRows512, winogradSpreadRows: winogradSpreadRows512,
 }
 
+// pairKernelsAMX are the same with products by AMX.
+var pairKernelsAMX = func() *pairKernel {
+	u := pairKernels
+	u.rows, u.cache = amxRows, 2<<20 // which every processor with AMX has
+	u.tile, u.matrix, u.words, u.turnWords = nil, runAMX, amxWords, turnWords
+	return &u
+}()
+
 // pairs is the level's family of kernels on words, nil for none.
 func (l Level) pairs() *pairKernel {
-	if l == AVX512 && cpu.X86.HasAVX512BF16 {
+	switch {
+	case l == AMX:
+		return pairKernelsAMX
+	case l == AVX512 && cpu.X86.HasAVX512BF16:
 		return &pairKernels
 	}
 	return nil

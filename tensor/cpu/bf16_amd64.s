@@ -21,6 +21,8 @@ TEXT ·pairTile512x1x1(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), DI
 	MOVQ       88(AX), R10
 	MOVQ       96(AX), R11
+	KORTESTW   K1, K1
+	JCC        pairTile512x1x1part
 
 pairTile512x1x1seg:
 	MOVQ (SI), R8
@@ -29,9 +31,10 @@ pairTile512x1x1seg:
 	MOVQ 48(AX), R9
 
 pairTile512x1x1k:
-	VMOVUPS.Z    (CX), K1, Z1
+	VMOVUPS      (CX), Z1
 	VBROADCASTSS (R8), Z2
 	LONG $0x486ef262; WORD $0xc152 // VDPBF16PS Z1, Z2, Z0
+	PREFETCHT0   1024(CX)
 	PREFETCHT1   (R10)
 	ADDQ         R11, R10
 	ADDQ         BX, R8
@@ -40,6 +43,30 @@ pairTile512x1x1k:
 	JNZ          pairTile512x1x1k
 	DECQ         DI
 	JNZ          pairTile512x1x1seg
+	JMP          pairTile512x1x1finish
+
+pairTile512x1x1part:
+pairTile512x1x1partseg:
+	MOVQ (SI), R8
+	ADDQ $0x08, SI
+	ADDQ (AX), R8
+	MOVQ 48(AX), R9
+
+pairTile512x1x1partk:
+	VMOVUPS.Z    (CX), K1, Z1
+	VBROADCASTSS (R8), Z2
+	LONG $0x486ef262; WORD $0xc152 // VDPBF16PS Z1, Z2, Z0
+	PREFETCHT0   1024(CX)
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
+	ADDQ         BX, R8
+	ADDQ         DX, CX
+	DECQ         R9
+	JNZ          pairTile512x1x1partk
+	DECQ         DI
+	JNZ          pairTile512x1x1partseg
+
+pairTile512x1x1finish:
 	VBROADCASTSS 104(AX), Z1
 	VMULPS       Z1, Z0, Z0
 	MOVQ         24(AX), CX
@@ -86,6 +113,8 @@ TEXT ·pairTile512x1x2(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), DI
 	MOVQ       88(AX), R10
 	MOVQ       96(AX), R11
+	KORTESTW   K2, K2
+	JCC        pairTile512x1x2part
 
 pairTile512x1x2seg:
 	MOVQ (SI), R8
@@ -94,11 +123,13 @@ pairTile512x1x2seg:
 	MOVQ 48(AX), R9
 
 pairTile512x1x2k:
-	VMOVUPS.Z    (CX), K1, Z2
-	VMOVUPS.Z    64(CX), K2, Z3
+	VMOVUPS      (CX), Z2
+	VMOVUPS      64(CX), Z3
 	VBROADCASTSS (R8), Z4
 	LONG $0x485ef262; WORD $0xc252 // VDPBF16PS Z2, Z4, Z0
 	LONG $0x485ef262; WORD $0xcb52 // VDPBF16PS Z3, Z4, Z1
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
 	PREFETCHT1   (R10)
 	ADDQ         R11, R10
 	ADDQ         BX, R8
@@ -107,6 +138,33 @@ pairTile512x1x2k:
 	JNZ          pairTile512x1x2k
 	DECQ         DI
 	JNZ          pairTile512x1x2seg
+	JMP          pairTile512x1x2finish
+
+pairTile512x1x2part:
+pairTile512x1x2partseg:
+	MOVQ (SI), R8
+	ADDQ $0x08, SI
+	ADDQ (AX), R8
+	MOVQ 48(AX), R9
+
+pairTile512x1x2partk:
+	VMOVUPS.Z    (CX), K1, Z2
+	VMOVUPS.Z    64(CX), K2, Z3
+	VBROADCASTSS (R8), Z4
+	LONG $0x485ef262; WORD $0xc252 // VDPBF16PS Z2, Z4, Z0
+	LONG $0x485ef262; WORD $0xcb52 // VDPBF16PS Z3, Z4, Z1
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
+	ADDQ         BX, R8
+	ADDQ         DX, CX
+	DECQ         R9
+	JNZ          pairTile512x1x2partk
+	DECQ         DI
+	JNZ          pairTile512x1x2partseg
+
+pairTile512x1x2finish:
 	VBROADCASTSS 104(AX), Z2
 	VMULPS       Z2, Z0, Z0
 	VMULPS       Z2, Z1, Z1
@@ -158,6 +216,8 @@ TEXT ·pairTile512x2x1(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R11
 	MOVQ       96(AX), R12
+	KORTESTW   K1, K1
+	JCC        pairTile512x2x1part
 
 pairTile512x2x1seg:
 	MOVQ (DI), R9
@@ -166,11 +226,12 @@ pairTile512x2x1seg:
 	MOVQ 48(AX), R10
 
 pairTile512x2x1k:
-	VMOVUPS.Z    (CX), K1, Z2
+	VMOVUPS      (CX), Z2
 	VBROADCASTSS (R9), Z3
 	LONG $0x4866f262; WORD $0xc252 // VDPBF16PS Z2, Z3, Z0
 	VBROADCASTSS (R9)(BX*1), Z3
 	LONG $0x4866f262; WORD $0xca52 // VDPBF16PS Z2, Z3, Z1
+	PREFETCHT0   1024(CX)
 	PREFETCHT1   (R11)
 	ADDQ         R12, R11
 	ADDQ         SI, R9
@@ -179,6 +240,32 @@ pairTile512x2x1k:
 	JNZ          pairTile512x2x1k
 	DECQ         R8
 	JNZ          pairTile512x2x1seg
+	JMP          pairTile512x2x1finish
+
+pairTile512x2x1part:
+pairTile512x2x1partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	MOVQ 48(AX), R10
+
+pairTile512x2x1partk:
+	VMOVUPS.Z    (CX), K1, Z2
+	VBROADCASTSS (R9), Z3
+	LONG $0x4866f262; WORD $0xc252 // VDPBF16PS Z2, Z3, Z0
+	VBROADCASTSS (R9)(BX*1), Z3
+	LONG $0x4866f262; WORD $0xca52 // VDPBF16PS Z2, Z3, Z1
+	PREFETCHT0   1024(CX)
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
+	ADDQ         SI, R9
+	ADDQ         DX, CX
+	DECQ         R10
+	JNZ          pairTile512x2x1partk
+	DECQ         R8
+	JNZ          pairTile512x2x1partseg
+
+pairTile512x2x1finish:
 	VBROADCASTSS 104(AX), Z2
 	VMULPS       Z2, Z0, Z0
 	VMULPS       Z2, Z1, Z1
@@ -237,6 +324,8 @@ TEXT ·pairTile512x2x2(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R11
 	MOVQ       96(AX), R12
+	KORTESTW   K2, K2
+	JCC        pairTile512x2x2part
 
 pairTile512x2x2seg:
 	MOVQ (DI), R9
@@ -245,14 +334,16 @@ pairTile512x2x2seg:
 	MOVQ 48(AX), R10
 
 pairTile512x2x2k:
-	VMOVUPS.Z    (CX), K1, Z4
-	VMOVUPS.Z    64(CX), K2, Z5
+	VMOVUPS      (CX), Z4
+	VMOVUPS      64(CX), Z5
 	VBROADCASTSS (R9), Z6
 	LONG $0x484ef262; WORD $0xc452 // VDPBF16PS Z4, Z6, Z0
 	LONG $0x484ef262; WORD $0xcd52 // VDPBF16PS Z5, Z6, Z1
 	VBROADCASTSS (R9)(BX*1), Z6
 	LONG $0x484ef262; WORD $0xd452 // VDPBF16PS Z4, Z6, Z2
 	LONG $0x484ef262; WORD $0xdd52 // VDPBF16PS Z5, Z6, Z3
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
 	PREFETCHT1   (R11)
 	ADDQ         R12, R11
 	ADDQ         SI, R9
@@ -261,6 +352,36 @@ pairTile512x2x2k:
 	JNZ          pairTile512x2x2k
 	DECQ         R8
 	JNZ          pairTile512x2x2seg
+	JMP          pairTile512x2x2finish
+
+pairTile512x2x2part:
+pairTile512x2x2partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	MOVQ 48(AX), R10
+
+pairTile512x2x2partk:
+	VMOVUPS.Z    (CX), K1, Z4
+	VMOVUPS.Z    64(CX), K2, Z5
+	VBROADCASTSS (R9), Z6
+	LONG $0x484ef262; WORD $0xc452 // VDPBF16PS Z4, Z6, Z0
+	LONG $0x484ef262; WORD $0xcd52 // VDPBF16PS Z5, Z6, Z1
+	VBROADCASTSS (R9)(BX*1), Z6
+	LONG $0x484ef262; WORD $0xd452 // VDPBF16PS Z4, Z6, Z2
+	LONG $0x484ef262; WORD $0xdd52 // VDPBF16PS Z5, Z6, Z3
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
+	ADDQ         SI, R9
+	ADDQ         DX, CX
+	DECQ         R10
+	JNZ          pairTile512x2x2partk
+	DECQ         R8
+	JNZ          pairTile512x2x2partseg
+
+pairTile512x2x2finish:
 	VBROADCASTSS 104(AX), Z4
 	VMULPS       Z4, Z0, Z0
 	VMULPS       Z4, Z1, Z1
@@ -327,6 +448,8 @@ TEXT ·pairTile512x3x1(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R11
 	MOVQ       96(AX), R12
+	KORTESTW   K1, K1
+	JCC        pairTile512x3x1part
 
 pairTile512x3x1seg:
 	MOVQ (DI), R9
@@ -335,13 +458,14 @@ pairTile512x3x1seg:
 	MOVQ 48(AX), R10
 
 pairTile512x3x1k:
-	VMOVUPS.Z    (CX), K1, Z3
+	VMOVUPS      (CX), Z3
 	VBROADCASTSS (R9), Z4
 	LONG $0x485ef262; WORD $0xc352 // VDPBF16PS Z3, Z4, Z0
 	VBROADCASTSS (R9)(BX*1), Z4
 	LONG $0x485ef262; WORD $0xcb52 // VDPBF16PS Z3, Z4, Z1
 	VBROADCASTSS (R9)(BX*2), Z4
 	LONG $0x485ef262; WORD $0xd352 // VDPBF16PS Z3, Z4, Z2
+	PREFETCHT0   1024(CX)
 	PREFETCHT1   (R11)
 	ADDQ         R12, R11
 	ADDQ         SI, R9
@@ -350,6 +474,34 @@ pairTile512x3x1k:
 	JNZ          pairTile512x3x1k
 	DECQ         R8
 	JNZ          pairTile512x3x1seg
+	JMP          pairTile512x3x1finish
+
+pairTile512x3x1part:
+pairTile512x3x1partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	MOVQ 48(AX), R10
+
+pairTile512x3x1partk:
+	VMOVUPS.Z    (CX), K1, Z3
+	VBROADCASTSS (R9), Z4
+	LONG $0x485ef262; WORD $0xc352 // VDPBF16PS Z3, Z4, Z0
+	VBROADCASTSS (R9)(BX*1), Z4
+	LONG $0x485ef262; WORD $0xcb52 // VDPBF16PS Z3, Z4, Z1
+	VBROADCASTSS (R9)(BX*2), Z4
+	LONG $0x485ef262; WORD $0xd352 // VDPBF16PS Z3, Z4, Z2
+	PREFETCHT0   1024(CX)
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
+	ADDQ         SI, R9
+	ADDQ         DX, CX
+	DECQ         R10
+	JNZ          pairTile512x3x1partk
+	DECQ         R8
+	JNZ          pairTile512x3x1partseg
+
+pairTile512x3x1finish:
 	VBROADCASTSS 104(AX), Z3
 	VMULPS       Z3, Z0, Z0
 	VMULPS       Z3, Z1, Z1
@@ -420,6 +572,8 @@ TEXT ·pairTile512x3x2(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R11
 	MOVQ       96(AX), R12
+	KORTESTW   K2, K2
+	JCC        pairTile512x3x2part
 
 pairTile512x3x2seg:
 	MOVQ (DI), R9
@@ -428,6 +582,37 @@ pairTile512x3x2seg:
 	MOVQ 48(AX), R10
 
 pairTile512x3x2k:
+	VMOVUPS      (CX), Z6
+	VMOVUPS      64(CX), Z7
+	VBROADCASTSS (R9), Z8
+	LONG $0x483ef262; WORD $0xc652 // VDPBF16PS Z6, Z8, Z0
+	LONG $0x483ef262; WORD $0xcf52 // VDPBF16PS Z7, Z8, Z1
+	VBROADCASTSS (R9)(BX*1), Z8
+	LONG $0x483ef262; WORD $0xd652 // VDPBF16PS Z6, Z8, Z2
+	LONG $0x483ef262; WORD $0xdf52 // VDPBF16PS Z7, Z8, Z3
+	VBROADCASTSS (R9)(BX*2), Z8
+	LONG $0x483ef262; WORD $0xe652 // VDPBF16PS Z6, Z8, Z4
+	LONG $0x483ef262; WORD $0xef52 // VDPBF16PS Z7, Z8, Z5
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
+	ADDQ         SI, R9
+	ADDQ         DX, CX
+	DECQ         R10
+	JNZ          pairTile512x3x2k
+	DECQ         R8
+	JNZ          pairTile512x3x2seg
+	JMP          pairTile512x3x2finish
+
+pairTile512x3x2part:
+pairTile512x3x2partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	MOVQ 48(AX), R10
+
+pairTile512x3x2partk:
 	VMOVUPS.Z    (CX), K1, Z6
 	VMOVUPS.Z    64(CX), K2, Z7
 	VBROADCASTSS (R9), Z8
@@ -439,14 +624,18 @@ pairTile512x3x2k:
 	VBROADCASTSS (R9)(BX*2), Z8
 	LONG $0x483ef262; WORD $0xe652 // VDPBF16PS Z6, Z8, Z4
 	LONG $0x483ef262; WORD $0xef52 // VDPBF16PS Z7, Z8, Z5
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
 	PREFETCHT1   (R11)
 	ADDQ         R12, R11
 	ADDQ         SI, R9
 	ADDQ         DX, CX
 	DECQ         R10
-	JNZ          pairTile512x3x2k
+	JNZ          pairTile512x3x2partk
 	DECQ         R8
-	JNZ          pairTile512x3x2seg
+	JNZ          pairTile512x3x2partseg
+
+pairTile512x3x2finish:
 	VBROADCASTSS 104(AX), Z6
 	VMULPS       Z6, Z0, Z0
 	VMULPS       Z6, Z1, Z1
@@ -528,6 +717,8 @@ TEXT ·pairTile512x4x1(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R12
 	MOVQ       96(AX), R13
+	KORTESTW   K1, K1
+	JCC        pairTile512x4x1part
 
 pairTile512x4x1seg:
 	MOVQ (DI), R9
@@ -538,7 +729,7 @@ pairTile512x4x1seg:
 	MOVQ 48(AX), R11
 
 pairTile512x4x1k:
-	VMOVUPS.Z    (CX), K1, Z4
+	VMOVUPS      (CX), Z4
 	VBROADCASTSS (R9), Z5
 	LONG $0x4856f262; WORD $0xc452 // VDPBF16PS Z4, Z5, Z0
 	VBROADCASTSS (R9)(BX*1), Z5
@@ -547,6 +738,7 @@ pairTile512x4x1k:
 	LONG $0x4856f262; WORD $0xd452 // VDPBF16PS Z4, Z5, Z2
 	VBROADCASTSS (R10), Z5
 	LONG $0x4856f262; WORD $0xdc52 // VDPBF16PS Z4, Z5, Z3
+	PREFETCHT0   1024(CX)
 	PREFETCHT1   (R12)
 	ADDQ         R13, R12
 	ADDQ         SI, R9
@@ -556,6 +748,39 @@ pairTile512x4x1k:
 	JNZ          pairTile512x4x1k
 	DECQ         R8
 	JNZ          pairTile512x4x1seg
+	JMP          pairTile512x4x1finish
+
+pairTile512x4x1part:
+pairTile512x4x1partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	MOVQ 48(AX), R11
+
+pairTile512x4x1partk:
+	VMOVUPS.Z    (CX), K1, Z4
+	VBROADCASTSS (R9), Z5
+	LONG $0x4856f262; WORD $0xc452 // VDPBF16PS Z4, Z5, Z0
+	VBROADCASTSS (R9)(BX*1), Z5
+	LONG $0x4856f262; WORD $0xcc52 // VDPBF16PS Z4, Z5, Z1
+	VBROADCASTSS (R9)(BX*2), Z5
+	LONG $0x4856f262; WORD $0xd452 // VDPBF16PS Z4, Z5, Z2
+	VBROADCASTSS (R10), Z5
+	LONG $0x4856f262; WORD $0xdc52 // VDPBF16PS Z4, Z5, Z3
+	PREFETCHT0   1024(CX)
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         DX, CX
+	DECQ         R11
+	JNZ          pairTile512x4x1partk
+	DECQ         R8
+	JNZ          pairTile512x4x1partseg
+
+pairTile512x4x1finish:
 	VBROADCASTSS 104(AX), Z4
 	VMULPS       Z4, Z0, Z0
 	VMULPS       Z4, Z1, Z1
@@ -638,6 +863,8 @@ TEXT ·pairTile512x4x2(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R12
 	MOVQ       96(AX), R13
+	KORTESTW   K2, K2
+	JCC        pairTile512x4x2part
 
 pairTile512x4x2seg:
 	MOVQ (DI), R9
@@ -648,6 +875,43 @@ pairTile512x4x2seg:
 	MOVQ 48(AX), R11
 
 pairTile512x4x2k:
+	VMOVUPS      (CX), Z8
+	VMOVUPS      64(CX), Z9
+	VBROADCASTSS (R9), Z10
+	LONG $0x482ed262; WORD $0xc052 // VDPBF16PS Z8, Z10, Z0
+	LONG $0x482ed262; WORD $0xc952 // VDPBF16PS Z9, Z10, Z1
+	VBROADCASTSS (R9)(BX*1), Z10
+	LONG $0x482ed262; WORD $0xd052 // VDPBF16PS Z8, Z10, Z2
+	LONG $0x482ed262; WORD $0xd952 // VDPBF16PS Z9, Z10, Z3
+	VBROADCASTSS (R9)(BX*2), Z10
+	LONG $0x482ed262; WORD $0xe052 // VDPBF16PS Z8, Z10, Z4
+	LONG $0x482ed262; WORD $0xe952 // VDPBF16PS Z9, Z10, Z5
+	VBROADCASTSS (R10), Z10
+	LONG $0x482ed262; WORD $0xf052 // VDPBF16PS Z8, Z10, Z6
+	LONG $0x482ed262; WORD $0xf952 // VDPBF16PS Z9, Z10, Z7
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         DX, CX
+	DECQ         R11
+	JNZ          pairTile512x4x2k
+	DECQ         R8
+	JNZ          pairTile512x4x2seg
+	JMP          pairTile512x4x2finish
+
+pairTile512x4x2part:
+pairTile512x4x2partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	MOVQ 48(AX), R11
+
+pairTile512x4x2partk:
 	VMOVUPS.Z    (CX), K1, Z8
 	VMOVUPS.Z    64(CX), K2, Z9
 	VBROADCASTSS (R9), Z10
@@ -662,15 +926,19 @@ pairTile512x4x2k:
 	VBROADCASTSS (R10), Z10
 	LONG $0x482ed262; WORD $0xf052 // VDPBF16PS Z8, Z10, Z6
 	LONG $0x482ed262; WORD $0xf952 // VDPBF16PS Z9, Z10, Z7
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
 	PREFETCHT1   (R12)
 	ADDQ         R13, R12
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         DX, CX
 	DECQ         R11
-	JNZ          pairTile512x4x2k
+	JNZ          pairTile512x4x2partk
 	DECQ         R8
-	JNZ          pairTile512x4x2seg
+	JNZ          pairTile512x4x2partseg
+
+pairTile512x4x2finish:
 	VBROADCASTSS 104(AX), Z8
 	VMULPS       Z8, Z0, Z0
 	VMULPS       Z8, Z1, Z1
@@ -767,6 +1035,8 @@ TEXT ·pairTile512x5x1(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R12
 	MOVQ       96(AX), R13
+	KORTESTW   K1, K1
+	JCC        pairTile512x5x1part
 
 pairTile512x5x1seg:
 	MOVQ (DI), R9
@@ -777,6 +1047,39 @@ pairTile512x5x1seg:
 	MOVQ 48(AX), R11
 
 pairTile512x5x1k:
+	VMOVUPS      (CX), Z5
+	VBROADCASTSS (R9), Z6
+	LONG $0x484ef262; WORD $0xc552 // VDPBF16PS Z5, Z6, Z0
+	VBROADCASTSS (R9)(BX*1), Z6
+	LONG $0x484ef262; WORD $0xcd52 // VDPBF16PS Z5, Z6, Z1
+	VBROADCASTSS (R9)(BX*2), Z6
+	LONG $0x484ef262; WORD $0xd552 // VDPBF16PS Z5, Z6, Z2
+	VBROADCASTSS (R10), Z6
+	LONG $0x484ef262; WORD $0xdd52 // VDPBF16PS Z5, Z6, Z3
+	VBROADCASTSS (R10)(BX*1), Z6
+	LONG $0x484ef262; WORD $0xe552 // VDPBF16PS Z5, Z6, Z4
+	PREFETCHT0   1024(CX)
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         DX, CX
+	DECQ         R11
+	JNZ          pairTile512x5x1k
+	DECQ         R8
+	JNZ          pairTile512x5x1seg
+	JMP          pairTile512x5x1finish
+
+pairTile512x5x1part:
+pairTile512x5x1partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	MOVQ 48(AX), R11
+
+pairTile512x5x1partk:
 	VMOVUPS.Z    (CX), K1, Z5
 	VBROADCASTSS (R9), Z6
 	LONG $0x484ef262; WORD $0xc552 // VDPBF16PS Z5, Z6, Z0
@@ -788,15 +1091,18 @@ pairTile512x5x1k:
 	LONG $0x484ef262; WORD $0xdd52 // VDPBF16PS Z5, Z6, Z3
 	VBROADCASTSS (R10)(BX*1), Z6
 	LONG $0x484ef262; WORD $0xe552 // VDPBF16PS Z5, Z6, Z4
+	PREFETCHT0   1024(CX)
 	PREFETCHT1   (R12)
 	ADDQ         R13, R12
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         DX, CX
 	DECQ         R11
-	JNZ          pairTile512x5x1k
+	JNZ          pairTile512x5x1partk
 	DECQ         R8
-	JNZ          pairTile512x5x1seg
+	JNZ          pairTile512x5x1partseg
+
+pairTile512x5x1finish:
 	VBROADCASTSS 104(AX), Z5
 	VMULPS       Z5, Z0, Z0
 	VMULPS       Z5, Z1, Z1
@@ -891,6 +1197,8 @@ TEXT ·pairTile512x5x2(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R12
 	MOVQ       96(AX), R13
+	KORTESTW   K2, K2
+	JCC        pairTile512x5x2part
 
 pairTile512x5x2seg:
 	MOVQ (DI), R9
@@ -901,6 +1209,46 @@ pairTile512x5x2seg:
 	MOVQ 48(AX), R11
 
 pairTile512x5x2k:
+	VMOVUPS      (CX), Z10
+	VMOVUPS      64(CX), Z11
+	VBROADCASTSS (R9), Z12
+	LONG $0x481ed262; WORD $0xc252 // VDPBF16PS Z10, Z12, Z0
+	LONG $0x481ed262; WORD $0xcb52 // VDPBF16PS Z11, Z12, Z1
+	VBROADCASTSS (R9)(BX*1), Z12
+	LONG $0x481ed262; WORD $0xd252 // VDPBF16PS Z10, Z12, Z2
+	LONG $0x481ed262; WORD $0xdb52 // VDPBF16PS Z11, Z12, Z3
+	VBROADCASTSS (R9)(BX*2), Z12
+	LONG $0x481ed262; WORD $0xe252 // VDPBF16PS Z10, Z12, Z4
+	LONG $0x481ed262; WORD $0xeb52 // VDPBF16PS Z11, Z12, Z5
+	VBROADCASTSS (R10), Z12
+	LONG $0x481ed262; WORD $0xf252 // VDPBF16PS Z10, Z12, Z6
+	LONG $0x481ed262; WORD $0xfb52 // VDPBF16PS Z11, Z12, Z7
+	VBROADCASTSS (R10)(BX*1), Z12
+	LONG $0x481e5262; WORD $0xc252 // VDPBF16PS Z10, Z12, Z8
+	LONG $0x481e5262; WORD $0xcb52 // VDPBF16PS Z11, Z12, Z9
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         DX, CX
+	DECQ         R11
+	JNZ          pairTile512x5x2k
+	DECQ         R8
+	JNZ          pairTile512x5x2seg
+	JMP          pairTile512x5x2finish
+
+pairTile512x5x2part:
+pairTile512x5x2partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	MOVQ 48(AX), R11
+
+pairTile512x5x2partk:
 	VMOVUPS.Z    (CX), K1, Z10
 	VMOVUPS.Z    64(CX), K2, Z11
 	VBROADCASTSS (R9), Z12
@@ -918,15 +1266,19 @@ pairTile512x5x2k:
 	VBROADCASTSS (R10)(BX*1), Z12
 	LONG $0x481e5262; WORD $0xc252 // VDPBF16PS Z10, Z12, Z8
 	LONG $0x481e5262; WORD $0xcb52 // VDPBF16PS Z11, Z12, Z9
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
 	PREFETCHT1   (R12)
 	ADDQ         R13, R12
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         DX, CX
 	DECQ         R11
-	JNZ          pairTile512x5x2k
+	JNZ          pairTile512x5x2partk
 	DECQ         R8
-	JNZ          pairTile512x5x2seg
+	JNZ          pairTile512x5x2partseg
+
+pairTile512x5x2finish:
 	VBROADCASTSS 104(AX), Z10
 	VMULPS       Z10, Z0, Z0
 	VMULPS       Z10, Z1, Z1
@@ -1038,6 +1390,8 @@ TEXT ·pairTile512x6x1(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R12
 	MOVQ       96(AX), R13
+	KORTESTW   K1, K1
+	JCC        pairTile512x6x1part
 
 pairTile512x6x1seg:
 	MOVQ (DI), R9
@@ -1048,6 +1402,41 @@ pairTile512x6x1seg:
 	MOVQ 48(AX), R11
 
 pairTile512x6x1k:
+	VMOVUPS      (CX), Z6
+	VBROADCASTSS (R9), Z7
+	LONG $0x4846f262; WORD $0xc652 // VDPBF16PS Z6, Z7, Z0
+	VBROADCASTSS (R9)(BX*1), Z7
+	LONG $0x4846f262; WORD $0xce52 // VDPBF16PS Z6, Z7, Z1
+	VBROADCASTSS (R9)(BX*2), Z7
+	LONG $0x4846f262; WORD $0xd652 // VDPBF16PS Z6, Z7, Z2
+	VBROADCASTSS (R10), Z7
+	LONG $0x4846f262; WORD $0xde52 // VDPBF16PS Z6, Z7, Z3
+	VBROADCASTSS (R10)(BX*1), Z7
+	LONG $0x4846f262; WORD $0xe652 // VDPBF16PS Z6, Z7, Z4
+	VBROADCASTSS (R10)(BX*2), Z7
+	LONG $0x4846f262; WORD $0xee52 // VDPBF16PS Z6, Z7, Z5
+	PREFETCHT0   1024(CX)
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         DX, CX
+	DECQ         R11
+	JNZ          pairTile512x6x1k
+	DECQ         R8
+	JNZ          pairTile512x6x1seg
+	JMP          pairTile512x6x1finish
+
+pairTile512x6x1part:
+pairTile512x6x1partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	MOVQ 48(AX), R11
+
+pairTile512x6x1partk:
 	VMOVUPS.Z    (CX), K1, Z6
 	VBROADCASTSS (R9), Z7
 	LONG $0x4846f262; WORD $0xc652 // VDPBF16PS Z6, Z7, Z0
@@ -1061,15 +1450,18 @@ pairTile512x6x1k:
 	LONG $0x4846f262; WORD $0xe652 // VDPBF16PS Z6, Z7, Z4
 	VBROADCASTSS (R10)(BX*2), Z7
 	LONG $0x4846f262; WORD $0xee52 // VDPBF16PS Z6, Z7, Z5
+	PREFETCHT0   1024(CX)
 	PREFETCHT1   (R12)
 	ADDQ         R13, R12
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         DX, CX
 	DECQ         R11
-	JNZ          pairTile512x6x1k
+	JNZ          pairTile512x6x1partk
 	DECQ         R8
-	JNZ          pairTile512x6x1seg
+	JNZ          pairTile512x6x1partseg
+
+pairTile512x6x1finish:
 	VBROADCASTSS 104(AX), Z6
 	VMULPS       Z6, Z0, Z0
 	VMULPS       Z6, Z1, Z1
@@ -1176,6 +1568,8 @@ TEXT ·pairTile512x6x2(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R12
 	MOVQ       96(AX), R13
+	KORTESTW   K2, K2
+	JCC        pairTile512x6x2part
 
 pairTile512x6x2seg:
 	MOVQ (DI), R9
@@ -1186,6 +1580,49 @@ pairTile512x6x2seg:
 	MOVQ 48(AX), R11
 
 pairTile512x6x2k:
+	VMOVUPS      (CX), Z12
+	VMOVUPS      64(CX), Z13
+	VBROADCASTSS (R9), Z14
+	LONG $0x480ed262; WORD $0xc452 // VDPBF16PS Z12, Z14, Z0
+	LONG $0x480ed262; WORD $0xcd52 // VDPBF16PS Z13, Z14, Z1
+	VBROADCASTSS (R9)(BX*1), Z14
+	LONG $0x480ed262; WORD $0xd452 // VDPBF16PS Z12, Z14, Z2
+	LONG $0x480ed262; WORD $0xdd52 // VDPBF16PS Z13, Z14, Z3
+	VBROADCASTSS (R9)(BX*2), Z14
+	LONG $0x480ed262; WORD $0xe452 // VDPBF16PS Z12, Z14, Z4
+	LONG $0x480ed262; WORD $0xed52 // VDPBF16PS Z13, Z14, Z5
+	VBROADCASTSS (R10), Z14
+	LONG $0x480ed262; WORD $0xf452 // VDPBF16PS Z12, Z14, Z6
+	LONG $0x480ed262; WORD $0xfd52 // VDPBF16PS Z13, Z14, Z7
+	VBROADCASTSS (R10)(BX*1), Z14
+	LONG $0x480e5262; WORD $0xc452 // VDPBF16PS Z12, Z14, Z8
+	LONG $0x480e5262; WORD $0xcd52 // VDPBF16PS Z13, Z14, Z9
+	VBROADCASTSS (R10)(BX*2), Z14
+	LONG $0x480e5262; WORD $0xd452 // VDPBF16PS Z12, Z14, Z10
+	LONG $0x480e5262; WORD $0xdd52 // VDPBF16PS Z13, Z14, Z11
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         DX, CX
+	DECQ         R11
+	JNZ          pairTile512x6x2k
+	DECQ         R8
+	JNZ          pairTile512x6x2seg
+	JMP          pairTile512x6x2finish
+
+pairTile512x6x2part:
+pairTile512x6x2partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	MOVQ 48(AX), R11
+
+pairTile512x6x2partk:
 	VMOVUPS.Z    (CX), K1, Z12
 	VMOVUPS.Z    64(CX), K2, Z13
 	VBROADCASTSS (R9), Z14
@@ -1206,15 +1643,19 @@ pairTile512x6x2k:
 	VBROADCASTSS (R10)(BX*2), Z14
 	LONG $0x480e5262; WORD $0xd452 // VDPBF16PS Z12, Z14, Z10
 	LONG $0x480e5262; WORD $0xdd52 // VDPBF16PS Z13, Z14, Z11
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
 	PREFETCHT1   (R12)
 	ADDQ         R13, R12
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         DX, CX
 	DECQ         R11
-	JNZ          pairTile512x6x2k
+	JNZ          pairTile512x6x2partk
 	DECQ         R8
-	JNZ          pairTile512x6x2seg
+	JNZ          pairTile512x6x2partseg
+
+pairTile512x6x2finish:
 	VBROADCASTSS 104(AX), Z12
 	VMULPS       Z12, Z0, Z0
 	VMULPS       Z12, Z1, Z1
@@ -1341,6 +1782,8 @@ TEXT ·pairTile512x7x1(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R13
 	MOVQ       96(AX), R14
+	KORTESTW   K1, K1
+	JCC        pairTile512x7x1part
 
 pairTile512x7x1seg:
 	MOVQ (DI), R9
@@ -1353,6 +1796,46 @@ pairTile512x7x1seg:
 	MOVQ 48(AX), R12
 
 pairTile512x7x1k:
+	VMOVUPS      (CX), Z7
+	VBROADCASTSS (R9), Z8
+	LONG $0x483ef262; WORD $0xc752 // VDPBF16PS Z7, Z8, Z0
+	VBROADCASTSS (R9)(BX*1), Z8
+	LONG $0x483ef262; WORD $0xcf52 // VDPBF16PS Z7, Z8, Z1
+	VBROADCASTSS (R9)(BX*2), Z8
+	LONG $0x483ef262; WORD $0xd752 // VDPBF16PS Z7, Z8, Z2
+	VBROADCASTSS (R10), Z8
+	LONG $0x483ef262; WORD $0xdf52 // VDPBF16PS Z7, Z8, Z3
+	VBROADCASTSS (R10)(BX*1), Z8
+	LONG $0x483ef262; WORD $0xe752 // VDPBF16PS Z7, Z8, Z4
+	VBROADCASTSS (R10)(BX*2), Z8
+	LONG $0x483ef262; WORD $0xef52 // VDPBF16PS Z7, Z8, Z5
+	VBROADCASTSS (R11), Z8
+	LONG $0x483ef262; WORD $0xf752 // VDPBF16PS Z7, Z8, Z6
+	PREFETCHT0   1024(CX)
+	PREFETCHT1   (R13)
+	ADDQ         R14, R13
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         DX, CX
+	DECQ         R12
+	JNZ          pairTile512x7x1k
+	DECQ         R8
+	JNZ          pairTile512x7x1seg
+	JMP          pairTile512x7x1finish
+
+pairTile512x7x1part:
+pairTile512x7x1partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	LEAQ (R10)(BX*2), R11
+	ADDQ BX, R11
+	MOVQ 48(AX), R12
+
+pairTile512x7x1partk:
 	VMOVUPS.Z    (CX), K1, Z7
 	VBROADCASTSS (R9), Z8
 	LONG $0x483ef262; WORD $0xc752 // VDPBF16PS Z7, Z8, Z0
@@ -1368,6 +1851,7 @@ pairTile512x7x1k:
 	LONG $0x483ef262; WORD $0xef52 // VDPBF16PS Z7, Z8, Z5
 	VBROADCASTSS (R11), Z8
 	LONG $0x483ef262; WORD $0xf752 // VDPBF16PS Z7, Z8, Z6
+	PREFETCHT0   1024(CX)
 	PREFETCHT1   (R13)
 	ADDQ         R14, R13
 	ADDQ         SI, R9
@@ -1375,9 +1859,11 @@ pairTile512x7x1k:
 	ADDQ         SI, R11
 	ADDQ         DX, CX
 	DECQ         R12
-	JNZ          pairTile512x7x1k
+	JNZ          pairTile512x7x1partk
 	DECQ         R8
-	JNZ          pairTile512x7x1seg
+	JNZ          pairTile512x7x1partseg
+
+pairTile512x7x1finish:
 	VBROADCASTSS 104(AX), Z7
 	VMULPS       Z7, Z0, Z0
 	VMULPS       Z7, Z1, Z1
@@ -1496,6 +1982,8 @@ TEXT ·pairTile512x7x2(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R13
 	MOVQ       96(AX), R14
+	KORTESTW   K2, K2
+	JCC        pairTile512x7x2part
 
 pairTile512x7x2seg:
 	MOVQ (DI), R9
@@ -1508,6 +1996,55 @@ pairTile512x7x2seg:
 	MOVQ 48(AX), R12
 
 pairTile512x7x2k:
+	VMOVUPS      (CX), Z14
+	VMOVUPS      64(CX), Z15
+	VBROADCASTSS (R9), Z16
+	LONG $0x407ed262; WORD $0xc652 // VDPBF16PS Z14, Z16, Z0
+	LONG $0x407ed262; WORD $0xcf52 // VDPBF16PS Z15, Z16, Z1
+	VBROADCASTSS (R9)(BX*1), Z16
+	LONG $0x407ed262; WORD $0xd652 // VDPBF16PS Z14, Z16, Z2
+	LONG $0x407ed262; WORD $0xdf52 // VDPBF16PS Z15, Z16, Z3
+	VBROADCASTSS (R9)(BX*2), Z16
+	LONG $0x407ed262; WORD $0xe652 // VDPBF16PS Z14, Z16, Z4
+	LONG $0x407ed262; WORD $0xef52 // VDPBF16PS Z15, Z16, Z5
+	VBROADCASTSS (R10), Z16
+	LONG $0x407ed262; WORD $0xf652 // VDPBF16PS Z14, Z16, Z6
+	LONG $0x407ed262; WORD $0xff52 // VDPBF16PS Z15, Z16, Z7
+	VBROADCASTSS (R10)(BX*1), Z16
+	LONG $0x407e5262; WORD $0xc652 // VDPBF16PS Z14, Z16, Z8
+	LONG $0x407e5262; WORD $0xcf52 // VDPBF16PS Z15, Z16, Z9
+	VBROADCASTSS (R10)(BX*2), Z16
+	LONG $0x407e5262; WORD $0xd652 // VDPBF16PS Z14, Z16, Z10
+	LONG $0x407e5262; WORD $0xdf52 // VDPBF16PS Z15, Z16, Z11
+	VBROADCASTSS (R11), Z16
+	LONG $0x407e5262; WORD $0xe652 // VDPBF16PS Z14, Z16, Z12
+	LONG $0x407e5262; WORD $0xef52 // VDPBF16PS Z15, Z16, Z13
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
+	PREFETCHT1   (R13)
+	ADDQ         R14, R13
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         DX, CX
+	DECQ         R12
+	JNZ          pairTile512x7x2k
+	DECQ         R8
+	JNZ          pairTile512x7x2seg
+	JMP          pairTile512x7x2finish
+
+pairTile512x7x2part:
+pairTile512x7x2partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	LEAQ (R10)(BX*2), R11
+	ADDQ BX, R11
+	MOVQ 48(AX), R12
+
+pairTile512x7x2partk:
 	VMOVUPS.Z    (CX), K1, Z14
 	VMOVUPS.Z    64(CX), K2, Z15
 	VBROADCASTSS (R9), Z16
@@ -1531,6 +2068,8 @@ pairTile512x7x2k:
 	VBROADCASTSS (R11), Z16
 	LONG $0x407e5262; WORD $0xe652 // VDPBF16PS Z14, Z16, Z12
 	LONG $0x407e5262; WORD $0xef52 // VDPBF16PS Z15, Z16, Z13
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
 	PREFETCHT1   (R13)
 	ADDQ         R14, R13
 	ADDQ         SI, R9
@@ -1538,9 +2077,11 @@ pairTile512x7x2k:
 	ADDQ         SI, R11
 	ADDQ         DX, CX
 	DECQ         R12
-	JNZ          pairTile512x7x2k
+	JNZ          pairTile512x7x2partk
 	DECQ         R8
-	JNZ          pairTile512x7x2seg
+	JNZ          pairTile512x7x2partseg
+
+pairTile512x7x2finish:
 	VBROADCASTSS 104(AX), Z14
 	VMULPS       Z14, Z0, Z0
 	VMULPS       Z14, Z1, Z1
@@ -1682,6 +2223,8 @@ TEXT ·pairTile512x8x1(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R13
 	MOVQ       96(AX), R14
+	KORTESTW   K1, K1
+	JCC        pairTile512x8x1part
 
 pairTile512x8x1seg:
 	MOVQ (DI), R9
@@ -1694,6 +2237,48 @@ pairTile512x8x1seg:
 	MOVQ 48(AX), R12
 
 pairTile512x8x1k:
+	VMOVUPS      (CX), Z8
+	VBROADCASTSS (R9), Z9
+	LONG $0x4836d262; WORD $0xc052 // VDPBF16PS Z8, Z9, Z0
+	VBROADCASTSS (R9)(BX*1), Z9
+	LONG $0x4836d262; WORD $0xc852 // VDPBF16PS Z8, Z9, Z1
+	VBROADCASTSS (R9)(BX*2), Z9
+	LONG $0x4836d262; WORD $0xd052 // VDPBF16PS Z8, Z9, Z2
+	VBROADCASTSS (R10), Z9
+	LONG $0x4836d262; WORD $0xd852 // VDPBF16PS Z8, Z9, Z3
+	VBROADCASTSS (R10)(BX*1), Z9
+	LONG $0x4836d262; WORD $0xe052 // VDPBF16PS Z8, Z9, Z4
+	VBROADCASTSS (R10)(BX*2), Z9
+	LONG $0x4836d262; WORD $0xe852 // VDPBF16PS Z8, Z9, Z5
+	VBROADCASTSS (R11), Z9
+	LONG $0x4836d262; WORD $0xf052 // VDPBF16PS Z8, Z9, Z6
+	VBROADCASTSS (R11)(BX*1), Z9
+	LONG $0x4836d262; WORD $0xf852 // VDPBF16PS Z8, Z9, Z7
+	PREFETCHT0   1024(CX)
+	PREFETCHT1   (R13)
+	ADDQ         R14, R13
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         DX, CX
+	DECQ         R12
+	JNZ          pairTile512x8x1k
+	DECQ         R8
+	JNZ          pairTile512x8x1seg
+	JMP          pairTile512x8x1finish
+
+pairTile512x8x1part:
+pairTile512x8x1partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	LEAQ (R10)(BX*2), R11
+	ADDQ BX, R11
+	MOVQ 48(AX), R12
+
+pairTile512x8x1partk:
 	VMOVUPS.Z    (CX), K1, Z8
 	VBROADCASTSS (R9), Z9
 	LONG $0x4836d262; WORD $0xc052 // VDPBF16PS Z8, Z9, Z0
@@ -1711,6 +2296,7 @@ pairTile512x8x1k:
 	LONG $0x4836d262; WORD $0xf052 // VDPBF16PS Z8, Z9, Z6
 	VBROADCASTSS (R11)(BX*1), Z9
 	LONG $0x4836d262; WORD $0xf852 // VDPBF16PS Z8, Z9, Z7
+	PREFETCHT0   1024(CX)
 	PREFETCHT1   (R13)
 	ADDQ         R14, R13
 	ADDQ         SI, R9
@@ -1718,9 +2304,11 @@ pairTile512x8x1k:
 	ADDQ         SI, R11
 	ADDQ         DX, CX
 	DECQ         R12
-	JNZ          pairTile512x8x1k
+	JNZ          pairTile512x8x1partk
 	DECQ         R8
-	JNZ          pairTile512x8x1seg
+	JNZ          pairTile512x8x1partseg
+
+pairTile512x8x1finish:
 	VBROADCASTSS 104(AX), Z8
 	VMULPS       Z8, Z0, Z0
 	VMULPS       Z8, Z1, Z1
@@ -1851,6 +2439,8 @@ TEXT ·pairTile512x8x2(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R13
 	MOVQ       96(AX), R14
+	KORTESTW   K2, K2
+	JCC        pairTile512x8x2part
 
 pairTile512x8x2seg:
 	MOVQ (DI), R9
@@ -1863,6 +2453,58 @@ pairTile512x8x2seg:
 	MOVQ 48(AX), R12
 
 pairTile512x8x2k:
+	VMOVUPS      (CX), Z16
+	VMOVUPS      64(CX), Z17
+	VBROADCASTSS (R9), Z18
+	LONG $0x406eb262; WORD $0xc052 // VDPBF16PS Z16, Z18, Z0
+	LONG $0x406eb262; WORD $0xc952 // VDPBF16PS Z17, Z18, Z1
+	VBROADCASTSS (R9)(BX*1), Z18
+	LONG $0x406eb262; WORD $0xd052 // VDPBF16PS Z16, Z18, Z2
+	LONG $0x406eb262; WORD $0xd952 // VDPBF16PS Z17, Z18, Z3
+	VBROADCASTSS (R9)(BX*2), Z18
+	LONG $0x406eb262; WORD $0xe052 // VDPBF16PS Z16, Z18, Z4
+	LONG $0x406eb262; WORD $0xe952 // VDPBF16PS Z17, Z18, Z5
+	VBROADCASTSS (R10), Z18
+	LONG $0x406eb262; WORD $0xf052 // VDPBF16PS Z16, Z18, Z6
+	LONG $0x406eb262; WORD $0xf952 // VDPBF16PS Z17, Z18, Z7
+	VBROADCASTSS (R10)(BX*1), Z18
+	LONG $0x406e3262; WORD $0xc052 // VDPBF16PS Z16, Z18, Z8
+	LONG $0x406e3262; WORD $0xc952 // VDPBF16PS Z17, Z18, Z9
+	VBROADCASTSS (R10)(BX*2), Z18
+	LONG $0x406e3262; WORD $0xd052 // VDPBF16PS Z16, Z18, Z10
+	LONG $0x406e3262; WORD $0xd952 // VDPBF16PS Z17, Z18, Z11
+	VBROADCASTSS (R11), Z18
+	LONG $0x406e3262; WORD $0xe052 // VDPBF16PS Z16, Z18, Z12
+	LONG $0x406e3262; WORD $0xe952 // VDPBF16PS Z17, Z18, Z13
+	VBROADCASTSS (R11)(BX*1), Z18
+	LONG $0x406e3262; WORD $0xf052 // VDPBF16PS Z16, Z18, Z14
+	LONG $0x406e3262; WORD $0xf952 // VDPBF16PS Z17, Z18, Z15
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
+	PREFETCHT1   (R13)
+	ADDQ         R14, R13
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         DX, CX
+	DECQ         R12
+	JNZ          pairTile512x8x2k
+	DECQ         R8
+	JNZ          pairTile512x8x2seg
+	JMP          pairTile512x8x2finish
+
+pairTile512x8x2part:
+pairTile512x8x2partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	LEAQ (R10)(BX*2), R11
+	ADDQ BX, R11
+	MOVQ 48(AX), R12
+
+pairTile512x8x2partk:
 	VMOVUPS.Z    (CX), K1, Z16
 	VMOVUPS.Z    64(CX), K2, Z17
 	VBROADCASTSS (R9), Z18
@@ -1889,6 +2531,8 @@ pairTile512x8x2k:
 	VBROADCASTSS (R11)(BX*1), Z18
 	LONG $0x406e3262; WORD $0xf052 // VDPBF16PS Z16, Z18, Z14
 	LONG $0x406e3262; WORD $0xf952 // VDPBF16PS Z17, Z18, Z15
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
 	PREFETCHT1   (R13)
 	ADDQ         R14, R13
 	ADDQ         SI, R9
@@ -1896,9 +2540,11 @@ pairTile512x8x2k:
 	ADDQ         SI, R11
 	ADDQ         DX, CX
 	DECQ         R12
-	JNZ          pairTile512x8x2k
+	JNZ          pairTile512x8x2partk
 	DECQ         R8
-	JNZ          pairTile512x8x2seg
+	JNZ          pairTile512x8x2partseg
+
+pairTile512x8x2finish:
 	VBROADCASTSS 104(AX), Z16
 	VMULPS       Z16, Z0, Z0
 	VMULPS       Z16, Z1, Z1
@@ -2055,6 +2701,8 @@ TEXT ·pairTile512x9x1(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R13
 	MOVQ       96(AX), R14
+	KORTESTW   K1, K1
+	JCC        pairTile512x9x1part
 
 pairTile512x9x1seg:
 	MOVQ (DI), R9
@@ -2067,6 +2715,50 @@ pairTile512x9x1seg:
 	MOVQ 48(AX), R12
 
 pairTile512x9x1k:
+	VMOVUPS      (CX), Z9
+	VBROADCASTSS (R9), Z10
+	LONG $0x482ed262; WORD $0xc152 // VDPBF16PS Z9, Z10, Z0
+	VBROADCASTSS (R9)(BX*1), Z10
+	LONG $0x482ed262; WORD $0xc952 // VDPBF16PS Z9, Z10, Z1
+	VBROADCASTSS (R9)(BX*2), Z10
+	LONG $0x482ed262; WORD $0xd152 // VDPBF16PS Z9, Z10, Z2
+	VBROADCASTSS (R10), Z10
+	LONG $0x482ed262; WORD $0xd952 // VDPBF16PS Z9, Z10, Z3
+	VBROADCASTSS (R10)(BX*1), Z10
+	LONG $0x482ed262; WORD $0xe152 // VDPBF16PS Z9, Z10, Z4
+	VBROADCASTSS (R10)(BX*2), Z10
+	LONG $0x482ed262; WORD $0xe952 // VDPBF16PS Z9, Z10, Z5
+	VBROADCASTSS (R11), Z10
+	LONG $0x482ed262; WORD $0xf152 // VDPBF16PS Z9, Z10, Z6
+	VBROADCASTSS (R11)(BX*1), Z10
+	LONG $0x482ed262; WORD $0xf952 // VDPBF16PS Z9, Z10, Z7
+	VBROADCASTSS (R11)(BX*2), Z10
+	LONG $0x482e5262; WORD $0xc152 // VDPBF16PS Z9, Z10, Z8
+	PREFETCHT0   1024(CX)
+	PREFETCHT1   (R13)
+	ADDQ         R14, R13
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         DX, CX
+	DECQ         R12
+	JNZ          pairTile512x9x1k
+	DECQ         R8
+	JNZ          pairTile512x9x1seg
+	JMP          pairTile512x9x1finish
+
+pairTile512x9x1part:
+pairTile512x9x1partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	LEAQ (R10)(BX*2), R11
+	ADDQ BX, R11
+	MOVQ 48(AX), R12
+
+pairTile512x9x1partk:
 	VMOVUPS.Z    (CX), K1, Z9
 	VBROADCASTSS (R9), Z10
 	LONG $0x482ed262; WORD $0xc152 // VDPBF16PS Z9, Z10, Z0
@@ -2086,6 +2778,7 @@ pairTile512x9x1k:
 	LONG $0x482ed262; WORD $0xf952 // VDPBF16PS Z9, Z10, Z7
 	VBROADCASTSS (R11)(BX*2), Z10
 	LONG $0x482e5262; WORD $0xc152 // VDPBF16PS Z9, Z10, Z8
+	PREFETCHT0   1024(CX)
 	PREFETCHT1   (R13)
 	ADDQ         R14, R13
 	ADDQ         SI, R9
@@ -2093,9 +2786,11 @@ pairTile512x9x1k:
 	ADDQ         SI, R11
 	ADDQ         DX, CX
 	DECQ         R12
-	JNZ          pairTile512x9x1k
+	JNZ          pairTile512x9x1partk
 	DECQ         R8
-	JNZ          pairTile512x9x1seg
+	JNZ          pairTile512x9x1partseg
+
+pairTile512x9x1finish:
 	VBROADCASTSS 104(AX), Z9
 	VMULPS       Z9, Z0, Z0
 	VMULPS       Z9, Z1, Z1
@@ -2238,6 +2933,8 @@ TEXT ·pairTile512x9x2(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R13
 	MOVQ       96(AX), R14
+	KORTESTW   K2, K2
+	JCC        pairTile512x9x2part
 
 pairTile512x9x2seg:
 	MOVQ (DI), R9
@@ -2250,6 +2947,61 @@ pairTile512x9x2seg:
 	MOVQ 48(AX), R12
 
 pairTile512x9x2k:
+	VMOVUPS      (CX), Z18
+	VMOVUPS      64(CX), Z19
+	VBROADCASTSS (R9), Z20
+	LONG $0x405eb262; WORD $0xc252 // VDPBF16PS Z18, Z20, Z0
+	LONG $0x405eb262; WORD $0xcb52 // VDPBF16PS Z19, Z20, Z1
+	VBROADCASTSS (R9)(BX*1), Z20
+	LONG $0x405eb262; WORD $0xd252 // VDPBF16PS Z18, Z20, Z2
+	LONG $0x405eb262; WORD $0xdb52 // VDPBF16PS Z19, Z20, Z3
+	VBROADCASTSS (R9)(BX*2), Z20
+	LONG $0x405eb262; WORD $0xe252 // VDPBF16PS Z18, Z20, Z4
+	LONG $0x405eb262; WORD $0xeb52 // VDPBF16PS Z19, Z20, Z5
+	VBROADCASTSS (R10), Z20
+	LONG $0x405eb262; WORD $0xf252 // VDPBF16PS Z18, Z20, Z6
+	LONG $0x405eb262; WORD $0xfb52 // VDPBF16PS Z19, Z20, Z7
+	VBROADCASTSS (R10)(BX*1), Z20
+	LONG $0x405e3262; WORD $0xc252 // VDPBF16PS Z18, Z20, Z8
+	LONG $0x405e3262; WORD $0xcb52 // VDPBF16PS Z19, Z20, Z9
+	VBROADCASTSS (R10)(BX*2), Z20
+	LONG $0x405e3262; WORD $0xd252 // VDPBF16PS Z18, Z20, Z10
+	LONG $0x405e3262; WORD $0xdb52 // VDPBF16PS Z19, Z20, Z11
+	VBROADCASTSS (R11), Z20
+	LONG $0x405e3262; WORD $0xe252 // VDPBF16PS Z18, Z20, Z12
+	LONG $0x405e3262; WORD $0xeb52 // VDPBF16PS Z19, Z20, Z13
+	VBROADCASTSS (R11)(BX*1), Z20
+	LONG $0x405e3262; WORD $0xf252 // VDPBF16PS Z18, Z20, Z14
+	LONG $0x405e3262; WORD $0xfb52 // VDPBF16PS Z19, Z20, Z15
+	VBROADCASTSS (R11)(BX*2), Z20
+	LONG $0x405ea262; WORD $0xc252 // VDPBF16PS Z18, Z20, Z16
+	LONG $0x405ea262; WORD $0xcb52 // VDPBF16PS Z19, Z20, Z17
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
+	PREFETCHT1   (R13)
+	ADDQ         R14, R13
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         DX, CX
+	DECQ         R12
+	JNZ          pairTile512x9x2k
+	DECQ         R8
+	JNZ          pairTile512x9x2seg
+	JMP          pairTile512x9x2finish
+
+pairTile512x9x2part:
+pairTile512x9x2partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	LEAQ (R10)(BX*2), R11
+	ADDQ BX, R11
+	MOVQ 48(AX), R12
+
+pairTile512x9x2partk:
 	VMOVUPS.Z    (CX), K1, Z18
 	VMOVUPS.Z    64(CX), K2, Z19
 	VBROADCASTSS (R9), Z20
@@ -2279,6 +3031,8 @@ pairTile512x9x2k:
 	VBROADCASTSS (R11)(BX*2), Z20
 	LONG $0x405ea262; WORD $0xc252 // VDPBF16PS Z18, Z20, Z16
 	LONG $0x405ea262; WORD $0xcb52 // VDPBF16PS Z19, Z20, Z17
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
 	PREFETCHT1   (R13)
 	ADDQ         R14, R13
 	ADDQ         SI, R9
@@ -2286,9 +3040,11 @@ pairTile512x9x2k:
 	ADDQ         SI, R11
 	ADDQ         DX, CX
 	DECQ         R12
-	JNZ          pairTile512x9x2k
+	JNZ          pairTile512x9x2partk
 	DECQ         R8
-	JNZ          pairTile512x9x2seg
+	JNZ          pairTile512x9x2partseg
+
+pairTile512x9x2finish:
 	VBROADCASTSS 104(AX), Z18
 	VMULPS       Z18, Z0, Z0
 	VMULPS       Z18, Z1, Z1
@@ -2460,6 +3216,8 @@ TEXT ·pairTile512x10x1(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R14
 	MOVQ       96(AX), R15
+	KORTESTW   K1, K1
+	JCC        pairTile512x10x1part
 
 pairTile512x10x1seg:
 	MOVQ (DI), R9
@@ -2474,6 +3232,55 @@ pairTile512x10x1seg:
 	MOVQ 48(AX), R13
 
 pairTile512x10x1k:
+	VMOVUPS      (CX), Z10
+	VBROADCASTSS (R9), Z11
+	LONG $0x4826d262; WORD $0xc252 // VDPBF16PS Z10, Z11, Z0
+	VBROADCASTSS (R9)(BX*1), Z11
+	LONG $0x4826d262; WORD $0xca52 // VDPBF16PS Z10, Z11, Z1
+	VBROADCASTSS (R9)(BX*2), Z11
+	LONG $0x4826d262; WORD $0xd252 // VDPBF16PS Z10, Z11, Z2
+	VBROADCASTSS (R10), Z11
+	LONG $0x4826d262; WORD $0xda52 // VDPBF16PS Z10, Z11, Z3
+	VBROADCASTSS (R10)(BX*1), Z11
+	LONG $0x4826d262; WORD $0xe252 // VDPBF16PS Z10, Z11, Z4
+	VBROADCASTSS (R10)(BX*2), Z11
+	LONG $0x4826d262; WORD $0xea52 // VDPBF16PS Z10, Z11, Z5
+	VBROADCASTSS (R11), Z11
+	LONG $0x4826d262; WORD $0xf252 // VDPBF16PS Z10, Z11, Z6
+	VBROADCASTSS (R11)(BX*1), Z11
+	LONG $0x4826d262; WORD $0xfa52 // VDPBF16PS Z10, Z11, Z7
+	VBROADCASTSS (R11)(BX*2), Z11
+	LONG $0x48265262; WORD $0xc252 // VDPBF16PS Z10, Z11, Z8
+	VBROADCASTSS (R12), Z11
+	LONG $0x48265262; WORD $0xca52 // VDPBF16PS Z10, Z11, Z9
+	PREFETCHT0   1024(CX)
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         SI, R12
+	ADDQ         DX, CX
+	DECQ         R13
+	JNZ          pairTile512x10x1k
+	DECQ         R8
+	JNZ          pairTile512x10x1seg
+	JMP          pairTile512x10x1finish
+
+pairTile512x10x1part:
+pairTile512x10x1partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	LEAQ (R10)(BX*2), R11
+	ADDQ BX, R11
+	LEAQ (R11)(BX*2), R12
+	ADDQ BX, R12
+	MOVQ 48(AX), R13
+
+pairTile512x10x1partk:
 	VMOVUPS.Z    (CX), K1, Z10
 	VBROADCASTSS (R9), Z11
 	LONG $0x4826d262; WORD $0xc252 // VDPBF16PS Z10, Z11, Z0
@@ -2495,6 +3302,7 @@ pairTile512x10x1k:
 	LONG $0x48265262; WORD $0xc252 // VDPBF16PS Z10, Z11, Z8
 	VBROADCASTSS (R12), Z11
 	LONG $0x48265262; WORD $0xca52 // VDPBF16PS Z10, Z11, Z9
+	PREFETCHT0   1024(CX)
 	PREFETCHT1   (R14)
 	ADDQ         R15, R14
 	ADDQ         SI, R9
@@ -2503,9 +3311,11 @@ pairTile512x10x1k:
 	ADDQ         SI, R12
 	ADDQ         DX, CX
 	DECQ         R13
-	JNZ          pairTile512x10x1k
+	JNZ          pairTile512x10x1partk
 	DECQ         R8
-	JNZ          pairTile512x10x1seg
+	JNZ          pairTile512x10x1partseg
+
+pairTile512x10x1finish:
 	VBROADCASTSS 104(AX), Z10
 	VMULPS       Z10, Z0, Z0
 	VMULPS       Z10, Z1, Z1
@@ -2660,6 +3470,8 @@ TEXT ·pairTile512x10x2(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R14
 	MOVQ       96(AX), R15
+	KORTESTW   K2, K2
+	JCC        pairTile512x10x2part
 
 pairTile512x10x2seg:
 	MOVQ (DI), R9
@@ -2674,6 +3486,67 @@ pairTile512x10x2seg:
 	MOVQ 48(AX), R13
 
 pairTile512x10x2k:
+	VMOVUPS      (CX), Z20
+	VMOVUPS      64(CX), Z21
+	VBROADCASTSS (R9), Z22
+	LONG $0x404eb262; WORD $0xc452 // VDPBF16PS Z20, Z22, Z0
+	LONG $0x404eb262; WORD $0xcd52 // VDPBF16PS Z21, Z22, Z1
+	VBROADCASTSS (R9)(BX*1), Z22
+	LONG $0x404eb262; WORD $0xd452 // VDPBF16PS Z20, Z22, Z2
+	LONG $0x404eb262; WORD $0xdd52 // VDPBF16PS Z21, Z22, Z3
+	VBROADCASTSS (R9)(BX*2), Z22
+	LONG $0x404eb262; WORD $0xe452 // VDPBF16PS Z20, Z22, Z4
+	LONG $0x404eb262; WORD $0xed52 // VDPBF16PS Z21, Z22, Z5
+	VBROADCASTSS (R10), Z22
+	LONG $0x404eb262; WORD $0xf452 // VDPBF16PS Z20, Z22, Z6
+	LONG $0x404eb262; WORD $0xfd52 // VDPBF16PS Z21, Z22, Z7
+	VBROADCASTSS (R10)(BX*1), Z22
+	LONG $0x404e3262; WORD $0xc452 // VDPBF16PS Z20, Z22, Z8
+	LONG $0x404e3262; WORD $0xcd52 // VDPBF16PS Z21, Z22, Z9
+	VBROADCASTSS (R10)(BX*2), Z22
+	LONG $0x404e3262; WORD $0xd452 // VDPBF16PS Z20, Z22, Z10
+	LONG $0x404e3262; WORD $0xdd52 // VDPBF16PS Z21, Z22, Z11
+	VBROADCASTSS (R11), Z22
+	LONG $0x404e3262; WORD $0xe452 // VDPBF16PS Z20, Z22, Z12
+	LONG $0x404e3262; WORD $0xed52 // VDPBF16PS Z21, Z22, Z13
+	VBROADCASTSS (R11)(BX*1), Z22
+	LONG $0x404e3262; WORD $0xf452 // VDPBF16PS Z20, Z22, Z14
+	LONG $0x404e3262; WORD $0xfd52 // VDPBF16PS Z21, Z22, Z15
+	VBROADCASTSS (R11)(BX*2), Z22
+	LONG $0x404ea262; WORD $0xc452 // VDPBF16PS Z20, Z22, Z16
+	LONG $0x404ea262; WORD $0xcd52 // VDPBF16PS Z21, Z22, Z17
+	VBROADCASTSS (R12), Z22
+	LONG $0x404ea262; WORD $0xd452 // VDPBF16PS Z20, Z22, Z18
+	LONG $0x404ea262; WORD $0xdd52 // VDPBF16PS Z21, Z22, Z19
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         SI, R12
+	ADDQ         DX, CX
+	DECQ         R13
+	JNZ          pairTile512x10x2k
+	DECQ         R8
+	JNZ          pairTile512x10x2seg
+	JMP          pairTile512x10x2finish
+
+pairTile512x10x2part:
+pairTile512x10x2partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	LEAQ (R10)(BX*2), R11
+	ADDQ BX, R11
+	LEAQ (R11)(BX*2), R12
+	ADDQ BX, R12
+	MOVQ 48(AX), R13
+
+pairTile512x10x2partk:
 	VMOVUPS.Z    (CX), K1, Z20
 	VMOVUPS.Z    64(CX), K2, Z21
 	VBROADCASTSS (R9), Z22
@@ -2706,6 +3579,8 @@ pairTile512x10x2k:
 	VBROADCASTSS (R12), Z22
 	LONG $0x404ea262; WORD $0xd452 // VDPBF16PS Z20, Z22, Z18
 	LONG $0x404ea262; WORD $0xdd52 // VDPBF16PS Z21, Z22, Z19
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
 	PREFETCHT1   (R14)
 	ADDQ         R15, R14
 	ADDQ         SI, R9
@@ -2714,9 +3589,11 @@ pairTile512x10x2k:
 	ADDQ         SI, R12
 	ADDQ         DX, CX
 	DECQ         R13
-	JNZ          pairTile512x10x2k
+	JNZ          pairTile512x10x2partk
 	DECQ         R8
-	JNZ          pairTile512x10x2seg
+	JNZ          pairTile512x10x2partseg
+
+pairTile512x10x2finish:
 	VBROADCASTSS 104(AX), Z20
 	VMULPS       Z20, Z0, Z0
 	VMULPS       Z20, Z1, Z1
@@ -2903,6 +3780,8 @@ TEXT ·pairTile512x11x1(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R14
 	MOVQ       96(AX), R15
+	KORTESTW   K1, K1
+	JCC        pairTile512x11x1part
 
 pairTile512x11x1seg:
 	MOVQ (DI), R9
@@ -2917,6 +3796,57 @@ pairTile512x11x1seg:
 	MOVQ 48(AX), R13
 
 pairTile512x11x1k:
+	VMOVUPS      (CX), Z11
+	VBROADCASTSS (R9), Z12
+	LONG $0x481ed262; WORD $0xc352 // VDPBF16PS Z11, Z12, Z0
+	VBROADCASTSS (R9)(BX*1), Z12
+	LONG $0x481ed262; WORD $0xcb52 // VDPBF16PS Z11, Z12, Z1
+	VBROADCASTSS (R9)(BX*2), Z12
+	LONG $0x481ed262; WORD $0xd352 // VDPBF16PS Z11, Z12, Z2
+	VBROADCASTSS (R10), Z12
+	LONG $0x481ed262; WORD $0xdb52 // VDPBF16PS Z11, Z12, Z3
+	VBROADCASTSS (R10)(BX*1), Z12
+	LONG $0x481ed262; WORD $0xe352 // VDPBF16PS Z11, Z12, Z4
+	VBROADCASTSS (R10)(BX*2), Z12
+	LONG $0x481ed262; WORD $0xeb52 // VDPBF16PS Z11, Z12, Z5
+	VBROADCASTSS (R11), Z12
+	LONG $0x481ed262; WORD $0xf352 // VDPBF16PS Z11, Z12, Z6
+	VBROADCASTSS (R11)(BX*1), Z12
+	LONG $0x481ed262; WORD $0xfb52 // VDPBF16PS Z11, Z12, Z7
+	VBROADCASTSS (R11)(BX*2), Z12
+	LONG $0x481e5262; WORD $0xc352 // VDPBF16PS Z11, Z12, Z8
+	VBROADCASTSS (R12), Z12
+	LONG $0x481e5262; WORD $0xcb52 // VDPBF16PS Z11, Z12, Z9
+	VBROADCASTSS (R12)(BX*1), Z12
+	LONG $0x481e5262; WORD $0xd352 // VDPBF16PS Z11, Z12, Z10
+	PREFETCHT0   1024(CX)
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         SI, R12
+	ADDQ         DX, CX
+	DECQ         R13
+	JNZ          pairTile512x11x1k
+	DECQ         R8
+	JNZ          pairTile512x11x1seg
+	JMP          pairTile512x11x1finish
+
+pairTile512x11x1part:
+pairTile512x11x1partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	LEAQ (R10)(BX*2), R11
+	ADDQ BX, R11
+	LEAQ (R11)(BX*2), R12
+	ADDQ BX, R12
+	MOVQ 48(AX), R13
+
+pairTile512x11x1partk:
 	VMOVUPS.Z    (CX), K1, Z11
 	VBROADCASTSS (R9), Z12
 	LONG $0x481ed262; WORD $0xc352 // VDPBF16PS Z11, Z12, Z0
@@ -2940,6 +3870,7 @@ pairTile512x11x1k:
 	LONG $0x481e5262; WORD $0xcb52 // VDPBF16PS Z11, Z12, Z9
 	VBROADCASTSS (R12)(BX*1), Z12
 	LONG $0x481e5262; WORD $0xd352 // VDPBF16PS Z11, Z12, Z10
+	PREFETCHT0   1024(CX)
 	PREFETCHT1   (R14)
 	ADDQ         R15, R14
 	ADDQ         SI, R9
@@ -2948,9 +3879,11 @@ pairTile512x11x1k:
 	ADDQ         SI, R12
 	ADDQ         DX, CX
 	DECQ         R13
-	JNZ          pairTile512x11x1k
+	JNZ          pairTile512x11x1partk
 	DECQ         R8
-	JNZ          pairTile512x11x1seg
+	JNZ          pairTile512x11x1partseg
+
+pairTile512x11x1finish:
 	VBROADCASTSS 104(AX), Z11
 	VMULPS       Z11, Z0, Z0
 	VMULPS       Z11, Z1, Z1
@@ -3117,6 +4050,8 @@ TEXT ·pairTile512x11x2(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R14
 	MOVQ       96(AX), R15
+	KORTESTW   K2, K2
+	JCC        pairTile512x11x2part
 
 pairTile512x11x2seg:
 	MOVQ (DI), R9
@@ -3131,6 +4066,70 @@ pairTile512x11x2seg:
 	MOVQ 48(AX), R13
 
 pairTile512x11x2k:
+	VMOVUPS      (CX), Z22
+	VMOVUPS      64(CX), Z23
+	VBROADCASTSS (R9), Z24
+	LONG $0x403eb262; WORD $0xc652 // VDPBF16PS Z22, Z24, Z0
+	LONG $0x403eb262; WORD $0xcf52 // VDPBF16PS Z23, Z24, Z1
+	VBROADCASTSS (R9)(BX*1), Z24
+	LONG $0x403eb262; WORD $0xd652 // VDPBF16PS Z22, Z24, Z2
+	LONG $0x403eb262; WORD $0xdf52 // VDPBF16PS Z23, Z24, Z3
+	VBROADCASTSS (R9)(BX*2), Z24
+	LONG $0x403eb262; WORD $0xe652 // VDPBF16PS Z22, Z24, Z4
+	LONG $0x403eb262; WORD $0xef52 // VDPBF16PS Z23, Z24, Z5
+	VBROADCASTSS (R10), Z24
+	LONG $0x403eb262; WORD $0xf652 // VDPBF16PS Z22, Z24, Z6
+	LONG $0x403eb262; WORD $0xff52 // VDPBF16PS Z23, Z24, Z7
+	VBROADCASTSS (R10)(BX*1), Z24
+	LONG $0x403e3262; WORD $0xc652 // VDPBF16PS Z22, Z24, Z8
+	LONG $0x403e3262; WORD $0xcf52 // VDPBF16PS Z23, Z24, Z9
+	VBROADCASTSS (R10)(BX*2), Z24
+	LONG $0x403e3262; WORD $0xd652 // VDPBF16PS Z22, Z24, Z10
+	LONG $0x403e3262; WORD $0xdf52 // VDPBF16PS Z23, Z24, Z11
+	VBROADCASTSS (R11), Z24
+	LONG $0x403e3262; WORD $0xe652 // VDPBF16PS Z22, Z24, Z12
+	LONG $0x403e3262; WORD $0xef52 // VDPBF16PS Z23, Z24, Z13
+	VBROADCASTSS (R11)(BX*1), Z24
+	LONG $0x403e3262; WORD $0xf652 // VDPBF16PS Z22, Z24, Z14
+	LONG $0x403e3262; WORD $0xff52 // VDPBF16PS Z23, Z24, Z15
+	VBROADCASTSS (R11)(BX*2), Z24
+	LONG $0x403ea262; WORD $0xc652 // VDPBF16PS Z22, Z24, Z16
+	LONG $0x403ea262; WORD $0xcf52 // VDPBF16PS Z23, Z24, Z17
+	VBROADCASTSS (R12), Z24
+	LONG $0x403ea262; WORD $0xd652 // VDPBF16PS Z22, Z24, Z18
+	LONG $0x403ea262; WORD $0xdf52 // VDPBF16PS Z23, Z24, Z19
+	VBROADCASTSS (R12)(BX*1), Z24
+	LONG $0x403ea262; WORD $0xe652 // VDPBF16PS Z22, Z24, Z20
+	LONG $0x403ea262; WORD $0xef52 // VDPBF16PS Z23, Z24, Z21
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         SI, R12
+	ADDQ         DX, CX
+	DECQ         R13
+	JNZ          pairTile512x11x2k
+	DECQ         R8
+	JNZ          pairTile512x11x2seg
+	JMP          pairTile512x11x2finish
+
+pairTile512x11x2part:
+pairTile512x11x2partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	LEAQ (R10)(BX*2), R11
+	ADDQ BX, R11
+	LEAQ (R11)(BX*2), R12
+	ADDQ BX, R12
+	MOVQ 48(AX), R13
+
+pairTile512x11x2partk:
 	VMOVUPS.Z    (CX), K1, Z22
 	VMOVUPS.Z    64(CX), K2, Z23
 	VBROADCASTSS (R9), Z24
@@ -3166,6 +4165,8 @@ pairTile512x11x2k:
 	VBROADCASTSS (R12)(BX*1), Z24
 	LONG $0x403ea262; WORD $0xe652 // VDPBF16PS Z22, Z24, Z20
 	LONG $0x403ea262; WORD $0xef52 // VDPBF16PS Z23, Z24, Z21
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
 	PREFETCHT1   (R14)
 	ADDQ         R15, R14
 	ADDQ         SI, R9
@@ -3174,9 +4175,11 @@ pairTile512x11x2k:
 	ADDQ         SI, R12
 	ADDQ         DX, CX
 	DECQ         R13
-	JNZ          pairTile512x11x2k
+	JNZ          pairTile512x11x2partk
 	DECQ         R8
-	JNZ          pairTile512x11x2seg
+	JNZ          pairTile512x11x2partseg
+
+pairTile512x11x2finish:
 	VBROADCASTSS 104(AX), Z22
 	VMULPS       Z22, Z0, Z0
 	VMULPS       Z22, Z1, Z1
@@ -3378,6 +4381,8 @@ TEXT ·pairTile512x12x1(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R14
 	MOVQ       96(AX), R15
+	KORTESTW   K1, K1
+	JCC        pairTile512x12x1part
 
 pairTile512x12x1seg:
 	MOVQ (DI), R9
@@ -3392,6 +4397,59 @@ pairTile512x12x1seg:
 	MOVQ 48(AX), R13
 
 pairTile512x12x1k:
+	VMOVUPS      (CX), Z12
+	VBROADCASTSS (R9), Z13
+	LONG $0x4816d262; WORD $0xc452 // VDPBF16PS Z12, Z13, Z0
+	VBROADCASTSS (R9)(BX*1), Z13
+	LONG $0x4816d262; WORD $0xcc52 // VDPBF16PS Z12, Z13, Z1
+	VBROADCASTSS (R9)(BX*2), Z13
+	LONG $0x4816d262; WORD $0xd452 // VDPBF16PS Z12, Z13, Z2
+	VBROADCASTSS (R10), Z13
+	LONG $0x4816d262; WORD $0xdc52 // VDPBF16PS Z12, Z13, Z3
+	VBROADCASTSS (R10)(BX*1), Z13
+	LONG $0x4816d262; WORD $0xe452 // VDPBF16PS Z12, Z13, Z4
+	VBROADCASTSS (R10)(BX*2), Z13
+	LONG $0x4816d262; WORD $0xec52 // VDPBF16PS Z12, Z13, Z5
+	VBROADCASTSS (R11), Z13
+	LONG $0x4816d262; WORD $0xf452 // VDPBF16PS Z12, Z13, Z6
+	VBROADCASTSS (R11)(BX*1), Z13
+	LONG $0x4816d262; WORD $0xfc52 // VDPBF16PS Z12, Z13, Z7
+	VBROADCASTSS (R11)(BX*2), Z13
+	LONG $0x48165262; WORD $0xc452 // VDPBF16PS Z12, Z13, Z8
+	VBROADCASTSS (R12), Z13
+	LONG $0x48165262; WORD $0xcc52 // VDPBF16PS Z12, Z13, Z9
+	VBROADCASTSS (R12)(BX*1), Z13
+	LONG $0x48165262; WORD $0xd452 // VDPBF16PS Z12, Z13, Z10
+	VBROADCASTSS (R12)(BX*2), Z13
+	LONG $0x48165262; WORD $0xdc52 // VDPBF16PS Z12, Z13, Z11
+	PREFETCHT0   1024(CX)
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         SI, R12
+	ADDQ         DX, CX
+	DECQ         R13
+	JNZ          pairTile512x12x1k
+	DECQ         R8
+	JNZ          pairTile512x12x1seg
+	JMP          pairTile512x12x1finish
+
+pairTile512x12x1part:
+pairTile512x12x1partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	LEAQ (R10)(BX*2), R11
+	ADDQ BX, R11
+	LEAQ (R11)(BX*2), R12
+	ADDQ BX, R12
+	MOVQ 48(AX), R13
+
+pairTile512x12x1partk:
 	VMOVUPS.Z    (CX), K1, Z12
 	VBROADCASTSS (R9), Z13
 	LONG $0x4816d262; WORD $0xc452 // VDPBF16PS Z12, Z13, Z0
@@ -3417,6 +4475,7 @@ pairTile512x12x1k:
 	LONG $0x48165262; WORD $0xd452 // VDPBF16PS Z12, Z13, Z10
 	VBROADCASTSS (R12)(BX*2), Z13
 	LONG $0x48165262; WORD $0xdc52 // VDPBF16PS Z12, Z13, Z11
+	PREFETCHT0   1024(CX)
 	PREFETCHT1   (R14)
 	ADDQ         R15, R14
 	ADDQ         SI, R9
@@ -3425,9 +4484,11 @@ pairTile512x12x1k:
 	ADDQ         SI, R12
 	ADDQ         DX, CX
 	DECQ         R13
-	JNZ          pairTile512x12x1k
+	JNZ          pairTile512x12x1partk
 	DECQ         R8
-	JNZ          pairTile512x12x1seg
+	JNZ          pairTile512x12x1partseg
+
+pairTile512x12x1finish:
 	VBROADCASTSS 104(AX), Z12
 	VMULPS       Z12, Z0, Z0
 	VMULPS       Z12, Z1, Z1
@@ -3606,6 +4667,8 @@ TEXT ·pairTile512x12x2(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R14
 	MOVQ       96(AX), R15
+	KORTESTW   K2, K2
+	JCC        pairTile512x12x2part
 
 pairTile512x12x2seg:
 	MOVQ (DI), R9
@@ -3620,6 +4683,73 @@ pairTile512x12x2seg:
 	MOVQ 48(AX), R13
 
 pairTile512x12x2k:
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
+	VBROADCASTSS (R9), Z26
+	LONG $0x402e9262; WORD $0xc052 // VDPBF16PS Z24, Z26, Z0
+	LONG $0x402e9262; WORD $0xc952 // VDPBF16PS Z25, Z26, Z1
+	VBROADCASTSS (R9)(BX*1), Z26
+	LONG $0x402e9262; WORD $0xd052 // VDPBF16PS Z24, Z26, Z2
+	LONG $0x402e9262; WORD $0xd952 // VDPBF16PS Z25, Z26, Z3
+	VBROADCASTSS (R9)(BX*2), Z26
+	LONG $0x402e9262; WORD $0xe052 // VDPBF16PS Z24, Z26, Z4
+	LONG $0x402e9262; WORD $0xe952 // VDPBF16PS Z25, Z26, Z5
+	VBROADCASTSS (R10), Z26
+	LONG $0x402e9262; WORD $0xf052 // VDPBF16PS Z24, Z26, Z6
+	LONG $0x402e9262; WORD $0xf952 // VDPBF16PS Z25, Z26, Z7
+	VBROADCASTSS (R10)(BX*1), Z26
+	LONG $0x402e1262; WORD $0xc052 // VDPBF16PS Z24, Z26, Z8
+	LONG $0x402e1262; WORD $0xc952 // VDPBF16PS Z25, Z26, Z9
+	VBROADCASTSS (R10)(BX*2), Z26
+	LONG $0x402e1262; WORD $0xd052 // VDPBF16PS Z24, Z26, Z10
+	LONG $0x402e1262; WORD $0xd952 // VDPBF16PS Z25, Z26, Z11
+	VBROADCASTSS (R11), Z26
+	LONG $0x402e1262; WORD $0xe052 // VDPBF16PS Z24, Z26, Z12
+	LONG $0x402e1262; WORD $0xe952 // VDPBF16PS Z25, Z26, Z13
+	VBROADCASTSS (R11)(BX*1), Z26
+	LONG $0x402e1262; WORD $0xf052 // VDPBF16PS Z24, Z26, Z14
+	LONG $0x402e1262; WORD $0xf952 // VDPBF16PS Z25, Z26, Z15
+	VBROADCASTSS (R11)(BX*2), Z26
+	LONG $0x402e8262; WORD $0xc052 // VDPBF16PS Z24, Z26, Z16
+	LONG $0x402e8262; WORD $0xc952 // VDPBF16PS Z25, Z26, Z17
+	VBROADCASTSS (R12), Z26
+	LONG $0x402e8262; WORD $0xd052 // VDPBF16PS Z24, Z26, Z18
+	LONG $0x402e8262; WORD $0xd952 // VDPBF16PS Z25, Z26, Z19
+	VBROADCASTSS (R12)(BX*1), Z26
+	LONG $0x402e8262; WORD $0xe052 // VDPBF16PS Z24, Z26, Z20
+	LONG $0x402e8262; WORD $0xe952 // VDPBF16PS Z25, Z26, Z21
+	VBROADCASTSS (R12)(BX*2), Z26
+	LONG $0x402e8262; WORD $0xf052 // VDPBF16PS Z24, Z26, Z22
+	LONG $0x402e8262; WORD $0xf952 // VDPBF16PS Z25, Z26, Z23
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         SI, R12
+	ADDQ         DX, CX
+	DECQ         R13
+	JNZ          pairTile512x12x2k
+	DECQ         R8
+	JNZ          pairTile512x12x2seg
+	JMP          pairTile512x12x2finish
+
+pairTile512x12x2part:
+pairTile512x12x2partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	LEAQ (R10)(BX*2), R11
+	ADDQ BX, R11
+	LEAQ (R11)(BX*2), R12
+	ADDQ BX, R12
+	MOVQ 48(AX), R13
+
+pairTile512x12x2partk:
 	VMOVUPS.Z    (CX), K1, Z24
 	VMOVUPS.Z    64(CX), K2, Z25
 	VBROADCASTSS (R9), Z26
@@ -3658,6 +4788,8 @@ pairTile512x12x2k:
 	VBROADCASTSS (R12)(BX*2), Z26
 	LONG $0x402e8262; WORD $0xf052 // VDPBF16PS Z24, Z26, Z22
 	LONG $0x402e8262; WORD $0xf952 // VDPBF16PS Z25, Z26, Z23
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
 	PREFETCHT1   (R14)
 	ADDQ         R15, R14
 	ADDQ         SI, R9
@@ -3666,9 +4798,11 @@ pairTile512x12x2k:
 	ADDQ         SI, R12
 	ADDQ         DX, CX
 	DECQ         R13
-	JNZ          pairTile512x12x2k
+	JNZ          pairTile512x12x2partk
 	DECQ         R8
-	JNZ          pairTile512x12x2seg
+	JNZ          pairTile512x12x2partseg
+
+pairTile512x12x2finish:
 	VBROADCASTSS 104(AX), Z24
 	VMULPS       Z24, Z0, Z0
 	VMULPS       Z24, Z1, Z1

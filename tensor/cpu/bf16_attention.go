@@ -64,7 +64,7 @@ func (d *Device) attentionPairs(call *attentionCall, scale float64) bool {
 	}
 	t.attentionCall = attentionCall{}
 	for i := range t.workers {
-		t.workers[i].args = tileArgs{}
+		t.workers[i].args.release()
 	}
 	attentionPairTasks.Put(t)
 	return true
@@ -83,14 +83,18 @@ func (t *attentionPairTask) run(worker, chunk int) {
 	t.forward(w, n, h, start, rows)
 }
 
+// whole is so many rows, or a few more: whole tiles.
+func (t *attentionPairTask) whole(rows int) int { return roundUp(rows, t.u.rows) }
+
 // forward computes some rows of a head.
 func (t *attentionPairTask) forward(w *attentionPairWorker, n, h, start, rows int) {
-	w.p, w.pw = grow(w.p, queryBlock*t.width), grow(w.pw, queryBlock*t.width/2)
+	block := t.whole(queryBlock)
+	w.p, w.pw = grow(w.p, block*t.width), grow(w.pw, block*t.width/2)
 	w.top, w.sum, w.factor = grow(w.top, rows), grow(w.sum, rows), grow(w.factor, rows)
 	for i := range rows {
 		w.top[i], w.sum[i] = float32(math.Inf(-1)), 0
 	}
-	blocks := splitEvenly(rows, queryBlock)
+	blocks := splitEvenly(rows, block)
 	for b := range t.keys.parts {
 		s0, keys := t.keys.part(b)
 		w.kt = t.pack(w, w.kt, t.k, n, h, s0, keys, true)
@@ -117,14 +121,15 @@ func (t *attentionPairTask) forward(w *attentionPairWorker, n, h, start, rows in
 
 // backward computes dq, dk and dv of a head.
 func (t *attentionPairTask) backward(w *attentionPairWorker, n, h int) {
-	w.p, w.dp = grow(w.p, gradBlock*t.width), grow(w.dp, gradBlock*t.width)
-	w.pw, w.dpw = grow(w.pw, gradBlock*t.width/2), grow(w.dpw, gradBlock*t.width/2)
+	block := t.whole(gradBlock)
+	w.p, w.dp = grow(w.p, block*t.width), grow(w.dp, block*t.width)
+	w.pw, w.dpw = grow(w.pw, block*t.width/2), grow(w.dpw, block*t.width/2)
 	w.mean, w.lse = grow(w.mean, t.t), grow(w.lse, t.t)
 	for i := range t.t {
 		w.mean[i] = t.mean(n, h, i)
 		w.lse[i] = elements[float32](t.lse)[rowOffset(t.lse, n, h, i)]
 	}
-	blocks := splitEvenly(t.t, gradBlock)
+	blocks := splitEvenly(t.t, block)
 	for b := range t.keys.parts {
 		s0, keys := t.keys.part(b)
 		w.kt = t.pack(w, w.kt, t.k, n, h, s0, keys, true)

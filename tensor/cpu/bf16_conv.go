@@ -75,7 +75,8 @@ func (t *convPairTask) release() {
 	t.bias = nil
 	t.x, t.y, t.weights, t.transposed = backend.View{}, backend.View{}, backend.View{}, backend.View{}
 	for i := range t.workers {
-		t.workers[i].args, t.workers[i].slab.base = tileArgs{}, nil
+		t.workers[i].args.release()
+		t.workers[i].slab.base = nil
 	}
 	convPairTasks.Put(t)
 }
@@ -136,7 +137,7 @@ func (t *convPairTask) choose(d *Device) {
 	for _, p := range t.passes {
 		longest = max(longest, p.taps*p.k)
 	}
-	t.colBlock = max(1, blockBytes/(4*longest*t.u.cols))
+	t.colBlock = max(1, t.u.blockBytes()/(4*longest*t.u.cols))
 
 	rowFlops := 2 * max(1, len(t.taps)*t.cin*t.cout*t.groups*t.out.size[2])
 	rows := max(1, min(t.rows()/(4*d.pool.threads), slabFlops/rowFlops))
@@ -203,17 +204,14 @@ func (t *convPairTask) outputRow(w *convPairWorker, pass, g, r, from, p0, p1 int
 	for tile := range t.tiles.parts {
 		o, rows := t.tiles.part(tile)
 		a.a = unsafe.Add(source, o*step)
-		for panel := p0; panel < p1; panel++ {
-			j := panel * u.cols
-			a.b = unsafe.Pointer(&t.packed[(g*t.panels+panel)*t.panelFloats+(p.tap*t.depth+p.c)*u.cols])
-			a.c = unsafe.Pointer(&t.out.data[to+o*t.out.stride[2]+j])
-			a.bias = nil
-			if pass == 0 && t.bias != nil {
-				a.bias = unsafe.Pointer(&t.bias[g*t.cout+j])
-			}
-			a.fetchNext(&w.next)
-			u.run(a, rows, min(u.cols, t.cout-j), nil)
+		j := p0 * u.cols
+		a.b = unsafe.Pointer(&t.packed[(g*t.panels+p0)*t.panelFloats+(p.tap*t.depth+p.c)*u.cols])
+		a.c = unsafe.Pointer(&t.out.data[to+o*t.out.stride[2]+j])
+		a.bias = nil
+		if pass == 0 && t.bias != nil {
+			a.bias = unsafe.Pointer(&t.bias[g*t.cout+j])
 		}
+		u.runRow(a, rows, min(t.cout, p1*u.cols)-j, 4*t.panelFloats, nil, &w.next)
 	}
 }
 

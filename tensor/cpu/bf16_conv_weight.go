@@ -46,7 +46,8 @@ func (t *pairWeightTask) release() {
 	t.convPlan.release()
 	t.dw = nil
 	for i := range t.workers {
-		t.workers[i].args, t.workers[i].slab.base = tileArgs{}, nil
+		t.workers[i].args.release()
+		t.workers[i].slab.base = nil
 	}
 	pairWeightTasks.Put(t)
 }
@@ -197,18 +198,21 @@ func (t *pairWeightTask) add(w *pairWeightWorker, part, tile0, tiles, r0, r1 int
 	if first {
 		a.accumulate = 0
 	}
-	for p := range t.panels {
+	panels, panel := 1, (r1-r0)*t.depth*u.cols // for one tile, before the next
+	if u.matrix != nil {
+		panels = t.panels
+	}
+	for p := 0; p < t.panels; p += panels {
 		j := p * u.cols
 		for i := range tiles {
 			g := (tile0 + i) / t.tiles.parts
 			c, rows := t.tiles.part((tile0 + i) % t.tiles.parts)
-			a.b = unsafe.Pointer(&w.dy[(g*t.panels+p)*(r1-r0)*t.depth*u.cols])
+			b := unsafe.Pointer(&w.dy[(g*t.panels+p)*panel])
 			source := unsafe.Add(w.slab.base, i*w.slab.tile)
 			for tap := range t.taps {
-				a.a = unsafe.Add(source, t.offsets[tap])
+				a.a, a.b = unsafe.Add(source, t.offsets[tap]), b
 				a.c = t.sumAt(part, tap, c, g*t.cout+j)
-				a.fetchNext(&w.nextX, &w.nextDy)
-				u.run(a, rows, min(u.cols, t.cout-j), nil)
+				u.runRow(a, rows, min(t.cout, (p+panels)*u.cols)-j, 4*panel, nil, &w.nextX, &w.nextDy)
 			}
 		}
 	}

@@ -15,9 +15,9 @@ import (
 const (
 	// pairBlock is the most words of k of a block.
 	pairBlock = 320
-	// pairTiles is how many tiles of A are packed together: they stay in the L1
+	// pairRows is how many rows of A, at most, are packed together: they stay in the L1
 	// and L2 caches.
-	pairTiles = 8
+	pairRows = 96
 )
 
 // pairTask multiplies matrices of words: gemmTask with k counted in words.
@@ -48,16 +48,20 @@ func (t *pairTask) set(d *Device, c, a, b, bias *backend.View, alpha, beta float
 	t.gemmTask.set(d, c, a, b, bias, alpha, beta)
 	t.pairs, t.u = d.pairs, &d.pairs.microKernel
 	t.floats, t.k = t.k, words(t.k)
+	if t.pairs.words != nil {
+		t.k = t.pairs.words(t.k, splitEvenly(t.k, pairBlock).parts)
+	}
 	t.kb = splitEvenly(t.k, pairBlock)
+	t.sideBySide = t.pairs.turnWords != nil
 	for len(t.workers) < d.pool.threads {
-		t.workers = append(t.workers, pairWorker{gemmWorker: gemmWorker{edge: make([]float32, t.u.cols)}})
+		t.workers = append(t.workers, pairWorker{gemmWorker: gemmWorker{edge: make([]float32, (1+packGroup)*t.u.cols)}})
 	}
 }
 
 func (t *pairTask) release() {
 	t.gemmTask.release()
 	for i := range t.workers {
-		t.workers[i].args = tileArgs{}
+		t.workers[i].args.release()
 	}
 }
 
@@ -73,7 +77,7 @@ func (t *pairTask) multiply(d *Device) {
 		rows *= t.batch
 	}
 	t.pack = true
-	most := max(1, blockBytes/(4*min(t.k, pairBlock)*t.u.cols)) // panels of a block
+	most := max(1, t.u.blockBytes()/(4*min(t.k, pairBlock)*t.u.cols)) // panels of a block
 	all := splitEvenly(t.panels, most)
 	switch flops := 2 * t.m * t.n * t.floats; {
 	case t.batch == 1 && t.ks != 1 && longK(t.m, t.n, t.floats) || t.sums != nil:
@@ -151,7 +155,7 @@ func (t *pairTask) run(worker, chunk int) {
 // part is block kb of k: where it begins and how long it is, in numbers.
 func (t *pairTask) part(kb int) (k0, k int) {
 	k0, k = t.kb.part(kb)
-	return 2 * k0, min(2*k, t.floats-2*k0)
+	return 2 * k0, max(0, min(2*k, t.floats-2*k0))
 }
 
 // block computes tiles tile0…tile1 of column block cb of a matrix.
@@ -172,14 +176,15 @@ func (t *pairTask) block(w *pairWorker, matrix, cb, tile0, tile1 int) {
 		}
 		b, panel := t.panelsOf(w, bo, k0, k, p0, p1)
 		t.expectB(w, k0+k, p0, p1)
-		w.a = grow(w.a, pairTiles*u.rows*pairBlock)
-		for tile := tile0; tile < tile1; tile += pairTiles {
-			end := min(tile1, tile+pairTiles)
+		tiles := pairRows / u.rows
+		w.a = grow(w.a, tiles*roundUp(u.rows, u.lanes)*pairBlock)
+		for tile := tile0; tile < tile1; tile += tiles {
+			end := min(tile1, tile+tiles)
 			t.packTiles(w, ao, kb, tile, end)
-			t.expectA(w, ao, kb, end, min(tile1, end+pairTiles))
+			t.expectA(w, ao, kb, end, min(tile1, end+tiles))
 			for j := tile; j < end; j++ {
 				i, rows := t.tiles.part(j)
-				row, word := packedStrides(t.ks, rows)
+				row, word := t.pairs.packedStrides(t.ks, rows)
 				g.a, g.rs, g.ks = unsafe.Pointer(&w.a[(j-tile)*u.rows*pairBlock]), 4*row, 4*word
 				t.tileRow(&w.gemmWorker, co+i*t.cs, rows, kb, b, panel, p0, p1)
 			}
@@ -208,10 +213,15 @@ func (t *pairTask) packBlock(w *pairWorker, to []float32, bo, k0, k, p0, p1 int)
 	}
 	for s := 0; s < k; s += strip {
 		at := 2 * (k0 + s)
-		n := min(2*min(strip, k-s), t.floats-at)
+		n := max(0, min(2*min(strip, k-s), t.floats-at))
 		for p := p0; p < p1; p++ {
 			j := p * cols
 			t.pairs.packColumns(to[((p-p0)*k+s)*cols:], b, bo+at*t.bk+j*t.bn, t.bk, t.bn, n, min(cols, t.n-j), &w.scratch)
+		}
+	}
+	if filled := words(max(0, t.floats-2*k0)); filled < k {
+		for p := range p1 - p0 {
+			clear(to[(p*k+filled)*cols : (p+1)*k*cols])
 		}
 	}
 }
@@ -229,8 +239,13 @@ func (t *pairTask) packTiles(w *pairWorker, ao, kb, tile0, tile1 int) {
 		for tile := tile0; tile < tile1; tile++ {
 			i, rows := t.tiles.part(tile)
 			to := w.a[(tile-tile0)*t.u.rows*pairBlock:]
-			_, word := packedStrides(t.ks, rows)
-			t.pairs.packRows(to[s/2*word:], a, ao+i*t.rs+(k0+s)*t.ks, t.rs, t.ks, rows, n)
+			_, word := t.pairs.packedStrides(t.ks, rows)
+			t.pairs.packRows(to[s/2*word:], a, ao+i*t.rs+(k0+s)*t.ks, t.rs, t.ks, rows, n, &w.scratch)
+		}
+	}
+	if _, deep := t.kb.part(kb); words(k) < deep { // only where rows are side by side
+		for i := range (tile1 - tile0) * t.u.rows {
+			clear(w.a[i*pairBlock+words(k) : i*pairBlock+deep])
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package cpu
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // pairKernel is a family of register-tile kernels on words. A word, kept where
 // a float32 would be, is a pair of bfloat16 numbers next to each other along
@@ -22,6 +25,11 @@ type pairKernel struct {
 	// winogradSpread to words of a tile and the one second bytes further on. Where keep is 0, the latter's second ones are 0.
 	winogradInputRows  func(to, from *float32, second, toStep, toTile, line, pixel, tiles, vectors int)
 	winogradSpreadRows func(to, from *float32, second, toStep, toTile, line, pixel, tiles, vectors int, keep uint32)
+	// words, where it is not nil, is what k is rounded up to, in parts blocks, for the kernels' sake.
+	words func(k, parts int) int
+	// turnWords, where it is not nil, copies k lines of words, a number of bytes apart, to columns of
+	// rows a pitch apart, which have room for multiples of lanes: rows of A must be words side by side.
+	turnWords func(to []float32, from unsafe.Pointer, pitch, line, rows, k int)
 	// roundedDot is the sum of a·b over whole vectors, a rounded.
 	roundedDot func(a, b *float32, vectors int) float32
 }
@@ -97,10 +105,17 @@ func (u *pairKernel) packScalars(to, from []float32, at, width, pitch, step, ks,
 }
 
 // packRows packs rows of A, k numbers each, element (i,p) at ao + i·rs + p·ks.
-func (u *pairKernel) packRows(to, a []float32, ao, rs, ks, rows, k int) {
+func (u *pairKernel) packRows(to, a []float32, ao, rs, ks, rows, k int, scratch *[]float32) {
 	switch {
 	case ks == 1:
 		u.neighbours(&to[0], &a[ao], pairBlock, rs, rows, 0, 0, 1, k)
+	case u.turnWords != nil && rs == 1 && rows > 1:
+		pitch := roundUp(rows, u.lanes)
+		*scratch = grow(*scratch, words(k)*pitch)
+		u.packPairs(*scratch, a, ao, pitch, ks, k, rows)
+		u.turnWords(to, unsafe.Pointer(&(*scratch)[0]), pairBlock, 4*pitch, rows, words(k))
+	case u.turnWords != nil:
+		u.packScalars(to, a, ao, pairBlock, 1, rs, ks, rows, k)
 	case rs == 1 || rows == 1:
 		u.packPairs(to, a, ao, rows, ks, k, rows)
 	default:
@@ -109,8 +124,8 @@ func (u *pairKernel) packRows(to, a []float32, ao, rs, ks, rows, k int) {
 }
 
 // packedStrides are the strides of the words that packRows makes.
-func packedStrides(ks, rows int) (row, word int) {
-	if ks == 1 {
+func (u *pairKernel) packedStrides(ks, rows int) (row, word int) {
+	if ks == 1 || u.turnWords != nil {
 		return pairBlock, 1
 	}
 	return 1, rows

@@ -59,7 +59,8 @@ func (t *convTask) release() {
 	t.bias = nil
 	t.x, t.y, t.weights, t.transposed = backend.View{}, backend.View{}, backend.View{}, backend.View{}
 	for i := range t.workers {
-		t.workers[i].args, t.workers[i].slab.base = tileArgs{}, nil
+		t.workers[i].args.release()
+		t.workers[i].slab.base = nil
 	}
 	convTasks.Put(t)
 }
@@ -127,7 +128,7 @@ func (t *convTask) choose(d *Device) {
 	for _, p := range t.passes {
 		longest = max(longest, p.taps*p.k)
 	}
-	t.colBlock = max(1, blockBytes/(4*longest*t.u.cols))
+	t.colBlock = max(1, t.u.blockBytes()/(4*longest*t.u.cols))
 
 	inPlace := t.inside() && t.in.channel == 1
 	rowFlops := 2 * max(1, len(t.taps)*cin*cout*t.groups*t.out.size[2])

@@ -72,7 +72,7 @@ func (p *convPlan) convolveSmall(d *Device, bias []float32) {
 	d.pool.do(t, p.n*p.out.size[0]*t.perPlane)
 	t.convPlan, t.bias = nil, nil
 	for i := range t.workers {
-		t.workers[i].args = tileArgs{}
+		t.workers[i].args.release()
 	}
 	smallTasks.Put(t)
 }

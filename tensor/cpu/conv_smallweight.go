@@ -66,7 +66,7 @@ func (p *convPlan) smallWeights(d *Device, dw []float32) bool {
 	t.reduce(dw, slabs)
 	t.convPlan, t.few, t.many = nil, nil, nil
 	for i := range t.workers {
-		t.workers[i].args = tileArgs{}
+		t.workers[i].args.release()
 	}
 	smallWeightTasks.Put(t)
 	return true

@@ -59,7 +59,8 @@ func (t *weightTask) release() {
 	t.convPlan.release()
 	t.dw = nil
 	for i := range t.workers {
-		t.workers[i].args, t.workers[i].slab.base = tileArgs{}, nil
+		t.workers[i].args.release()
+		t.workers[i].slab.base = nil
 	}
 	weightTasks.Put(t)
 }

@@ -150,7 +150,8 @@ func (t *winogradTask) release() {
 	t.convPlan.release()
 	t.bias = nil
 	for i := range t.workers {
-		t.workers[i].args, t.workers[i].slab.base = tileArgs{}, nil
+		t.workers[i].args.release()
+		t.workers[i].slab.base = nil
 	}
 	winogradTasks.Put(t)
 }
@@ -216,18 +217,20 @@ func (t *winogradTask) products(w *winogradWorker, v, m []float32, tiles, i int)
 	g.segs, g.nsegs, g.k, g.rs, g.ks = unsafe.Pointer(noSegment), 1, t.depth, 4*t.depth, 4
 	g.bs, g.cs, g.alpha, g.accumulate, g.bias = 4*u.cols, 4*t.cout, 1, 0, nil
 	rows := splitEvenly(tiles, u.rows)
-	for p := range t.panels {
+	count, panel := 1, t.depth*u.cols // panels for one tile, before the next
+	if u.matrix != nil {
+		count = t.panels
+	}
+	for p := 0; p < t.panels; p += count {
 		j := p * u.cols
-		at := (i*t.panels + p) * t.depth * u.cols
-		g.b = unsafe.Pointer(&t.packed[at])
+		b := unsafe.Pointer(&t.packed[(i*t.panels+p)*panel])
 		// The next panel, of this matrix or the next.
-		w.next = soon(unsafe.Pointer(&t.packed[at]), 64*t.depth, 64, u.cols/16)
-		w.next.at += uintptr(4 * t.depth * u.cols)
+		w.next = soon(b, 64*t.depth, 64, u.cols/16)
+		w.next.at += uintptr(4 * panel)
 		for k := range rows.parts {
 			row, n := rows.part(k)
-			g.a, g.c = unsafe.Pointer(&v[row*t.depth]), unsafe.Pointer(&m[row*t.cout+j])
-			g.fetchNext(&w.next)
-			u.run(g, n, min(u.cols, t.cout-j), w.edge)
+			g.a, g.b, g.c = unsafe.Pointer(&v[row*t.depth]), b, unsafe.Pointer(&m[row*t.cout+j])
+			u.runRow(g, n, min(t.cout, (p+count)*u.cols)-j, 4*panel, w.edge, &w.next)
 		}
 	}
 }

@@ -108,7 +108,8 @@ func (t *winogradWeightTask) release() {
 	t.dw = nil
 	for i := range t.workers {
 		w := &t.workers[i]
-		w.args, w.x.base, w.dy.base = tileArgs{}, nil, nil
+		w.args.release()
+		w.x.base, w.dy.base = nil, nil
 	}
 	winogradWeightTasks.Put(t)
 }
@@ -238,14 +239,16 @@ func (t *winogradWeightTask) products(w *winogradWeightWorker, v, panels, c []fl
 		g.accumulate = 1
 	}
 	rows := splitEvenly(channels, u.rows)
-	for p := range t.panels {
+	count, panel := 1, depth*u.cols // panels for one tile, before the next
+	if u.matrix != nil {
+		count = t.panels
+	}
+	for p := 0; p < t.panels; p += count {
 		j := p * u.cols
-		g.b = unsafe.Pointer(&panels[p*depth*u.cols])
 		for i := range rows.parts {
 			row, n := rows.part(i)
-			g.a, g.c = unsafe.Pointer(&v[row]), unsafe.Pointer(&c[row*t.cout+j])
-			g.fetchNext(&w.nextX, &w.nextY)
-			u.run(g, n, min(u.cols, t.cout-j), w.edge)
+			g.a, g.b, g.c = unsafe.Pointer(&v[row]), unsafe.Pointer(&panels[p*panel]), unsafe.Pointer(&c[row*t.cout+j])
+			u.runRow(g, n, min(t.cout, (p+count)*u.cols)-j, 4*panel, w.edge, &w.nextX, &w.nextY)
 		}
 	}
 }

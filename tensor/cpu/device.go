@@ -25,7 +25,7 @@ type Device struct {
 }
 
 // Options choose how a Device works. The zero value takes the best level
-// (LANGEVIN_SIMD=go|neon|avx2|avx512 chooses another) and a thread for every processor that Go may use.
+// (LANGEVIN_SIMD=go|neon|avx2|avx512|amx chooses another) and a thread for every processor that Go may use.
 type Options struct {
 	Level   *Level
 	Threads int

@@ -48,7 +48,7 @@ func withGo(k [backend.NumOpcodes]kernel[float32]) [backend.NumOpcodes]kernel[fl
 
 func kernels32(d *Device) *kernels[float32] {
 	switch d.level {
-	case AVX512:
+	case AVX512, AMX:
 		return &kernels512
 	case AVX2:
 		return &kernels256
@@ -58,7 +58,7 @@ func kernels32(d *Device) *kernels[float32] {
 
 func folds32(d *Device) *folds[float32] {
 	switch d.level {
-	case AVX512:
+	case AVX512, AMX:
 		return &folds512
 	case AVX2:
 		return &folds256

@@ -20,7 +20,7 @@ var (
 // micro is the level's family of tile kernels, nil for plain Go.
 func (l Level) micro() *microKernel {
 	switch l {
-	case AVX512:
+	case AVX512, AMX:
 		return &micro512
 	case AVX2:
 		return &micro2

@@ -21,6 +21,8 @@ TEXT ·gemmTile512x1x1(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), DI
 	MOVQ       88(AX), R10
 	MOVQ       96(AX), R11
+	KORTESTW   K1, K1
+	JCC        gemmTile512x1x1part
 
 gemmTile512x1x1seg:
 	MOVQ (SI), R8
@@ -29,9 +31,10 @@ gemmTile512x1x1seg:
 	MOVQ 48(AX), R9
 
 gemmTile512x1x1k:
-	VMOVUPS.Z    (CX), K1, Z1
+	VMOVUPS      (CX), Z1
 	VBROADCASTSS (R8), Z2
 	VFMADD231PS  Z1, Z2, Z0
+	PREFETCHT0   1024(CX)
 	PREFETCHT1   (R10)
 	ADDQ         R11, R10
 	ADDQ         BX, R8
@@ -40,6 +43,30 @@ gemmTile512x1x1k:
 	JNZ          gemmTile512x1x1k
 	DECQ         DI
 	JNZ          gemmTile512x1x1seg
+	JMP          gemmTile512x1x1finish
+
+gemmTile512x1x1part:
+gemmTile512x1x1partseg:
+	MOVQ (SI), R8
+	ADDQ $0x08, SI
+	ADDQ (AX), R8
+	MOVQ 48(AX), R9
+
+gemmTile512x1x1partk:
+	VMOVUPS.Z    (CX), K1, Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	PREFETCHT0   1024(CX)
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
+	ADDQ         BX, R8
+	ADDQ         DX, CX
+	DECQ         R9
+	JNZ          gemmTile512x1x1partk
+	DECQ         DI
+	JNZ          gemmTile512x1x1partseg
+
+gemmTile512x1x1finish:
 	VBROADCASTSS 104(AX), Z1
 	VMULPS       Z1, Z0, Z0
 	MOVQ         24(AX), CX
@@ -86,6 +113,8 @@ TEXT ·gemmTile512x1x2(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), DI
 	MOVQ       88(AX), R10
 	MOVQ       96(AX), R11
+	KORTESTW   K2, K2
+	JCC        gemmTile512x1x2part
 
 gemmTile512x1x2seg:
 	MOVQ (SI), R8
@@ -94,11 +123,13 @@ gemmTile512x1x2seg:
 	MOVQ 48(AX), R9
 
 gemmTile512x1x2k:
-	VMOVUPS.Z    (CX), K1, Z2
-	VMOVUPS.Z    64(CX), K2, Z3
+	VMOVUPS      (CX), Z2
+	VMOVUPS      64(CX), Z3
 	VBROADCASTSS (R8), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
 	PREFETCHT1   (R10)
 	ADDQ         R11, R10
 	ADDQ         BX, R8
@@ -107,6 +138,33 @@ gemmTile512x1x2k:
 	JNZ          gemmTile512x1x2k
 	DECQ         DI
 	JNZ          gemmTile512x1x2seg
+	JMP          gemmTile512x1x2finish
+
+gemmTile512x1x2part:
+gemmTile512x1x2partseg:
+	MOVQ (SI), R8
+	ADDQ $0x08, SI
+	ADDQ (AX), R8
+	MOVQ 48(AX), R9
+
+gemmTile512x1x2partk:
+	VMOVUPS.Z    (CX), K1, Z2
+	VMOVUPS.Z    64(CX), K2, Z3
+	VBROADCASTSS (R8), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
+	ADDQ         BX, R8
+	ADDQ         DX, CX
+	DECQ         R9
+	JNZ          gemmTile512x1x2partk
+	DECQ         DI
+	JNZ          gemmTile512x1x2partseg
+
+gemmTile512x1x2finish:
 	VBROADCASTSS 104(AX), Z2
 	VMULPS       Z2, Z0, Z0
 	VMULPS       Z2, Z1, Z1
@@ -158,6 +216,8 @@ TEXT ·gemmTile512x2x1(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R11
 	MOVQ       96(AX), R12
+	KORTESTW   K1, K1
+	JCC        gemmTile512x2x1part
 
 gemmTile512x2x1seg:
 	MOVQ (DI), R9
@@ -166,11 +226,12 @@ gemmTile512x2x1seg:
 	MOVQ 48(AX), R10
 
 gemmTile512x2x1k:
-	VMOVUPS.Z    (CX), K1, Z2
+	VMOVUPS      (CX), Z2
 	VBROADCASTSS (R9), Z3
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS (R9)(BX*1), Z3
 	VFMADD231PS  Z2, Z3, Z1
+	PREFETCHT0   1024(CX)
 	PREFETCHT1   (R11)
 	ADDQ         R12, R11
 	ADDQ         SI, R9
@@ -179,6 +240,32 @@ gemmTile512x2x1k:
 	JNZ          gemmTile512x2x1k
 	DECQ         R8
 	JNZ          gemmTile512x2x1seg
+	JMP          gemmTile512x2x1finish
+
+gemmTile512x2x1part:
+gemmTile512x2x1partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	MOVQ 48(AX), R10
+
+gemmTile512x2x1partk:
+	VMOVUPS.Z    (CX), K1, Z2
+	VBROADCASTSS (R9), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS (R9)(BX*1), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	PREFETCHT0   1024(CX)
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
+	ADDQ         SI, R9
+	ADDQ         DX, CX
+	DECQ         R10
+	JNZ          gemmTile512x2x1partk
+	DECQ         R8
+	JNZ          gemmTile512x2x1partseg
+
+gemmTile512x2x1finish:
 	VBROADCASTSS 104(AX), Z2
 	VMULPS       Z2, Z0, Z0
 	VMULPS       Z2, Z1, Z1
@@ -237,6 +324,8 @@ TEXT ·gemmTile512x2x2(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R11
 	MOVQ       96(AX), R12
+	KORTESTW   K2, K2
+	JCC        gemmTile512x2x2part
 
 gemmTile512x2x2seg:
 	MOVQ (DI), R9
@@ -245,14 +334,16 @@ gemmTile512x2x2seg:
 	MOVQ 48(AX), R10
 
 gemmTile512x2x2k:
-	VMOVUPS.Z    (CX), K1, Z4
-	VMOVUPS.Z    64(CX), K2, Z5
+	VMOVUPS      (CX), Z4
+	VMOVUPS      64(CX), Z5
 	VBROADCASTSS (R9), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
 	VBROADCASTSS (R9)(BX*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
 	PREFETCHT1   (R11)
 	ADDQ         R12, R11
 	ADDQ         SI, R9
@@ -261,6 +352,36 @@ gemmTile512x2x2k:
 	JNZ          gemmTile512x2x2k
 	DECQ         R8
 	JNZ          gemmTile512x2x2seg
+	JMP          gemmTile512x2x2finish
+
+gemmTile512x2x2part:
+gemmTile512x2x2partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	MOVQ 48(AX), R10
+
+gemmTile512x2x2partk:
+	VMOVUPS.Z    (CX), K1, Z4
+	VMOVUPS.Z    64(CX), K2, Z5
+	VBROADCASTSS (R9), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (R9)(BX*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
+	ADDQ         SI, R9
+	ADDQ         DX, CX
+	DECQ         R10
+	JNZ          gemmTile512x2x2partk
+	DECQ         R8
+	JNZ          gemmTile512x2x2partseg
+
+gemmTile512x2x2finish:
 	VBROADCASTSS 104(AX), Z4
 	VMULPS       Z4, Z0, Z0
 	VMULPS       Z4, Z1, Z1
@@ -327,6 +448,8 @@ TEXT ·gemmTile512x3x1(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R11
 	MOVQ       96(AX), R12
+	KORTESTW   K1, K1
+	JCC        gemmTile512x3x1part
 
 gemmTile512x3x1seg:
 	MOVQ (DI), R9
@@ -335,13 +458,14 @@ gemmTile512x3x1seg:
 	MOVQ 48(AX), R10
 
 gemmTile512x3x1k:
-	VMOVUPS.Z    (CX), K1, Z3
+	VMOVUPS      (CX), Z3
 	VBROADCASTSS (R9), Z4
 	VFMADD231PS  Z3, Z4, Z0
 	VBROADCASTSS (R9)(BX*1), Z4
 	VFMADD231PS  Z3, Z4, Z1
 	VBROADCASTSS (R9)(BX*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
+	PREFETCHT0   1024(CX)
 	PREFETCHT1   (R11)
 	ADDQ         R12, R11
 	ADDQ         SI, R9
@@ -350,6 +474,34 @@ gemmTile512x3x1k:
 	JNZ          gemmTile512x3x1k
 	DECQ         R8
 	JNZ          gemmTile512x3x1seg
+	JMP          gemmTile512x3x1finish
+
+gemmTile512x3x1part:
+gemmTile512x3x1partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	MOVQ 48(AX), R10
+
+gemmTile512x3x1partk:
+	VMOVUPS.Z    (CX), K1, Z3
+	VBROADCASTSS (R9), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS (R9)(BX*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (R9)(BX*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	PREFETCHT0   1024(CX)
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
+	ADDQ         SI, R9
+	ADDQ         DX, CX
+	DECQ         R10
+	JNZ          gemmTile512x3x1partk
+	DECQ         R8
+	JNZ          gemmTile512x3x1partseg
+
+gemmTile512x3x1finish:
 	VBROADCASTSS 104(AX), Z3
 	VMULPS       Z3, Z0, Z0
 	VMULPS       Z3, Z1, Z1
@@ -420,6 +572,8 @@ TEXT ·gemmTile512x3x2(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R11
 	MOVQ       96(AX), R12
+	KORTESTW   K2, K2
+	JCC        gemmTile512x3x2part
 
 gemmTile512x3x2seg:
 	MOVQ (DI), R9
@@ -428,6 +582,37 @@ gemmTile512x3x2seg:
 	MOVQ 48(AX), R10
 
 gemmTile512x3x2k:
+	VMOVUPS      (CX), Z6
+	VMOVUPS      64(CX), Z7
+	VBROADCASTSS (R9), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (R9)(BX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (R9)(BX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
+	ADDQ         SI, R9
+	ADDQ         DX, CX
+	DECQ         R10
+	JNZ          gemmTile512x3x2k
+	DECQ         R8
+	JNZ          gemmTile512x3x2seg
+	JMP          gemmTile512x3x2finish
+
+gemmTile512x3x2part:
+gemmTile512x3x2partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	MOVQ 48(AX), R10
+
+gemmTile512x3x2partk:
 	VMOVUPS.Z    (CX), K1, Z6
 	VMOVUPS.Z    64(CX), K2, Z7
 	VBROADCASTSS (R9), Z8
@@ -439,14 +624,18 @@ gemmTile512x3x2k:
 	VBROADCASTSS (R9)(BX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
 	PREFETCHT1   (R11)
 	ADDQ         R12, R11
 	ADDQ         SI, R9
 	ADDQ         DX, CX
 	DECQ         R10
-	JNZ          gemmTile512x3x2k
+	JNZ          gemmTile512x3x2partk
 	DECQ         R8
-	JNZ          gemmTile512x3x2seg
+	JNZ          gemmTile512x3x2partseg
+
+gemmTile512x3x2finish:
 	VBROADCASTSS 104(AX), Z6
 	VMULPS       Z6, Z0, Z0
 	VMULPS       Z6, Z1, Z1
@@ -528,6 +717,8 @@ TEXT ·gemmTile512x4x1(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R12
 	MOVQ       96(AX), R13
+	KORTESTW   K1, K1
+	JCC        gemmTile512x4x1part
 
 gemmTile512x4x1seg:
 	MOVQ (DI), R9
@@ -538,7 +729,7 @@ gemmTile512x4x1seg:
 	MOVQ 48(AX), R11
 
 gemmTile512x4x1k:
-	VMOVUPS.Z    (CX), K1, Z4
+	VMOVUPS      (CX), Z4
 	VBROADCASTSS (R9), Z5
 	VFMADD231PS  Z4, Z5, Z0
 	VBROADCASTSS (R9)(BX*1), Z5
@@ -547,6 +738,7 @@ gemmTile512x4x1k:
 	VFMADD231PS  Z4, Z5, Z2
 	VBROADCASTSS (R10), Z5
 	VFMADD231PS  Z4, Z5, Z3
+	PREFETCHT0   1024(CX)
 	PREFETCHT1   (R12)
 	ADDQ         R13, R12
 	ADDQ         SI, R9
@@ -556,6 +748,39 @@ gemmTile512x4x1k:
 	JNZ          gemmTile512x4x1k
 	DECQ         R8
 	JNZ          gemmTile512x4x1seg
+	JMP          gemmTile512x4x1finish
+
+gemmTile512x4x1part:
+gemmTile512x4x1partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	MOVQ 48(AX), R11
+
+gemmTile512x4x1partk:
+	VMOVUPS.Z    (CX), K1, Z4
+	VBROADCASTSS (R9), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS (R9)(BX*1), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS (R9)(BX*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS (R10), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	PREFETCHT0   1024(CX)
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         DX, CX
+	DECQ         R11
+	JNZ          gemmTile512x4x1partk
+	DECQ         R8
+	JNZ          gemmTile512x4x1partseg
+
+gemmTile512x4x1finish:
 	VBROADCASTSS 104(AX), Z4
 	VMULPS       Z4, Z0, Z0
 	VMULPS       Z4, Z1, Z1
@@ -638,6 +863,8 @@ TEXT ·gemmTile512x4x2(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R12
 	MOVQ       96(AX), R13
+	KORTESTW   K2, K2
+	JCC        gemmTile512x4x2part
 
 gemmTile512x4x2seg:
 	MOVQ (DI), R9
@@ -648,6 +875,43 @@ gemmTile512x4x2seg:
 	MOVQ 48(AX), R11
 
 gemmTile512x4x2k:
+	VMOVUPS      (CX), Z8
+	VMOVUPS      64(CX), Z9
+	VBROADCASTSS (R9), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (R9)(BX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (R9)(BX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (R10), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         DX, CX
+	DECQ         R11
+	JNZ          gemmTile512x4x2k
+	DECQ         R8
+	JNZ          gemmTile512x4x2seg
+	JMP          gemmTile512x4x2finish
+
+gemmTile512x4x2part:
+gemmTile512x4x2partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	MOVQ 48(AX), R11
+
+gemmTile512x4x2partk:
 	VMOVUPS.Z    (CX), K1, Z8
 	VMOVUPS.Z    64(CX), K2, Z9
 	VBROADCASTSS (R9), Z10
@@ -662,15 +926,19 @@ gemmTile512x4x2k:
 	VBROADCASTSS (R10), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
 	PREFETCHT1   (R12)
 	ADDQ         R13, R12
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         DX, CX
 	DECQ         R11
-	JNZ          gemmTile512x4x2k
+	JNZ          gemmTile512x4x2partk
 	DECQ         R8
-	JNZ          gemmTile512x4x2seg
+	JNZ          gemmTile512x4x2partseg
+
+gemmTile512x4x2finish:
 	VBROADCASTSS 104(AX), Z8
 	VMULPS       Z8, Z0, Z0
 	VMULPS       Z8, Z1, Z1
@@ -767,6 +1035,8 @@ TEXT ·gemmTile512x5x1(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R12
 	MOVQ       96(AX), R13
+	KORTESTW   K1, K1
+	JCC        gemmTile512x5x1part
 
 gemmTile512x5x1seg:
 	MOVQ (DI), R9
@@ -777,6 +1047,39 @@ gemmTile512x5x1seg:
 	MOVQ 48(AX), R11
 
 gemmTile512x5x1k:
+	VMOVUPS      (CX), Z5
+	VBROADCASTSS (R9), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS (R9)(BX*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (R9)(BX*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS (R10), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS (R10)(BX*1), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	PREFETCHT0   1024(CX)
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         DX, CX
+	DECQ         R11
+	JNZ          gemmTile512x5x1k
+	DECQ         R8
+	JNZ          gemmTile512x5x1seg
+	JMP          gemmTile512x5x1finish
+
+gemmTile512x5x1part:
+gemmTile512x5x1partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	MOVQ 48(AX), R11
+
+gemmTile512x5x1partk:
 	VMOVUPS.Z    (CX), K1, Z5
 	VBROADCASTSS (R9), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -788,15 +1091,18 @@ gemmTile512x5x1k:
 	VFMADD231PS  Z5, Z6, Z3
 	VBROADCASTSS (R10)(BX*1), Z6
 	VFMADD231PS  Z5, Z6, Z4
+	PREFETCHT0   1024(CX)
 	PREFETCHT1   (R12)
 	ADDQ         R13, R12
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         DX, CX
 	DECQ         R11
-	JNZ          gemmTile512x5x1k
+	JNZ          gemmTile512x5x1partk
 	DECQ         R8
-	JNZ          gemmTile512x5x1seg
+	JNZ          gemmTile512x5x1partseg
+
+gemmTile512x5x1finish:
 	VBROADCASTSS 104(AX), Z5
 	VMULPS       Z5, Z0, Z0
 	VMULPS       Z5, Z1, Z1
@@ -891,6 +1197,8 @@ TEXT ·gemmTile512x5x2(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R12
 	MOVQ       96(AX), R13
+	KORTESTW   K2, K2
+	JCC        gemmTile512x5x2part
 
 gemmTile512x5x2seg:
 	MOVQ (DI), R9
@@ -901,6 +1209,46 @@ gemmTile512x5x2seg:
 	MOVQ 48(AX), R11
 
 gemmTile512x5x2k:
+	VMOVUPS      (CX), Z10
+	VMOVUPS      64(CX), Z11
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (R9)(BX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (R9)(BX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (R10), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (R10)(BX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         DX, CX
+	DECQ         R11
+	JNZ          gemmTile512x5x2k
+	DECQ         R8
+	JNZ          gemmTile512x5x2seg
+	JMP          gemmTile512x5x2finish
+
+gemmTile512x5x2part:
+gemmTile512x5x2partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	MOVQ 48(AX), R11
+
+gemmTile512x5x2partk:
 	VMOVUPS.Z    (CX), K1, Z10
 	VMOVUPS.Z    64(CX), K2, Z11
 	VBROADCASTSS (R9), Z12
@@ -918,15 +1266,19 @@ gemmTile512x5x2k:
 	VBROADCASTSS (R10)(BX*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
 	PREFETCHT1   (R12)
 	ADDQ         R13, R12
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         DX, CX
 	DECQ         R11
-	JNZ          gemmTile512x5x2k
+	JNZ          gemmTile512x5x2partk
 	DECQ         R8
-	JNZ          gemmTile512x5x2seg
+	JNZ          gemmTile512x5x2partseg
+
+gemmTile512x5x2finish:
 	VBROADCASTSS 104(AX), Z10
 	VMULPS       Z10, Z0, Z0
 	VMULPS       Z10, Z1, Z1
@@ -1038,6 +1390,8 @@ TEXT ·gemmTile512x6x1(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R12
 	MOVQ       96(AX), R13
+	KORTESTW   K1, K1
+	JCC        gemmTile512x6x1part
 
 gemmTile512x6x1seg:
 	MOVQ (DI), R9
@@ -1048,6 +1402,41 @@ gemmTile512x6x1seg:
 	MOVQ 48(AX), R11
 
 gemmTile512x6x1k:
+	VMOVUPS      (CX), Z6
+	VBROADCASTSS (R9), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS (R9)(BX*1), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS (R9)(BX*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS (R10), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS (R10)(BX*1), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS (R10)(BX*2), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	PREFETCHT0   1024(CX)
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         DX, CX
+	DECQ         R11
+	JNZ          gemmTile512x6x1k
+	DECQ         R8
+	JNZ          gemmTile512x6x1seg
+	JMP          gemmTile512x6x1finish
+
+gemmTile512x6x1part:
+gemmTile512x6x1partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	MOVQ 48(AX), R11
+
+gemmTile512x6x1partk:
 	VMOVUPS.Z    (CX), K1, Z6
 	VBROADCASTSS (R9), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -1061,15 +1450,18 @@ gemmTile512x6x1k:
 	VFMADD231PS  Z6, Z7, Z4
 	VBROADCASTSS (R10)(BX*2), Z7
 	VFMADD231PS  Z6, Z7, Z5
+	PREFETCHT0   1024(CX)
 	PREFETCHT1   (R12)
 	ADDQ         R13, R12
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         DX, CX
 	DECQ         R11
-	JNZ          gemmTile512x6x1k
+	JNZ          gemmTile512x6x1partk
 	DECQ         R8
-	JNZ          gemmTile512x6x1seg
+	JNZ          gemmTile512x6x1partseg
+
+gemmTile512x6x1finish:
 	VBROADCASTSS 104(AX), Z6
 	VMULPS       Z6, Z0, Z0
 	VMULPS       Z6, Z1, Z1
@@ -1176,6 +1568,8 @@ TEXT ·gemmTile512x6x2(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R12
 	MOVQ       96(AX), R13
+	KORTESTW   K2, K2
+	JCC        gemmTile512x6x2part
 
 gemmTile512x6x2seg:
 	MOVQ (DI), R9
@@ -1186,6 +1580,49 @@ gemmTile512x6x2seg:
 	MOVQ 48(AX), R11
 
 gemmTile512x6x2k:
+	VMOVUPS      (CX), Z12
+	VMOVUPS      64(CX), Z13
+	VBROADCASTSS (R9), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (R9)(BX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS (R9)(BX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (R10), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS (R10)(BX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (R10)(BX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         DX, CX
+	DECQ         R11
+	JNZ          gemmTile512x6x2k
+	DECQ         R8
+	JNZ          gemmTile512x6x2seg
+	JMP          gemmTile512x6x2finish
+
+gemmTile512x6x2part:
+gemmTile512x6x2partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	MOVQ 48(AX), R11
+
+gemmTile512x6x2partk:
 	VMOVUPS.Z    (CX), K1, Z12
 	VMOVUPS.Z    64(CX), K2, Z13
 	VBROADCASTSS (R9), Z14
@@ -1206,15 +1643,19 @@ gemmTile512x6x2k:
 	VBROADCASTSS (R10)(BX*2), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
 	PREFETCHT1   (R12)
 	ADDQ         R13, R12
 	ADDQ         SI, R9
 	ADDQ         SI, R10
 	ADDQ         DX, CX
 	DECQ         R11
-	JNZ          gemmTile512x6x2k
+	JNZ          gemmTile512x6x2partk
 	DECQ         R8
-	JNZ          gemmTile512x6x2seg
+	JNZ          gemmTile512x6x2partseg
+
+gemmTile512x6x2finish:
 	VBROADCASTSS 104(AX), Z12
 	VMULPS       Z12, Z0, Z0
 	VMULPS       Z12, Z1, Z1
@@ -1341,6 +1782,8 @@ TEXT ·gemmTile512x7x1(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R13
 	MOVQ       96(AX), R14
+	KORTESTW   K1, K1
+	JCC        gemmTile512x7x1part
 
 gemmTile512x7x1seg:
 	MOVQ (DI), R9
@@ -1353,6 +1796,46 @@ gemmTile512x7x1seg:
 	MOVQ 48(AX), R12
 
 gemmTile512x7x1k:
+	VMOVUPS      (CX), Z7
+	VBROADCASTSS (R9), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS (R9)(BX*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (R9)(BX*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS (R10), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (R10)(BX*1), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS (R10)(BX*2), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS (R11), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	PREFETCHT0   1024(CX)
+	PREFETCHT1   (R13)
+	ADDQ         R14, R13
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         DX, CX
+	DECQ         R12
+	JNZ          gemmTile512x7x1k
+	DECQ         R8
+	JNZ          gemmTile512x7x1seg
+	JMP          gemmTile512x7x1finish
+
+gemmTile512x7x1part:
+gemmTile512x7x1partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	LEAQ (R10)(BX*2), R11
+	ADDQ BX, R11
+	MOVQ 48(AX), R12
+
+gemmTile512x7x1partk:
 	VMOVUPS.Z    (CX), K1, Z7
 	VBROADCASTSS (R9), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -1368,6 +1851,7 @@ gemmTile512x7x1k:
 	VFMADD231PS  Z7, Z8, Z5
 	VBROADCASTSS (R11), Z8
 	VFMADD231PS  Z7, Z8, Z6
+	PREFETCHT0   1024(CX)
 	PREFETCHT1   (R13)
 	ADDQ         R14, R13
 	ADDQ         SI, R9
@@ -1375,9 +1859,11 @@ gemmTile512x7x1k:
 	ADDQ         SI, R11
 	ADDQ         DX, CX
 	DECQ         R12
-	JNZ          gemmTile512x7x1k
+	JNZ          gemmTile512x7x1partk
 	DECQ         R8
-	JNZ          gemmTile512x7x1seg
+	JNZ          gemmTile512x7x1partseg
+
+gemmTile512x7x1finish:
 	VBROADCASTSS 104(AX), Z7
 	VMULPS       Z7, Z0, Z0
 	VMULPS       Z7, Z1, Z1
@@ -1496,6 +1982,8 @@ TEXT ·gemmTile512x7x2(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R13
 	MOVQ       96(AX), R14
+	KORTESTW   K2, K2
+	JCC        gemmTile512x7x2part
 
 gemmTile512x7x2seg:
 	MOVQ (DI), R9
@@ -1508,6 +1996,55 @@ gemmTile512x7x2seg:
 	MOVQ 48(AX), R12
 
 gemmTile512x7x2k:
+	VMOVUPS      (CX), Z14
+	VMOVUPS      64(CX), Z15
+	VBROADCASTSS (R9), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (R9)(BX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (R9)(BX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (R10), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (R10)(BX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (R10)(BX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS (R11), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
+	PREFETCHT1   (R13)
+	ADDQ         R14, R13
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         DX, CX
+	DECQ         R12
+	JNZ          gemmTile512x7x2k
+	DECQ         R8
+	JNZ          gemmTile512x7x2seg
+	JMP          gemmTile512x7x2finish
+
+gemmTile512x7x2part:
+gemmTile512x7x2partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	LEAQ (R10)(BX*2), R11
+	ADDQ BX, R11
+	MOVQ 48(AX), R12
+
+gemmTile512x7x2partk:
 	VMOVUPS.Z    (CX), K1, Z14
 	VMOVUPS.Z    64(CX), K2, Z15
 	VBROADCASTSS (R9), Z16
@@ -1531,6 +2068,8 @@ gemmTile512x7x2k:
 	VBROADCASTSS (R11), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
 	PREFETCHT1   (R13)
 	ADDQ         R14, R13
 	ADDQ         SI, R9
@@ -1538,9 +2077,11 @@ gemmTile512x7x2k:
 	ADDQ         SI, R11
 	ADDQ         DX, CX
 	DECQ         R12
-	JNZ          gemmTile512x7x2k
+	JNZ          gemmTile512x7x2partk
 	DECQ         R8
-	JNZ          gemmTile512x7x2seg
+	JNZ          gemmTile512x7x2partseg
+
+gemmTile512x7x2finish:
 	VBROADCASTSS 104(AX), Z14
 	VMULPS       Z14, Z0, Z0
 	VMULPS       Z14, Z1, Z1
@@ -1682,6 +2223,8 @@ TEXT ·gemmTile512x8x1(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R13
 	MOVQ       96(AX), R14
+	KORTESTW   K1, K1
+	JCC        gemmTile512x8x1part
 
 gemmTile512x8x1seg:
 	MOVQ (DI), R9
@@ -1694,6 +2237,48 @@ gemmTile512x8x1seg:
 	MOVQ 48(AX), R12
 
 gemmTile512x8x1k:
+	VMOVUPS      (CX), Z8
+	VBROADCASTSS (R9), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS (R9)(BX*1), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS (R9)(BX*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS (R10), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS (R10)(BX*1), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS (R10)(BX*2), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS (R11), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS (R11)(BX*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	PREFETCHT0   1024(CX)
+	PREFETCHT1   (R13)
+	ADDQ         R14, R13
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         DX, CX
+	DECQ         R12
+	JNZ          gemmTile512x8x1k
+	DECQ         R8
+	JNZ          gemmTile512x8x1seg
+	JMP          gemmTile512x8x1finish
+
+gemmTile512x8x1part:
+gemmTile512x8x1partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	LEAQ (R10)(BX*2), R11
+	ADDQ BX, R11
+	MOVQ 48(AX), R12
+
+gemmTile512x8x1partk:
 	VMOVUPS.Z    (CX), K1, Z8
 	VBROADCASTSS (R9), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -1711,6 +2296,7 @@ gemmTile512x8x1k:
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS (R11)(BX*1), Z9
 	VFMADD231PS  Z8, Z9, Z7
+	PREFETCHT0   1024(CX)
 	PREFETCHT1   (R13)
 	ADDQ         R14, R13
 	ADDQ         SI, R9
@@ -1718,9 +2304,11 @@ gemmTile512x8x1k:
 	ADDQ         SI, R11
 	ADDQ         DX, CX
 	DECQ         R12
-	JNZ          gemmTile512x8x1k
+	JNZ          gemmTile512x8x1partk
 	DECQ         R8
-	JNZ          gemmTile512x8x1seg
+	JNZ          gemmTile512x8x1partseg
+
+gemmTile512x8x1finish:
 	VBROADCASTSS 104(AX), Z8
 	VMULPS       Z8, Z0, Z0
 	VMULPS       Z8, Z1, Z1
@@ -1851,6 +2439,8 @@ TEXT ·gemmTile512x8x2(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R13
 	MOVQ       96(AX), R14
+	KORTESTW   K2, K2
+	JCC        gemmTile512x8x2part
 
 gemmTile512x8x2seg:
 	MOVQ (DI), R9
@@ -1863,6 +2453,58 @@ gemmTile512x8x2seg:
 	MOVQ 48(AX), R12
 
 gemmTile512x8x2k:
+	VMOVUPS      (CX), Z16
+	VMOVUPS      64(CX), Z17
+	VBROADCASTSS (R9), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (R9)(BX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS (R9)(BX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS (R10)(BX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (R10)(BX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS (R11), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (R11)(BX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
+	PREFETCHT1   (R13)
+	ADDQ         R14, R13
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         DX, CX
+	DECQ         R12
+	JNZ          gemmTile512x8x2k
+	DECQ         R8
+	JNZ          gemmTile512x8x2seg
+	JMP          gemmTile512x8x2finish
+
+gemmTile512x8x2part:
+gemmTile512x8x2partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	LEAQ (R10)(BX*2), R11
+	ADDQ BX, R11
+	MOVQ 48(AX), R12
+
+gemmTile512x8x2partk:
 	VMOVUPS.Z    (CX), K1, Z16
 	VMOVUPS.Z    64(CX), K2, Z17
 	VBROADCASTSS (R9), Z18
@@ -1889,6 +2531,8 @@ gemmTile512x8x2k:
 	VBROADCASTSS (R11)(BX*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
 	PREFETCHT1   (R13)
 	ADDQ         R14, R13
 	ADDQ         SI, R9
@@ -1896,9 +2540,11 @@ gemmTile512x8x2k:
 	ADDQ         SI, R11
 	ADDQ         DX, CX
 	DECQ         R12
-	JNZ          gemmTile512x8x2k
+	JNZ          gemmTile512x8x2partk
 	DECQ         R8
-	JNZ          gemmTile512x8x2seg
+	JNZ          gemmTile512x8x2partseg
+
+gemmTile512x8x2finish:
 	VBROADCASTSS 104(AX), Z16
 	VMULPS       Z16, Z0, Z0
 	VMULPS       Z16, Z1, Z1
@@ -2055,6 +2701,8 @@ TEXT ·gemmTile512x9x1(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R13
 	MOVQ       96(AX), R14
+	KORTESTW   K1, K1
+	JCC        gemmTile512x9x1part
 
 gemmTile512x9x1seg:
 	MOVQ (DI), R9
@@ -2067,6 +2715,50 @@ gemmTile512x9x1seg:
 	MOVQ 48(AX), R12
 
 gemmTile512x9x1k:
+	VMOVUPS      (CX), Z9
+	VBROADCASTSS (R9), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS (R9)(BX*1), Z10
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (R9)(BX*2), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS (R10), Z10
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (R10)(BX*1), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS (R10)(BX*2), Z10
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (R11), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS (R11)(BX*1), Z10
+	VFMADD231PS  Z9, Z10, Z7
+	VBROADCASTSS (R11)(BX*2), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	PREFETCHT0   1024(CX)
+	PREFETCHT1   (R13)
+	ADDQ         R14, R13
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         DX, CX
+	DECQ         R12
+	JNZ          gemmTile512x9x1k
+	DECQ         R8
+	JNZ          gemmTile512x9x1seg
+	JMP          gemmTile512x9x1finish
+
+gemmTile512x9x1part:
+gemmTile512x9x1partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	LEAQ (R10)(BX*2), R11
+	ADDQ BX, R11
+	MOVQ 48(AX), R12
+
+gemmTile512x9x1partk:
 	VMOVUPS.Z    (CX), K1, Z9
 	VBROADCASTSS (R9), Z10
 	VFMADD231PS  Z9, Z10, Z0
@@ -2086,6 +2778,7 @@ gemmTile512x9x1k:
 	VFMADD231PS  Z9, Z10, Z7
 	VBROADCASTSS (R11)(BX*2), Z10
 	VFMADD231PS  Z9, Z10, Z8
+	PREFETCHT0   1024(CX)
 	PREFETCHT1   (R13)
 	ADDQ         R14, R13
 	ADDQ         SI, R9
@@ -2093,9 +2786,11 @@ gemmTile512x9x1k:
 	ADDQ         SI, R11
 	ADDQ         DX, CX
 	DECQ         R12
-	JNZ          gemmTile512x9x1k
+	JNZ          gemmTile512x9x1partk
 	DECQ         R8
-	JNZ          gemmTile512x9x1seg
+	JNZ          gemmTile512x9x1partseg
+
+gemmTile512x9x1finish:
 	VBROADCASTSS 104(AX), Z9
 	VMULPS       Z9, Z0, Z0
 	VMULPS       Z9, Z1, Z1
@@ -2238,6 +2933,8 @@ TEXT ·gemmTile512x9x2(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R13
 	MOVQ       96(AX), R14
+	KORTESTW   K2, K2
+	JCC        gemmTile512x9x2part
 
 gemmTile512x9x2seg:
 	MOVQ (DI), R9
@@ -2250,6 +2947,61 @@ gemmTile512x9x2seg:
 	MOVQ 48(AX), R12
 
 gemmTile512x9x2k:
+	VMOVUPS      (CX), Z18
+	VMOVUPS      64(CX), Z19
+	VBROADCASTSS (R9), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (R9)(BX*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (R9)(BX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (R10), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (R10)(BX*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (R10)(BX*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (R11), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (R11)(BX*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS (R11)(BX*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
+	PREFETCHT1   (R13)
+	ADDQ         R14, R13
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         DX, CX
+	DECQ         R12
+	JNZ          gemmTile512x9x2k
+	DECQ         R8
+	JNZ          gemmTile512x9x2seg
+	JMP          gemmTile512x9x2finish
+
+gemmTile512x9x2part:
+gemmTile512x9x2partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	LEAQ (R10)(BX*2), R11
+	ADDQ BX, R11
+	MOVQ 48(AX), R12
+
+gemmTile512x9x2partk:
 	VMOVUPS.Z    (CX), K1, Z18
 	VMOVUPS.Z    64(CX), K2, Z19
 	VBROADCASTSS (R9), Z20
@@ -2279,6 +3031,8 @@ gemmTile512x9x2k:
 	VBROADCASTSS (R11)(BX*2), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
 	PREFETCHT1   (R13)
 	ADDQ         R14, R13
 	ADDQ         SI, R9
@@ -2286,9 +3040,11 @@ gemmTile512x9x2k:
 	ADDQ         SI, R11
 	ADDQ         DX, CX
 	DECQ         R12
-	JNZ          gemmTile512x9x2k
+	JNZ          gemmTile512x9x2partk
 	DECQ         R8
-	JNZ          gemmTile512x9x2seg
+	JNZ          gemmTile512x9x2partseg
+
+gemmTile512x9x2finish:
 	VBROADCASTSS 104(AX), Z18
 	VMULPS       Z18, Z0, Z0
 	VMULPS       Z18, Z1, Z1
@@ -2460,6 +3216,8 @@ TEXT ·gemmTile512x10x1(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R14
 	MOVQ       96(AX), R15
+	KORTESTW   K1, K1
+	JCC        gemmTile512x10x1part
 
 gemmTile512x10x1seg:
 	MOVQ (DI), R9
@@ -2474,6 +3232,55 @@ gemmTile512x10x1seg:
 	MOVQ 48(AX), R13
 
 gemmTile512x10x1k:
+	VMOVUPS      (CX), Z10
+	VBROADCASTSS (R9), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS (R9)(BX*1), Z11
+	VFMADD231PS  Z10, Z11, Z1
+	VBROADCASTSS (R9)(BX*2), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS (R10), Z11
+	VFMADD231PS  Z10, Z11, Z3
+	VBROADCASTSS (R10)(BX*1), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS (R10)(BX*2), Z11
+	VFMADD231PS  Z10, Z11, Z5
+	VBROADCASTSS (R11), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS (R11)(BX*1), Z11
+	VFMADD231PS  Z10, Z11, Z7
+	VBROADCASTSS (R11)(BX*2), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS (R12), Z11
+	VFMADD231PS  Z10, Z11, Z9
+	PREFETCHT0   1024(CX)
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         SI, R12
+	ADDQ         DX, CX
+	DECQ         R13
+	JNZ          gemmTile512x10x1k
+	DECQ         R8
+	JNZ          gemmTile512x10x1seg
+	JMP          gemmTile512x10x1finish
+
+gemmTile512x10x1part:
+gemmTile512x10x1partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	LEAQ (R10)(BX*2), R11
+	ADDQ BX, R11
+	LEAQ (R11)(BX*2), R12
+	ADDQ BX, R12
+	MOVQ 48(AX), R13
+
+gemmTile512x10x1partk:
 	VMOVUPS.Z    (CX), K1, Z10
 	VBROADCASTSS (R9), Z11
 	VFMADD231PS  Z10, Z11, Z0
@@ -2495,6 +3302,7 @@ gemmTile512x10x1k:
 	VFMADD231PS  Z10, Z11, Z8
 	VBROADCASTSS (R12), Z11
 	VFMADD231PS  Z10, Z11, Z9
+	PREFETCHT0   1024(CX)
 	PREFETCHT1   (R14)
 	ADDQ         R15, R14
 	ADDQ         SI, R9
@@ -2503,9 +3311,11 @@ gemmTile512x10x1k:
 	ADDQ         SI, R12
 	ADDQ         DX, CX
 	DECQ         R13
-	JNZ          gemmTile512x10x1k
+	JNZ          gemmTile512x10x1partk
 	DECQ         R8
-	JNZ          gemmTile512x10x1seg
+	JNZ          gemmTile512x10x1partseg
+
+gemmTile512x10x1finish:
 	VBROADCASTSS 104(AX), Z10
 	VMULPS       Z10, Z0, Z0
 	VMULPS       Z10, Z1, Z1
@@ -2660,6 +3470,8 @@ TEXT ·gemmTile512x10x2(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R14
 	MOVQ       96(AX), R15
+	KORTESTW   K2, K2
+	JCC        gemmTile512x10x2part
 
 gemmTile512x10x2seg:
 	MOVQ (DI), R9
@@ -2674,6 +3486,67 @@ gemmTile512x10x2seg:
 	MOVQ 48(AX), R13
 
 gemmTile512x10x2k:
+	VMOVUPS      (CX), Z20
+	VMOVUPS      64(CX), Z21
+	VBROADCASTSS (R9), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (R9)(BX*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS (R9)(BX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (R10), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS (R10)(BX*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (R10)(BX*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS (R11), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (R11)(BX*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS (R11)(BX*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (R12), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         SI, R12
+	ADDQ         DX, CX
+	DECQ         R13
+	JNZ          gemmTile512x10x2k
+	DECQ         R8
+	JNZ          gemmTile512x10x2seg
+	JMP          gemmTile512x10x2finish
+
+gemmTile512x10x2part:
+gemmTile512x10x2partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	LEAQ (R10)(BX*2), R11
+	ADDQ BX, R11
+	LEAQ (R11)(BX*2), R12
+	ADDQ BX, R12
+	MOVQ 48(AX), R13
+
+gemmTile512x10x2partk:
 	VMOVUPS.Z    (CX), K1, Z20
 	VMOVUPS.Z    64(CX), K2, Z21
 	VBROADCASTSS (R9), Z22
@@ -2706,6 +3579,8 @@ gemmTile512x10x2k:
 	VBROADCASTSS (R12), Z22
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
 	PREFETCHT1   (R14)
 	ADDQ         R15, R14
 	ADDQ         SI, R9
@@ -2714,9 +3589,11 @@ gemmTile512x10x2k:
 	ADDQ         SI, R12
 	ADDQ         DX, CX
 	DECQ         R13
-	JNZ          gemmTile512x10x2k
+	JNZ          gemmTile512x10x2partk
 	DECQ         R8
-	JNZ          gemmTile512x10x2seg
+	JNZ          gemmTile512x10x2partseg
+
+gemmTile512x10x2finish:
 	VBROADCASTSS 104(AX), Z20
 	VMULPS       Z20, Z0, Z0
 	VMULPS       Z20, Z1, Z1
@@ -2903,6 +3780,8 @@ TEXT ·gemmTile512x11x1(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R14
 	MOVQ       96(AX), R15
+	KORTESTW   K1, K1
+	JCC        gemmTile512x11x1part
 
 gemmTile512x11x1seg:
 	MOVQ (DI), R9
@@ -2917,6 +3796,57 @@ gemmTile512x11x1seg:
 	MOVQ 48(AX), R13
 
 gemmTile512x11x1k:
+	VMOVUPS      (CX), Z11
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS (R9)(BX*1), Z12
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (R9)(BX*2), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS (R10), Z12
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (R10)(BX*1), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS (R10)(BX*2), Z12
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (R11), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS (R11)(BX*1), Z12
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (R11)(BX*2), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS (R12), Z12
+	VFMADD231PS  Z11, Z12, Z9
+	VBROADCASTSS (R12)(BX*1), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	PREFETCHT0   1024(CX)
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         SI, R12
+	ADDQ         DX, CX
+	DECQ         R13
+	JNZ          gemmTile512x11x1k
+	DECQ         R8
+	JNZ          gemmTile512x11x1seg
+	JMP          gemmTile512x11x1finish
+
+gemmTile512x11x1part:
+gemmTile512x11x1partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	LEAQ (R10)(BX*2), R11
+	ADDQ BX, R11
+	LEAQ (R11)(BX*2), R12
+	ADDQ BX, R12
+	MOVQ 48(AX), R13
+
+gemmTile512x11x1partk:
 	VMOVUPS.Z    (CX), K1, Z11
 	VBROADCASTSS (R9), Z12
 	VFMADD231PS  Z11, Z12, Z0
@@ -2940,6 +3870,7 @@ gemmTile512x11x1k:
 	VFMADD231PS  Z11, Z12, Z9
 	VBROADCASTSS (R12)(BX*1), Z12
 	VFMADD231PS  Z11, Z12, Z10
+	PREFETCHT0   1024(CX)
 	PREFETCHT1   (R14)
 	ADDQ         R15, R14
 	ADDQ         SI, R9
@@ -2948,9 +3879,11 @@ gemmTile512x11x1k:
 	ADDQ         SI, R12
 	ADDQ         DX, CX
 	DECQ         R13
-	JNZ          gemmTile512x11x1k
+	JNZ          gemmTile512x11x1partk
 	DECQ         R8
-	JNZ          gemmTile512x11x1seg
+	JNZ          gemmTile512x11x1partseg
+
+gemmTile512x11x1finish:
 	VBROADCASTSS 104(AX), Z11
 	VMULPS       Z11, Z0, Z0
 	VMULPS       Z11, Z1, Z1
@@ -3117,6 +4050,8 @@ TEXT ·gemmTile512x11x2(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R14
 	MOVQ       96(AX), R15
+	KORTESTW   K2, K2
+	JCC        gemmTile512x11x2part
 
 gemmTile512x11x2seg:
 	MOVQ (DI), R9
@@ -3131,6 +4066,70 @@ gemmTile512x11x2seg:
 	MOVQ 48(AX), R13
 
 gemmTile512x11x2k:
+	VMOVUPS      (CX), Z22
+	VMOVUPS      64(CX), Z23
+	VBROADCASTSS (R9), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (R9)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (R9)(BX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (R10)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (R10)(BX*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (R11), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (R11)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (R11)(BX*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (R12), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS (R12)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         SI, R12
+	ADDQ         DX, CX
+	DECQ         R13
+	JNZ          gemmTile512x11x2k
+	DECQ         R8
+	JNZ          gemmTile512x11x2seg
+	JMP          gemmTile512x11x2finish
+
+gemmTile512x11x2part:
+gemmTile512x11x2partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	LEAQ (R10)(BX*2), R11
+	ADDQ BX, R11
+	LEAQ (R11)(BX*2), R12
+	ADDQ BX, R12
+	MOVQ 48(AX), R13
+
+gemmTile512x11x2partk:
 	VMOVUPS.Z    (CX), K1, Z22
 	VMOVUPS.Z    64(CX), K2, Z23
 	VBROADCASTSS (R9), Z24
@@ -3166,6 +4165,8 @@ gemmTile512x11x2k:
 	VBROADCASTSS (R12)(BX*1), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
 	PREFETCHT1   (R14)
 	ADDQ         R15, R14
 	ADDQ         SI, R9
@@ -3174,9 +4175,11 @@ gemmTile512x11x2k:
 	ADDQ         SI, R12
 	ADDQ         DX, CX
 	DECQ         R13
-	JNZ          gemmTile512x11x2k
+	JNZ          gemmTile512x11x2partk
 	DECQ         R8
-	JNZ          gemmTile512x11x2seg
+	JNZ          gemmTile512x11x2partseg
+
+gemmTile512x11x2finish:
 	VBROADCASTSS 104(AX), Z22
 	VMULPS       Z22, Z0, Z0
 	VMULPS       Z22, Z1, Z1
@@ -3378,6 +4381,8 @@ TEXT ·gemmTile512x12x1(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R14
 	MOVQ       96(AX), R15
+	KORTESTW   K1, K1
+	JCC        gemmTile512x12x1part
 
 gemmTile512x12x1seg:
 	MOVQ (DI), R9
@@ -3392,6 +4397,59 @@ gemmTile512x12x1seg:
 	MOVQ 48(AX), R13
 
 gemmTile512x12x1k:
+	VMOVUPS      (CX), Z12
+	VBROADCASTSS (R9), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS (R9)(BX*1), Z13
+	VFMADD231PS  Z12, Z13, Z1
+	VBROADCASTSS (R9)(BX*2), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS (R10), Z13
+	VFMADD231PS  Z12, Z13, Z3
+	VBROADCASTSS (R10)(BX*1), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS (R10)(BX*2), Z13
+	VFMADD231PS  Z12, Z13, Z5
+	VBROADCASTSS (R11), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS (R11)(BX*1), Z13
+	VFMADD231PS  Z12, Z13, Z7
+	VBROADCASTSS (R11)(BX*2), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS (R12), Z13
+	VFMADD231PS  Z12, Z13, Z9
+	VBROADCASTSS (R12)(BX*1), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VBROADCASTSS (R12)(BX*2), Z13
+	VFMADD231PS  Z12, Z13, Z11
+	PREFETCHT0   1024(CX)
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         SI, R12
+	ADDQ         DX, CX
+	DECQ         R13
+	JNZ          gemmTile512x12x1k
+	DECQ         R8
+	JNZ          gemmTile512x12x1seg
+	JMP          gemmTile512x12x1finish
+
+gemmTile512x12x1part:
+gemmTile512x12x1partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	LEAQ (R10)(BX*2), R11
+	ADDQ BX, R11
+	LEAQ (R11)(BX*2), R12
+	ADDQ BX, R12
+	MOVQ 48(AX), R13
+
+gemmTile512x12x1partk:
 	VMOVUPS.Z    (CX), K1, Z12
 	VBROADCASTSS (R9), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -3417,6 +4475,7 @@ gemmTile512x12x1k:
 	VFMADD231PS  Z12, Z13, Z10
 	VBROADCASTSS (R12)(BX*2), Z13
 	VFMADD231PS  Z12, Z13, Z11
+	PREFETCHT0   1024(CX)
 	PREFETCHT1   (R14)
 	ADDQ         R15, R14
 	ADDQ         SI, R9
@@ -3425,9 +4484,11 @@ gemmTile512x12x1k:
 	ADDQ         SI, R12
 	ADDQ         DX, CX
 	DECQ         R13
-	JNZ          gemmTile512x12x1k
+	JNZ          gemmTile512x12x1partk
 	DECQ         R8
-	JNZ          gemmTile512x12x1seg
+	JNZ          gemmTile512x12x1partseg
+
+gemmTile512x12x1finish:
 	VBROADCASTSS 104(AX), Z12
 	VMULPS       Z12, Z0, Z0
 	VMULPS       Z12, Z1, Z1
@@ -3606,6 +4667,8 @@ TEXT ·gemmTile512x12x2(SB), NOSPLIT, $0-8
 	MOVQ       40(AX), R8
 	MOVQ       88(AX), R14
 	MOVQ       96(AX), R15
+	KORTESTW   K2, K2
+	JCC        gemmTile512x12x2part
 
 gemmTile512x12x2seg:
 	MOVQ (DI), R9
@@ -3620,6 +4683,73 @@ gemmTile512x12x2seg:
 	MOVQ 48(AX), R13
 
 gemmTile512x12x2k:
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
+	VBROADCASTSS (R9), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (R9)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS (R9)(BX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (R10), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS (R10)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (R10)(BX*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS (R11), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (R11)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS (R11)(BX*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (R12), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS (R12)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (R12)(BX*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
+	PREFETCHT1   (R14)
+	ADDQ         R15, R14
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	ADDQ         SI, R12
+	ADDQ         DX, CX
+	DECQ         R13
+	JNZ          gemmTile512x12x2k
+	DECQ         R8
+	JNZ          gemmTile512x12x2seg
+	JMP          gemmTile512x12x2finish
+
+gemmTile512x12x2part:
+gemmTile512x12x2partseg:
+	MOVQ (DI), R9
+	ADDQ $0x08, DI
+	ADDQ (AX), R9
+	LEAQ (R9)(BX*2), R10
+	ADDQ BX, R10
+	LEAQ (R10)(BX*2), R11
+	ADDQ BX, R11
+	LEAQ (R11)(BX*2), R12
+	ADDQ BX, R12
+	MOVQ 48(AX), R13
+
+gemmTile512x12x2partk:
 	VMOVUPS.Z    (CX), K1, Z24
 	VMOVUPS.Z    64(CX), K2, Z25
 	VBROADCASTSS (R9), Z26
@@ -3658,6 +4788,8 @@ gemmTile512x12x2k:
 	VBROADCASTSS (R12)(BX*2), Z26
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
+	PREFETCHT0   1024(CX)
+	PREFETCHT0   1088(CX)
 	PREFETCHT1   (R14)
 	ADDQ         R15, R14
 	ADDQ         SI, R9
@@ -3666,9 +4798,11 @@ gemmTile512x12x2k:
 	ADDQ         SI, R12
 	ADDQ         DX, CX
 	DECQ         R13
-	JNZ          gemmTile512x12x2k
+	JNZ          gemmTile512x12x2partk
 	DECQ         R8
-	JNZ          gemmTile512x12x2seg
+	JNZ          gemmTile512x12x2partseg
+
+gemmTile512x12x2finish:
 	VBROADCASTSS 104(AX), Z24
 	VMULPS       Z24, Z0, Z0
 	VMULPS       Z24, Z1, Z1

@@ -120,16 +120,12 @@ func (t *gemmTask) expectB(w *gemmWorker, bo, k0, p0, p1 int) {
 // and the arguments of A are set.
 func (t *gemmTask) tileRow(w *gemmWorker, co, rows, kb int, b unsafe.Pointer, panel, p0, p1 int) {
 	u, g := t.u, &w.args
-	c := unsafe.Pointer(&elements[float32](&t.c)[co+p0*u.cols])
-	for p := p0; p < p1; p++ {
-		j := p * u.cols
-		g.b, g.c = unsafe.Add(b, (p-p0)*panel), unsafe.Add(c, (p-p0)*4*u.cols)
-		if kb == 0 && t.bias != nil {
-			g.bias = unsafe.Pointer(&t.bias[j])
-		}
-		g.fetchNext(&w.nextA, &w.nextB)
-		u.run(g, rows, min(u.cols, t.n-j), w.edge)
+	j := p0 * u.cols
+	g.b, g.c, g.bias = b, unsafe.Pointer(&elements[float32](&t.c)[co+j]), nil
+	if kb == 0 && t.bias != nil {
+		g.bias = unsafe.Pointer(&t.bias[j])
 	}
+	u.runRow(g, rows, min(t.n, p1*u.cols)-j, panel, w.edge, &w.nextA, &w.nextB)
 }
 
 // packBlock packs rows k0…k0+k of panels p0…p1 of the B at offset bo, panel by panel.

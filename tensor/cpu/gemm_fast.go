@@ -16,8 +16,6 @@ const (
 	// kBlock is the most k of a block: 12 rows of A and a panel of B then
 	// take a good part of the L1 cache, and C passes by seldom.
 	kBlock = 320
-	// blockBytes is what a block of B may take of the L2 cache, beside C and A.
-	blockBytes = 512 << 10
 	// soloFlops is work too small to share among threads: some 5 µs.
 	soloFlops = 1 << 20
 	// localTiles is how many row tiles a chunk has, at most, that packs its B by itself.
@@ -49,6 +47,7 @@ type gemmTask struct {
 	colBlocks      int
 	pack, local    bool
 	outer          bool // a kind of local
+	sideBySide     bool // outer: how A is packed, by rows and not by columns
 	packing        bool // a chunk is to pack
 	first          int  // the matrix that chunks count from
 	rowParts       split
@@ -151,7 +150,7 @@ func (t *gemmTask) collapse() {
 func (t *gemmTask) release() {
 	t.c, t.a, t.b, t.bias = backend.View{}, backend.View{}, backend.View{}, nil
 	for i := range t.workers {
-		t.workers[i].args = tileArgs{}
+		t.workers[i].args.release()
 	}
 }
 
@@ -189,7 +188,7 @@ func (t *gemmTask) multiply(d *Device) {
 		rows *= t.batch
 	}
 	t.pack = t.sums != nil || t.mustPack(rows)
-	most := max(1, blockBytes/(4*min(t.k, kBlock)*t.u.cols)) // panels of a block
+	most := max(1, t.u.blockBytes()/(4*min(t.k, kBlock)*t.u.cols)) // panels of a block
 	all := splitEvenly(t.panels, most)
 	flops := 2 * t.m * t.n * t.k
 	switch {

@@ -23,7 +23,22 @@ type tileArgs struct {
 	beta       float32
 	accumulate int    // 0: C₀ is not read
 	mask       uint32 // columns present, for kernels that can mask; bit 0 is column 0
-	_          uint32
+
+	// Of kernels that compute a row of panels; the mask is the last one's.
+	rows          uint32
+	config        unsafe.Pointer
+	step, steps   int     // words of a step, steps of k
+	panels, panel int     // how many, and the bytes from one to the next
+	turned        *turned // scratch, which stays
+}
+
+// release drops what the arguments point at, but not the scratch.
+func (t *tileArgs) release() { *t = tileArgs{turned: t.turned} }
+
+// turned is room for an operand that has been turned round.
+type turned struct {
+	words []float32
+	segs  []int
 }
 
 // fetch is a list of runs of cache lines that will be wanted soon. Calls of tile
@@ -73,10 +88,14 @@ func (t *tileArgs) fetchNothing() { t.next, t.nextStride = uintptr(unsafe.Pointe
 // of v vectors.
 type microKernel struct {
 	rows   int // the most rows of a tile
+	cache  int // bytes of the L2 cache to count on; 0: 1 MiB
 	lanes  int // floats of a vector
 	cols   int // of a tile: two vectors
 	masked bool
 	tile   *[13][3]func(*tileArgs)
+	// matrix, where it is not nil, takes the place of tile: rows by columns, with panels of B so
+	// many bytes apart.
+	matrix func(t *tileArgs, rows, columns, panel int)
 	// copyPanel copies k rows of n ≤ cols floats into rows of cols, filled up
 	// with zeros; strides in elements. nil where n must be cols: then copyFull.
 	copyPanel func(to, from *float32, fromStride, k, n int)
@@ -107,6 +126,18 @@ type winogradKernels struct {
 	filterGrad func(to, from *float32, fromStep, line, pixel, vectors int)
 }
 
+// blockBytes is what a block of B may take of the L2 cache, beside C and A.
+func (u *microKernel) blockBytes() int {
+	if u.cache > 0 {
+		return u.cache * 5 / 8
+	}
+	return 512 << 10
+}
+
+// outerBytes is what the packed rows of A may take in the product of a transposed A: the next
+// block's rows, fetched ahead, take as much again.
+func (u *microKernel) outerBytes() int { return u.blockBytes() / 2 }
+
 // matrices is how many products there are, one for each number of a patch.
 func (k *winogradKernels) matrices() int { return (k.side + 2) * (k.side + 2) }
 
@@ -117,6 +148,8 @@ var noSegment = new(int)
 // room for a tile, for kernels that cannot mask.
 func (u *microKernel) run(t *tileArgs, rows, cols int, edge []float32) {
 	switch {
+	case u.matrix != nil:
+		u.matrix(t, rows, cols, 0)
 	case u.masked:
 		t.mask = uint32(1<<cols - 1)
 		u.tile[rows][(cols+u.lanes-1)/u.lanes](t)
@@ -124,6 +157,26 @@ func (u *microKernel) run(t *tileArgs, rows, cols int, edge []float32) {
 		u.tile[rows][2](t)
 	default:
 		u.runEdge(t, rows, cols, edge)
+	}
+}
+
+// runRow computes rows by any number of columns, with panels of B so many bytes apart, and fetches
+// runs of the lists as it goes. It moves t's b, c and bias.
+func (u *microKernel) runRow(t *tileArgs, rows, columns, panel int, edge []float32, lists ...*fetch) {
+	if u.matrix != nil {
+		u.matrix(t, rows, columns, panel)
+		return
+	}
+	for j := 0; ; {
+		t.fetchNext(lists...)
+		u.run(t, rows, min(u.cols, columns-j), edge)
+		if j += u.cols; j >= columns {
+			return
+		}
+		t.b, t.c = unsafe.Add(t.b, panel), unsafe.Add(t.c, 4*u.cols)
+		if t.bias != nil {
+			t.bias = unsafe.Add(t.bias, 4*u.cols)
+		}
 	}
 }
 

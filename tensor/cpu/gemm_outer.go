@@ -7,10 +7,6 @@ import "unsafe"
 // of all its rows of A, packed, takes a quarter of the L2 cache. That stays
 // there while the panels of B come by, each packed just before its column of tiles.
 
-// outerBytes is what the packed rows of A may take: the next block's rows,
-// fetched ahead, take as much again.
-const outerBytes = 256 << 10
-
 // longK reports whether k is long enough for that to be the best way.
 func longK(m, n, k int) bool { return k >= 4*min(m, n) }
 
@@ -29,7 +25,7 @@ func (t *gemmTask) runOuter(d *Device, alone bool) {
 // cutOuter divides the product into chunks, so many that several threads are
 // busy unless it is to be done alone.
 func (t *gemmTask) cutOuter(d *Device, alone bool) (chunks int) {
-	rowParts := splitEvenly(t.tiles.parts, max(1, outerBytes/(4*t.u.rows*min(t.k, kBlock))))
+	rowParts := splitEvenly(t.tiles.parts, max(1, t.u.outerBytes()/(4*t.u.rows*min(t.k, kBlock))))
 	blocks := splitInto(t.panels, 1)
 	// A is packed again for every block of columns, but B for all rows: few
 	// columns cost more than few rows, and either less than idle threads.
@@ -59,7 +55,7 @@ func (t *gemmTask) outerBlock(w *gemmWorker, cb, tile0, tile1 int) {
 	co, ao, bo := batchOffsets(&t.c, &t.a, &t.b, 0)
 	p0, p1 := cb*t.colBlock, min(t.panels, (cb+1)*t.colBlock)
 	u, g := t.u, &w.args
-	g.segs, g.nsegs, g.rs = unsafe.Pointer(noSegment), 1, 4
+	g.segs, g.nsegs = unsafe.Pointer(noSegment), 1
 	g.bs, g.cs, g.alpha = 4*u.cols, 4*t.cs, t.alpha
 	w.a, w.b = grow(w.a, (tile1-tile0)*u.rows*kBlock), grow(w.b, kBlock*u.cols)
 	for kb := range t.kb.parts {
@@ -77,34 +73,37 @@ func (t *gemmTask) outerBlock(w *gemmWorker, cb, tile0, tile1 int) {
 			} else {
 				t.expectPanel(w, bo, k0+k, t.k, p0)
 			}
-			t.tileColumn(w, co, kb, p, tile0, tile1, k)
+			t.tileColumns(w, co, kb, p, p+1, tile0, tile1, k)
 		}
 	}
 }
 
-// tileColumn computes a column of tiles, from panel p and the packed rows, a tile
+// tileColumns computes columns of tiles, from panels p0…p1 and the packed rows, a tile
 // of which takes rows times depth.
-func (t *gemmTask) tileColumn(w *gemmWorker, co, kb, p, tile0, tile1, depth int) {
+func (t *gemmTask) tileColumns(w *gemmWorker, co, kb, p0, p1, tile0, tile1, depth int) {
 	u, g := t.u, &w.args
-	j := p * u.cols
-	g.accumulate, g.beta, g.bias = 1, 1, nil
+	j := p0 * u.cols
+	g.accumulate, g.beta = 1, 1
 	if kb == 0 {
 		g.beta = t.beta
 		if t.beta == 0 {
 			g.accumulate = 0
 		}
-		if t.bias != nil {
-			g.bias = unsafe.Pointer(&t.bias[j])
-		}
 	}
-	g.b = unsafe.Pointer(&w.b[0])
 	c := elements[float32](&t.c)
 	for tile := tile0; tile < tile1; tile++ {
 		i, rows := t.tiles.part(tile)
-		g.a, g.ks = unsafe.Pointer(&w.a[(tile-tile0)*u.rows*depth]), 4*rows
-		g.c = unsafe.Pointer(&c[co+i*t.cs+j])
-		g.fetchNext(&w.nextB, &w.nextA)
-		u.run(g, rows, min(u.cols, t.n-j), w.edge)
+		g.a, g.b = unsafe.Pointer(&w.a[(tile-tile0)*u.rows*depth]), unsafe.Pointer(&w.b[0])
+		if t.sideBySide {
+			g.rs, g.ks = 4*depth, 4
+		} else {
+			g.rs, g.ks = 4, 4*rows
+		}
+		g.c, g.bias = unsafe.Pointer(&c[co+i*t.cs+j]), nil
+		if kb == 0 && t.bias != nil {
+			g.bias = unsafe.Pointer(&t.bias[j])
+		}
+		u.runRow(g, rows, min(t.n, p1*u.cols)-j, 4*g.k*u.cols, w.edge, &w.nextB, &w.nextA)
 	}
 }
 

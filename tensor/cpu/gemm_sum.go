@@ -8,7 +8,7 @@ import (
 
 // GemmSum computes c = a·b and the sums of b's columns; see backend.Device.
 // The kernels add up B as they pack it, before it is rounded if it is: in float32 within some 320 rows, the
-// even and the odd rows apart, so 160 terms at most in a row, and in float64 from there on.
+// even and the odd rows apart, so 160 terms at most in a row (AMX: 16, and then 10 of those), and in float64 from there on.
 func (d *Device) GemmSum(c, sums, a, b *backend.View) {
 	fast := d.level != Go && c.DType == backend.Float32 && c.Elems() > 0 && b.Elems() > 0 &&
 		(c.Stride[1] == 1 || c.Shape[1] == 1)

@@ -15,9 +15,10 @@ const (
 	NEON                // of arm64: matrix products, convolution and attention
 	AVX2                // AVX2 and FMA
 	AVX512              // AVX-512 F, VL, BW, DQ
+	AMX                 // the same, and AMX for products of bfloat16 numbers
 )
 
-var levelNames = [...]string{"go", "neon", "avx2", "avx512"}
+var levelNames = [...]string{"go", "neon", "avx2", "avx512", "amx"}
 
 func (l Level) String() string { return levelNames[l] }
 
@@ -28,7 +29,7 @@ func ParseLevel(s string) (Level, error) {
 			return Level(l), nil
 		}
 	}
-	return 0, fmt.Errorf("unknown instruction set %q: want go, neon, avx2 or avx512", s)
+	return 0, fmt.Errorf("unknown instruction set %q: want go, neon, avx2, avx512 or amx", s)
 }
 
 // Levels are those that this machine has, the slowest first.
@@ -43,6 +44,9 @@ func Levels() []Level {
 		}
 		if cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ {
 			l = append(l, AVX512)
+			if hasAMX() {
+				l = append(l, AMX)
+			}
 		}
 	}
 	return l

@@ -19,7 +19,7 @@ var (
 
 func normKernels32(d *Device) *normKernels[float32] {
 	switch d.level {
-	case AVX512:
+	case AVX512, AMX:
 		return norm512
 	case AVX2:
 		return norm256

@@ -70,6 +70,6 @@ type peakArgs struct {
 // run computes chunk by chunk, so that a worker who takes two works in two places.
 func (t *peakTask) run(_, chunk int) {
 	for range t.calls {
-		t.u.tile[t.u.rows][2](&t.args[chunk].tileArgs)
+		t.u.run(&t.args[chunk].tileArgs, t.u.rows, t.u.cols, nil)
 	}
 }

@@ -2,7 +2,7 @@ package cpu
 
 func drawNormals(d *Device) drawGroup {
 	switch d.level {
-	case AVX512:
+	case AVX512, AMX:
 		return drawGroup{16, vecNormals512}
 	case AVX2:
 		return drawGroup{8, vecNormals256}
@@ -12,7 +12,7 @@ func drawNormals(d *Device) drawGroup {
 
 func drawUniforms(d *Device) drawGroup {
 	switch d.level {
-	case AVX512:
+	case AVX512, AMX:
 		return drawGroup{16, vecUniform512}
 	case AVX2:
 		return drawGroup{8, vecUniform256}

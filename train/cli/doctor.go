@@ -47,7 +47,11 @@ func (a *app) runDoctor() error {
 	}
 	row("device", "%s", dev.Name())
 	if dev.HasBF16() {
-		row("bf16", "has instructions of its own (AVX512_BF16)")
+		instructions := "AVX512_BF16"
+		if dev.Level() == cpu.AMX {
+			instructions = "AMX"
+		}
+		row("bf16", "has instructions of its own (%s)", instructions)
 	} else {
 		row("bf16", "no instructions for it at this level: precision: bf16 works, slower than float32")
 	}

@@ -195,49 +195,72 @@ func (t tile) generate() kernel {
 	}
 	count, next, nextStride := GP64(), load(argNext), load(argNextStride)
 
-	Label(t.name() + "seg")
-	MOVQ(Mem{Base: segs}, ptr[0])
-	ADDQ(U8(8), segs)
-	ADDQ(field(argA), ptr[0])
-	for i := 1; i < len(ptr); i++ {
-		LEAQ(Mem{Base: ptr[i-1], Index: rs, Scale: 2}, ptr[i])
-		ADDQ(rs, ptr[i])
+	// A masked load takes Intel's processors one of the units for multiplying, too: whole tiles go without.
+	if masks != nil {
+		last := masks[len(masks)-1]
+		KORTESTW(last, last)
+		JCC(LabelRef(t.name() + "part")) // not all ones
 	}
-	MOVQ(field(argK), count)
+	loop := func(kind string, masks []Register) {
+		Label(t.name() + kind + "seg")
+		MOVQ(Mem{Base: segs}, ptr[0])
+		ADDQ(U8(8), segs)
+		ADDQ(field(argA), ptr[0])
+		for i := 1; i < len(ptr); i++ {
+			LEAQ(Mem{Base: ptr[i-1], Index: rs, Scale: 2}, ptr[i])
+			ADDQ(rs, ptr[i])
+		}
+		MOVQ(field(argK), count)
 
-	Label(t.name() + "k")
-	row := make([]VecVirtual, t.vecs)
-	for j := range row {
-		row[j] = vector(t.width)
-		t.loadVector(Mem{Base: b, Disp: j * t.width}, masks, j, row[j])
-	}
-	for i := range acc {
-		m := Mem{Base: ptr[i/rowsPerPointer]}
-		if r := i % rowsPerPointer; r > 0 {
-			m.Index, m.Scale = rs, uint8(r)
-		}
-		s := vector(t.width)
-		VBROADCASTSS(m, s)
+		Label(t.name() + kind + "k")
+		row := make([]VecVirtual, t.vecs)
 		for j := range row {
-			t.multiplyAdd(row[j], s, acc[i][j])
+			row[j] = vector(t.width)
+			t.loadVector(Mem{Base: b, Disp: j * t.width}, masks, j, row[j])
 		}
+		for i := range acc {
+			m := Mem{Base: ptr[i/rowsPerPointer]}
+			if r := i % rowsPerPointer; r > 0 {
+				m.Index, m.Scale = rs, uint8(r)
+			}
+			s := vector(t.width)
+			VBROADCASTSS(m, s)
+			for j := range row {
+				t.multiplyAdd(row[j], s, acc[i][j])
+			}
+		}
+		if t.width == avx512 {
+			for j := range t.vecs {
+				PREFETCHT0(Mem{Base: b, Disp: ahead + j*t.width})
+			}
+		}
+		PREFETCHT1(Mem{Base: next})
+		ADDQ(nextStride, next)
+		for _, p := range ptr {
+			ADDQ(ks, p)
+		}
+		ADDQ(bs, b)
+		DECQ(count)
+		JNZ(LabelRef(t.name() + kind + "k"))
+		DECQ(nsegs)
+		JNZ(LabelRef(t.name() + kind + "seg"))
 	}
-	PREFETCHT1(Mem{Base: next})
-	ADDQ(nextStride, next)
-	for _, p := range ptr {
-		ADDQ(ks, p)
+	loop("", nil)
+	if masks != nil {
+		JMP(LabelRef(t.name() + "finish"))
+		Label(t.name() + "part")
+		loop("part", masks)
+		Label(t.name() + "finish")
 	}
-	ADDQ(bs, b)
-	DECQ(count)
-	JNZ(LabelRef(t.name() + "k"))
-	DECQ(nsegs)
-	JNZ(LabelRef(t.name() + "seg"))
 
 	t.finish(acc, masks, field, load)
 	VZEROUPPER()
 	RET()
 	return kernel{t.name(), "func(t *tileArgs)", fmt.Sprintf("computes a tile of %d rows of %d columns", t.rows, t.vecs*t.width/4)}
 }
+
+// ahead is how many bytes of B further on are fetched into the L1 cache: 8 rows of a packed panel, or the next panel.
+const ahead = 1024
 
 // multiplyAdd is acc += a·b.
 func (t tile) multiplyAdd(b, a, acc VecVirtual) {
@@ -260,9 +283,9 @@ func (t tile) prefetch(c, cs GPVirtual) {
 	}
 }
 
-// loadVector loads a row's vector j; columns outside the mask give zero.
+// loadVector loads a row's vector j; columns outside the masks, if there are any, give zero.
 func (t tile) loadVector(m Mem, masks []Register, j int, v VecVirtual) {
-	if t.width == avx512 {
+	if masks != nil {
 		VMOVUPS_Z(m, masks[j], v)
 	} else {
 		VMOVUPS(m, v)
