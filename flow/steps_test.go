@@ -264,7 +264,7 @@ func TestStepsAreCoupled(t *testing.T) {
 	const n = 60
 	r := diffusion.Regression{Path: diffusion.CondOT{}, Times: &diffusion.Uniform{To: 1}}
 	var want diffusion.Draw
-	(&CFM{Regression: r, Coupling: new(OT)}).Draw(rng.Key{Seed: 1}, gaussianBatch(1, n), &want)
+	(&CFM{Regression: r, Coupling: &OT{Replace: true}}).Draw(rng.Key{Seed: 1}, gaussianBatch(1, n), &want)
 	for name, of := range map[string]func(c Coupling) diffusion.Objective{
 		"mean flow": func(c Coupling) diffusion.Objective {
 			return &MeanFlow{Base: student.Base{Regression: r}, MeanFlowOptions: MeanFlowOptions{MeanFlowLoss: MeanFlowLoss{Ratio: 0.5}}, Coupling: c}
@@ -277,7 +277,7 @@ func TestStepsAreCoupled(t *testing.T) {
 		},
 	} {
 		var d, alone diffusion.Draw
-		of(new(OT)).Draw(rng.Key{Seed: 1}, gaussianBatch(1, n), &d)
+		of(&OT{Replace: true}).Draw(rng.Key{Seed: 1}, gaussianBatch(1, n), &d)
 		of(nil).Draw(rng.Key{Seed: 1}, gaussianBatch(1, n), &alone)
 		if !slices.Equal(d.X, want.X) || !slices.Equal(d.HostNoise(), want.HostNoise()) || slices.Equal(d.Noise, alone.HostNoise()) {
 			t.Errorf("%s: pairs are not the plan's", name)
