@@ -36,9 +36,7 @@ const streamLatent uint32 = 0xe0
 // Draw chooses times, noise and dropped conditions, and couples.
 func (c *CFM) Draw(k rng.Key, b *diffusion.Batch, d *diffusion.Draw) {
 	c.Regression.Draw(k, b, d)
-	if c.Coupling != nil {
-		d.Err = c.Coupling.Couple(k.WithStream(diffusion.StreamCoupling), d)
-	}
+	couple(c.Coupling, k, d)
 }
 
 // Loss is the regression's, or with a latent

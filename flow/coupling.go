@@ -14,6 +14,13 @@ type Coupling interface {
 	Couple(k rng.Key, d *diffusion.Draw) error
 }
 
+// couple rearranges an objective's draw; nil: it stays.
+func couple(c Coupling, k rng.Key, d *diffusion.Draw) {
+	if c != nil {
+		d.Err = c.Couple(k.WithStream(diffusion.StreamCoupling), d)
+	}
+}
+
 // Independent leaves the pairs as they are drawn.
 type Independent struct{}
 

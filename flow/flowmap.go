@@ -20,6 +20,7 @@ import (
 type FlowMap struct {
 	diffusion.Regression // path, times of both ends, condition dropout
 	FlowMapOptions
+	Coupling Coupling // of data and noise; nil: independent
 }
 
 // FlowMapOptions are its settings.
@@ -41,6 +42,7 @@ func (o *FlowMapOptions) Validate() error {
 // Draw chooses both ends of each sample's step as MeanFlow does.
 func (o *FlowMap) Draw(k rng.Key, b *diffusion.Batch, d *diffusion.Draw) {
 	o.Regression.Draw(k, b, d)
+	couple(o.Coupling, k, d)
 	drawEnds(&o.Regression, k, d)
 	stay(d, o.Ratio)
 }

@@ -22,7 +22,8 @@ import (
 type MeanFlow struct {
 	student.Base // path, times (of both ends), condition dropout, a teacher or none; the weighting is the loss's own
 	MeanFlowOptions
-	Null int // the label of no class, for guidance without a teacher, which has its own
+	Coupling Coupling // of data and noise; nil: independent
+	Null     int      // the label of no class, for guidance without a teacher, which has its own
 }
 
 // MeanFlowOptions are its settings.
@@ -99,6 +100,7 @@ func (o *MeanFlowGuidance) Validate() error {
 // where there is none to make, the larger twice.
 func (o *MeanFlow) Draw(k rng.Key, b *diffusion.Batch, d *diffusion.Draw) {
 	o.Base.Draw(k, b, d)
+	couple(o.Coupling, k, d)
 	drawEnds(&o.Regression, k, d)
 	stay(d, o.Ratio)
 }

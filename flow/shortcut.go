@@ -18,6 +18,7 @@ import (
 type Shortcut struct {
 	diffusion.Regression // path, times of flow matching, condition dropout; the batch's Source, where there is one, holds the starts of pairs
 	ShortcutOptions
+	Coupling Coupling // of data and noise; nil: independent
 
 	average StepModel
 }
@@ -57,6 +58,7 @@ const streamSize uint32 = 0x91
 // Draw gives the first samples a step of 2⁻ᵏ of the path, k uniform, from a multiple of it.
 func (o *Shortcut) Draw(k rng.Key, b *diffusion.Batch, d *diffusion.Draw) {
 	o.Regression.Draw(k, b, d)
+	couple(o.Coupling, k, d)
 	d.Next = append(grow(d.Next, d.N)[:0], d.T...)
 	sizes, end := 1+int(math.Round(math.Log2(float64(o.Steps)))), o.Path.End()
 	for i := range int(math.Round(o.Ratio * float64(d.N))) {

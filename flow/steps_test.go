@@ -259,6 +259,39 @@ func TestMeanFlowGuidance(t *testing.T) {
 	}
 }
 
+// With a coupling the draw of steps has the plan's pairs, each data sample with the noise that the coupling gives it alone, and the steps that it has without.
+func TestStepsAreCoupled(t *testing.T) {
+	const n = 60
+	r := diffusion.Regression{Path: diffusion.CondOT{}, Times: &diffusion.Uniform{To: 1}}
+	var want diffusion.Draw
+	(&CFM{Regression: r, Coupling: &OT{Replace: true}}).Draw(rng.Key{Seed: 1}, gaussianBatch(1, n), &want)
+	for name, of := range map[string]func(c Coupling) diffusion.Objective{
+		"mean flow": func(c Coupling) diffusion.Objective {
+			return &MeanFlow{Base: student.Base{Regression: r}, MeanFlowOptions: MeanFlowOptions{MeanFlowLoss: MeanFlowLoss{Ratio: 0.5}}, Coupling: c}
+		},
+		"shortcut": func(c Coupling) diffusion.Objective {
+			return &Shortcut{Regression: r, ShortcutOptions: ShortcutOptions{Steps: 8, Ratio: 0.5}, Coupling: c}
+		},
+		"flow map": func(c Coupling) diffusion.Objective {
+			return &FlowMap{Regression: r, FlowMapOptions: FlowMapOptions{Ratio: 0.5}, Coupling: c}
+		},
+	} {
+		var d, alone diffusion.Draw
+		of(&OT{Replace: true}).Draw(rng.Key{Seed: 1}, gaussianBatch(1, n), &d)
+		of(nil).Draw(rng.Key{Seed: 1}, gaussianBatch(1, n), &alone)
+		if !slices.Equal(d.X, want.X) || !slices.Equal(d.HostNoise(), want.HostNoise()) || slices.Equal(d.Noise, alone.HostNoise()) {
+			t.Errorf("%s: pairs are not the plan's", name)
+		}
+		if !slices.Equal(d.T, alone.T) || !slices.Equal(d.Next, alone.Next) {
+			t.Errorf("%s: steps are others with a coupling", name)
+		}
+		short := of(&Sinkhorn{Reg: 1e-6, Iterations: 1, Tolerance: 1e-12})
+		if short.Draw(rng.Key{Seed: 1}, gaussianBatch(1, n), &d); d.Err == nil {
+			t.Errorf("%s: nothing is said of a plan that was not found", name)
+		}
+	}
+}
+
 // Which steps are drawn.
 func TestStepDraws(t *testing.T) {
 	const n = 400

@@ -41,25 +41,42 @@ func (c *StepsConfig) job(a ObjectiveArg) (*Job, error) {
 	return job, nil
 }
 
+// CouplingPart is what of them learns from data alone, without a teacher.
+type CouplingPart struct {
+	Coupling config.Variant[CouplingArg, flow.Coupling] `yaml:"coupling" doc:"which noise goes with which data"`
+}
+
+// SetDefaults couples nothing.
+func (c *CouplingPart) SetDefaults() { c.Coupling = Couplings.Default("independent") }
+
+// coupling makes it.
+func (c *CouplingPart) coupling(a ObjectiveArg) (flow.Coupling, error) {
+	return couplingFor(c.Coupling, a)
+}
+
 type meanFlowConfig struct {
 	StepsConfig          `yaml:",inline"`
+	CouplingPart         `yaml:",inline"`
 	flow.MeanFlowOptions `yaml:",inline"`
 }
 
 func (c *meanFlowConfig) SetDefaults() {
 	c.StepsConfig.SetDefaults()
+	c.CouplingPart.SetDefaults()
 	c.MeanFlowOptions.SetDefaults()
 }
 
 type shortcutConfig struct {
 	PairsConfig          `yaml:",inline"`
 	StepsConfig          `yaml:",inline"`
+	CouplingPart         `yaml:",inline"`
 	flow.ShortcutOptions `yaml:",inline"`
 }
 
 func (c *shortcutConfig) SetDefaults() {
 	c.PairsConfig.SetDefaults()
 	c.StepsConfig.SetDefaults()
+	c.CouplingPart.SetDefaults()
 	c.Times = Times.Default("uniform")
 	c.ShortcutOptions.SetDefaults()
 }
@@ -85,11 +102,13 @@ func (c shortcutConfig) Of(t TeacherInfo) (any, func(*Experiment), error) {
 
 type flowMapConfig struct {
 	StepsConfig         `yaml:",inline"`
+	CouplingPart        `yaml:",inline"`
 	flow.FlowMapOptions `yaml:",inline"`
 }
 
 func (c *flowMapConfig) SetDefaults() {
 	c.StepsConfig.SetDefaults()
+	c.CouplingPart.SetDefaults()
 	c.FlowMapOptions.SetDefaults()
 }
 
@@ -132,7 +151,11 @@ func init() {
 			if err != nil {
 				return nil, err
 			}
-			job.Objective = &flow.MeanFlow{Base: student.Base{Regression: *job.Objective.(*diffusion.Regression)}, MeanFlowOptions: c.MeanFlowOptions, Null: a.Null}
+			coupling, err := c.coupling(a)
+			if err != nil {
+				return nil, err
+			}
+			job.Objective = &flow.MeanFlow{Base: student.Base{Regression: *job.Objective.(*diffusion.Regression)}, MeanFlowOptions: c.MeanFlowOptions, Coupling: coupling, Null: a.Null}
 			return job, nil
 		})
 	config.Register(Objectives, "shortcut", "Steps of 1, 1/2, 1/4, … of the path, each learned from two of half its length (Frans et al. 2025): sample with jump and as many steps as a power of two.",
@@ -141,8 +164,14 @@ func init() {
 			if err != nil {
 				return nil, err
 			}
-			job.Objective = &flow.Shortcut{Regression: *job.Objective.(*diffusion.Regression), ShortcutOptions: c.ShortcutOptions}
+			coupling, err := c.coupling(a)
+			if err != nil {
+				return nil, err
+			}
+			job.Objective = &flow.Shortcut{Regression: *job.Objective.(*diffusion.Regression), ShortcutOptions: c.ShortcutOptions, Coupling: coupling}
 			switch {
+			case (c.Pairs != "" || c.Teacher != "") && c.Coupling.Kind != "independent":
+				return nil, invalid.Field("coupling", "is %s; pairs of a teacher's are coupled already", c.Coupling.Kind)
 			case c.Pairs != "" || c.Teacher != "":
 				c.paired(job, "shortcut", 1)
 			case c.Guidance != 1:
@@ -156,7 +185,11 @@ func init() {
 			if err != nil {
 				return nil, err
 			}
-			job.Objective = &flow.FlowMap{Regression: *job.Objective.(*diffusion.Regression), FlowMapOptions: c.FlowMapOptions}
+			coupling, err := c.coupling(a)
+			if err != nil {
+				return nil, err
+			}
+			job.Objective = &flow.FlowMap{Regression: *job.Objective.(*diffusion.Regression), FlowMapOptions: c.FlowMapOptions, Coupling: coupling}
 			return job, nil
 		})
 }

@@ -233,15 +233,18 @@ func TestVectorsAndClasses(t *testing.T) {
 func TestVectorConditionsRefuse(t *testing.T) {
 	both := "data={kind: csv, path: " + linesCSV(t, 20) + ", samples: [x, y], vectors: [a, b], label: right}"
 	for set, want := range map[string][]string{
-		lines(t) + "|model.vector=3":                                          {"model.vector", "is 3", "2 numbers"},
-		both + "|objective.coupling=c2ot":                                     {"objective.coupling", "both"},
-		lines(t) + "|conditional=false|objective.coupling=c2ot":               {"objective.coupling", "nothing"},
-		"data={kind: csv, path: x.csv, samples: []}":                          {"data.samples"},
-		"data={kind: csv, path: nowhere.csv, samples: [x]}":                   {"nowhere.csv"},
-		lines(t) + "|model.vector_embed=time":                                 {"model.vector", "1"},
-		lines(t) + "|sample.every=5|model.null_condition=false":               {"sample", "null vector"},
-		lines(t) + "|objective={kind: mean_flow, guidance: 2}":                {"objective.guidance", "class"},
-		"data=moons|conditional=false|objective={kind: flow, coupling: c2ot}": {"objective.coupling", "nothing"},
+		lines(t) + "|model.vector=3":                                               {"model.vector", "is 3", "2 numbers"},
+		both + "|objective.coupling=c2ot":                                          {"objective.coupling", "both"},
+		lines(t) + "|conditional=false|objective.coupling=c2ot":                    {"objective.coupling", "nothing"},
+		"data={kind: csv, path: x.csv, samples: []}":                               {"data.samples"},
+		"data={kind: csv, path: nowhere.csv, samples: [x]}":                        {"nowhere.csv"},
+		lines(t) + "|model.vector_embed=time":                                      {"model.vector", "1"},
+		lines(t) + "|sample.every=5|model.null_condition=false":                    {"sample", "null vector"},
+		lines(t) + "|objective={kind: mean_flow, guidance: 2}":                     {"objective.guidance", "class"},
+		"data=moons|conditional=false|objective={kind: flow, coupling: c2ot}":      {"objective.coupling", "nothing"},
+		"data=moons|conditional=false|objective={kind: mean_flow, coupling: c2ot}": {"objective.coupling", "nothing"},
+		"data=moons|conditional=false|objective={kind: shortcut, coupling: c2ot}":  {"objective.coupling", "nothing"},
+		"data=moons|conditional=false|objective={kind: flow_map, coupling: c2ot}":  {"objective.coupling", "nothing"},
 	} {
 		exp, err := ReadExperiment("x.yaml", []byte(vectorYAML), strings.Split(set, "|"))
 		if err == nil {

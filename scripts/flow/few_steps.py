@@ -93,13 +93,15 @@ def recipes(args):
 
 def reflow(args):
     """Two rounds after the first, by the command itself."""
-    if results.find("reflow", data="digits"):
+    if results.find("reflow", data="digits", round=3):
         return
     teacher = os.path.join(args.runs, "digits-flow-0")
     train(args, teacher, [*MODELS["digits"]["flow"], "seed=0"])
     for line in call(args, "reflow", teacher, "--rounds", "2", "--n", str(SAMPLES), "--run", teacher + "-reflow", "--json").splitlines():
         r = json.loads(line)
-        results.put("reflow", data="digits", round=r["round"], **{k: round(v, 4) for k, v in r["shape"].items() if k != "steps"},
+        if results.find("reflow", data="digits", round=r["round"]):
+            continue
+        results.put("reflow", data="digits", round=r["round"], samples=SAMPLES, **{k: round(v, 4) for k, v in r["shape"].items() if k != "steps"},
                     quality=[{k: round(v, 4) for k, v in q.items()} for q in r["quality"]])
 
 

@@ -1,6 +1,6 @@
 """Trains torchcfm's 2-D set-up with Langevin: examples/8gaussians-to-moons.yaml, with torchcfm_runs.py's methods and seeds.
 
-    python ours.py OUT [--langevin BINARY] [--method icfm otcfm sbcfm sinkhorn vp] [--seeds 5] [--jobs 1]
+    python ours.py OUT [--langevin BINARY] [--method icfm otcfm sbcfm sinkhorn vp] [--seeds 5] [--first 0] [--jobs 1]
 
 Writes the runs OUT/METHOD-SEED with their weights every 500 steps, and prints a line of JSON each. What is there is gone on from.
 """
@@ -46,12 +46,13 @@ def main():
     parser.add_argument("--langevin", default="langevin")
     parser.add_argument("--method", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first", type=int, default=0, help="the first of the seeds")
     parser.add_argument("--steps", type=int, default=20000)
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, a thread each")
     args = parser.parse_args()
     os.makedirs(args.out, exist_ok=True)
     with ThreadPoolExecutor(args.jobs) as pool:
-        for done in [pool.submit(train, args, m, s) for s in range(args.seeds) for m in args.method]:
+        for done in [pool.submit(train, args, m, s) for s in range(args.first, args.first + args.seeds) for m in args.method]:
             done.result()
 
 

@@ -1,6 +1,6 @@
 """Trains torchcfm's own 2-D set-up with torchcfm: 8 Gaussians to moons, its MLP, batches of 256, Adam at 1e-3.
 
-    python torchcfm_runs.py OUT [--method icfm otcfm sbcfm vp] [--seeds 5] [--steps 20000]
+    python torchcfm_runs.py OUT [--method icfm otcfm sbcfm vp] [--seeds 5] [--first 0] [--steps 20000]
 
 Writes the network's weights as OUT/METHOD-SEED/step-NNNNNNNN.safetensors, every 500 of the last 5,000 steps, and prints a line of JSON a
 run. What is not torchcfm's is the drawing of the eight Gaussians: the same distribution without its loop over points, which takes longer than a step.
@@ -49,12 +49,13 @@ def main():
     parser.add_argument("out")
     parser.add_argument("--method", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first", type=int, default=0, help="the first of the seeds")
     parser.add_argument("--steps", type=int, default=20000)
     parser.add_argument("--batch", type=int, default=256)
     args = parser.parse_args()
     torch.set_num_threads(1)
     os.makedirs(args.out, exist_ok=True)
-    for seed in range(args.seeds):
+    for seed in range(args.first, args.first + args.seeds):
         for method in args.method:
             run = os.path.join(args.out, f"{method}-{seed}")
             if os.path.exists(weights(run, args.steps)):

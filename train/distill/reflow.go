@@ -45,6 +45,9 @@ type Reflow struct {
 type Round struct {
 	Round   int           `json:"round"`
 	Run     string        `json:"run"`
+	Samples int           `json:"samples"` // of each measurement, Ways of the shape, and the seed of both
+	Ways    int           `json:"ways"`
+	Seed    uint64        `json:"seed"`
 	Shape   flow.Shape    `json:"shape"`
 	Quality []Measurement `json:"quality,omitempty"`
 }
@@ -185,7 +188,7 @@ func (r *Reflow) measured(ctx context.Context, k int, run string) (Round, error)
 	if err != nil {
 		return Round{}, err
 	}
-	found = Round{Round: k, Run: run}
+	found = Round{Round: k, Run: run, Samples: r.Samples, Ways: r.Paths, Seed: r.Seed}
 	if found.Shape, err = r.shape(ctx, t); err != nil {
 		return Round{}, err
 	}
@@ -213,13 +216,13 @@ func (r *Reflow) measured(ctx context.Context, k int, run string) (Round, error)
 	return found, atomicfile.WriteBytes(file, append(b, '\n'))
 }
 
-// asked reports whether figures are those that are asked for.
+// asked reports whether figures are those that are asked for, measured as they are.
 func (r *Reflow) asked(found Round) bool {
 	var steps []int
 	for _, q := range found.Quality {
 		steps = append(steps, q.Steps)
 	}
-	return slices.Equal(steps, r.Steps)
+	return slices.Equal(steps, r.Steps) && found.Samples == r.Samples && found.Ways == r.Paths && found.Seed == r.Seed
 }
 
 // pathSteps is the number of Euler's steps along which ways are measured.

@@ -112,6 +112,27 @@ func TestReflow(t *testing.T) {
 			t.Errorf("round %d of the job that was stopped: %s, else %s", k+1, b, a)
 		}
 	}
+
+	// Figures of other samples, or of other ways, are not taken for those that are asked for.
+	other := job(run, dir)
+	other.Samples = 100
+	fewer, err := other.Run(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Paths = 32
+	shapes, err := other.Run(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k := range rounds {
+		if fewer[k].Samples != 100 || fewer[k].Quality[0].W2 == rounds[k].Quality[0].W2 || fewer[k].Shape != rounds[k].Shape {
+			t.Errorf("round %d measured by fewer samples: %+v, by more %+v", k+1, fewer[k], rounds[k])
+		}
+		if shapes[k].Ways != 32 || shapes[k].Shape == rounds[k].Shape || shapes[k].Quality[0] != fewer[k].Quality[0] {
+			t.Errorf("round %d measured by fewer ways: %+v, by more %+v", k+1, shapes[k], fewer[k])
+		}
+	}
 }
 
 // updates is a progress that counts.
