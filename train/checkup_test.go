@@ -45,7 +45,8 @@ func TestCheckupOfRuns(t *testing.T) {
 		{[]string{"objective={kind: ddpm, zero_terminal_snr: true, predict: v}"}, nil, nil},
 		{[]string{"objective={kind: ddpm, times: {kind: uniform, from: 0.5}}"}, nil, []string{"outside training"}},
 		{nil, []string{"grid={kind: times, times: [1, 0.5, 0.2, 0, 0]}", "steps=4"}, []string{"repeated step"}},
-		{[]string{"objective={kind: flow, predict: eps}"}, nil, []string{"no signal"}},
+		{[]string{"objective={kind: flow, predict: eps}"}, nil, nil},
+		{[]string{"objective={kind: flow, predict: eps}"}, []string{"grid=uniform"}, []string{"no signal"}},
 	} {
 		m := opened(t, trained(t, moonsYAML, append(c.train, "steps=1")...))
 		if err := m.Choose(Choice{Steps: 10, Overrides: c.sample}); err != nil {

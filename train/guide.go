@@ -154,7 +154,7 @@ func (d *Drawer) guided(q Request, e *encoded) (diffusion.Model, error) {
 		return nil, fmt.Errorf("guidance %g: the model has no classes to be guided by", g.EffectiveScale())
 	case q.Vectors != nil && !d.NullVector:
 		return nil, fmt.Errorf("guidance %g: the model has no null vector, so there is nothing to be guided away from", g.EffectiveScale())
-	case d.Null < 0 && e == nil && (q.Vectors == nil || d.Classes > 0):
+	case d.Null < 0 && q.Prompts == nil && (e == nil || len(g.With) == 0) && (q.Vectors == nil || d.Classes > 0):
 		return nil, fmt.Errorf("guidance %g: the model has no null class, so there is nothing to be guided away from", g.EffectiveScale())
 	}
 	cfg := &guidance.CFG{Of: m, Classes: d.Null, Rescale: g.Rescale}

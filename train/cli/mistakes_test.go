@@ -108,7 +108,7 @@ func TestMistakes(t *testing.T) {
 		{"train tiny.yaml name=a/b", 1, []string{"name", "plain folder name"}},
 		{"train tiny.yaml batch=100000000000", 1, []string{"batch", "must be at most"}},
 		{"train tiny.yaml sample.every=10 sample.guidance=2 conditional=false", 1, []string{"sample", "guidance 2", "no classes"}},
-		{"train tiny.yaml sample.every=10 objective.predict=eps", 1, []string{"sample", "eps"}},
+		{"train tiny.yaml sample.every=10 objective.predict=eps sample.grid=uniform", 1, []string{"sample", "eps"}},
 		{"train tiny.yaml sample.guidance=2 sample.guidance_weight=1", 1, []string{"guidance_weight", "exclude each other"}},
 		{"train tiny.yaml sample.every=10 sample.guidance=2 model.null_condition=false", 1, []string{"sample", "guidance 2", "no null class"}},
 		{"train tiny.yaml model.classes=1", 1, []string{"model.classes", "is 1; the data have 2"}},
