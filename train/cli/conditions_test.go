@@ -69,7 +69,10 @@ func TestSampleConditions(t *testing.T) {
 	write(t, filepath.Join(dir, "tiny.yaml"), tinyYAML)
 	succeeds(t, dir, "train", "tiny.yaml")
 	fails(t, 1, dir, []string{"sample", "runs/tiny", "--condition", "1"}, "--condition", "no vector")
-	fails(t, 1, dir, []string{"reflow", "runs/table", "--pairs", "4"}, "vectors")
+	succeeds(t, dir, "reflow", "runs/table", "--pairs", "4") // the pairs keep them
+	if !strings.Contains(succeeds(t, dir, "inspect", "runs/table-reflow/round-2").stdout, "of 2 numbers, with a null vector") {
+		t.Error("inspect says nothing of the vectors of a round")
+	}
 }
 
 // Tokens go through the same commands as pictures.
