@@ -331,7 +331,6 @@ func TestErrors(t *testing.T) {
 		"probes":        {m: flow(diffusion.Velocity), data: one, o: settings(func(o *ODE) { o.Probes = 0 }), want: "probes"},
 		"sigma_min":     {m: flow(diffusion.Velocity), data: one, o: settings(func(o *ODE) { o.SigmaMin = -1 }), want: "sigma_min"},
 		"values":        {m: flow(diffusion.Velocity), data: Data{X: []float64{1, 2, 3}, Shape: []int{2}}, o: settings(func(*ODE) {}), want: "shape [2]"},
-		"no signal":     {m: flow(diffusion.Eps), data: one, o: settings(func(*ODE) {}), want: "does not determine"},
 		"cancelled":     {ctx: cancelled, m: flow(diffusion.Velocity), data: one, o: settings(func(*ODE) {}), want: "cancel"},
 		"rough answers": {m: rough{}, data: one, o: settings(func(*ODE) {}), want: "too rough"},
 	} {
