@@ -13,6 +13,7 @@ import json
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -237,7 +238,9 @@ class Lab:
         return os.path.join(self.runs, run)
 
     def train(self, run):
-        if self.get(run, ["train"]) and os.path.exists(self.folder(run)):
+        checkpoints = os.path.join(self.folder(run), "checkpoints")
+        steps = [line[6:].split("#")[0] for line in open(RUNS[run][0]) if line.startswith("steps:")] + [a[6:] for a in RUNS[run] if a.startswith("steps=")]
+        if os.path.exists(os.path.join(checkpoints, f"step-{int(steps[-1]):08d}.safetensors")):
             return
         args = []
         for a in RUNS[run]:
@@ -247,8 +250,10 @@ class Lab:
             args.append(a)
         print("training", run, file=sys.stderr)
         command = [self.langevin, "train", args[0], *args[1:], "sample.every=0", "--run", self.folder(run)]
-        if os.path.exists(os.path.join(self.folder(run), "checkpoints")):
+        if os.path.isdir(checkpoints) and os.listdir(checkpoints):
             command = [self.langevin, "train", self.folder(run), "--resume"]
+        else:
+            shutil.rmtree(self.folder(run), ignore_errors=True)
         wall, cpu = time.time(), os.times()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         now = os.times()
