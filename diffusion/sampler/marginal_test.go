@@ -17,6 +17,7 @@ import (
 // is within the bound that Massart's inequality gives for exact samples,
 // √(ln(2/δ)/2n) with δ=10⁻⁶.
 func TestMarginals(t *testing.T) {
+	much(t)
 	const n = 8000
 	m := &diffusion.Mixture{Weights: []float64{0.6, 0.4}, Means: [][]float64{{-1}, {1.5}}, Stds: [][]float64{{0.4}, {0.6}}}
 	cdf := func(x float64) float64 {

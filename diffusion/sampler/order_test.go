@@ -110,6 +110,7 @@ func TestErrorOfTheModelMovesSamples(t *testing.T) {
 // is left is 6·.17·10⁵·κ·2⁻⁵³ = 1.1e-11·κ a step. A conversion rounds states up to 2 twice, which makes κ = 4, and there are up to 24
 // steps: 1.1e-9. (Other processors fuse products and sums elsewhere; 2.7e-10 was seen on arm64.)
 func TestPredictionsAgree(t *testing.T) {
+	much(t)
 	m := testMixture()
 	kinds := []diffusion.Kind{diffusion.X0, diffusion.Eps, diffusion.V, diffusion.Score, diffusion.Velocity, diffusion.DataVelocity, diffusion.Preconditioned{SigmaData: 0.5}}
 	samplers := variants(t)

@@ -143,6 +143,7 @@ var update = flag.Bool("update", false, "write the table of docs/samplers.md")
 // starts, which must give the named order, and as it runs, where its first steps of
 // lower order may spoil it. docs/samplers.md has the same numbers.
 func TestSolverOrders(t *testing.T) {
+	much(t)
 	const hi, lo = 5, 0.2
 	path := diffusion.VP{Beta0: 0.1, Beta1: 20}
 	o := &diffusion.Oracle{Of: testMixture(), Along: path, Predicts: diffusion.X0}
