@@ -41,7 +41,7 @@ type DPMMultistepSDE struct {
 
 // SetDefaults is dpmpp_2m_sde.
 func (m *DPMMultistepSDE) SetDefaults() {
-	*m = DPMMultistepSDE{Order: 2, Predict: OfData, Solver: "midpoint", Third: ThirdExact, Eta: 1, Noise: 1}
+	*m = DPMMultistepSDE{Order: 2, Predict: OfData, Solver: Midpoint, Third: ThirdExact, Eta: 1, Noise: 1}
 }
 
 // Validate checks names and ranges.
@@ -53,7 +53,7 @@ func (m *DPMMultistepSDE) Validate() error {
 		return invalid.Field("predict", "must be one of %s, %s, is %q", OfData, OfNoise, m.Predict)
 	case m.Order == 3 && m.Predict == OfNoise:
 		return invalid.Field("order", "must be 1 or 2 where noise is predicted")
-	case m.Solver != "midpoint" && m.Solver != "heun":
+	case m.Solver != Midpoint && m.Solver != HeunType:
 		return invalid.Field("solver", "must be one of midpoint, heun, is %q", m.Solver)
 	case m.Third != ThirdExact && m.Third != ThirdPublished && m.Third != ThirdDiffusers:
 		return invalid.Field("third", "must be one of %s, %s, %s, is %q", ThirdExact, ThirdPublished, ThirdDiffusers, m.Third)

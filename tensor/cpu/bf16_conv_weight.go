@@ -198,10 +198,7 @@ func (t *pairWeightTask) add(w *pairWeightWorker, part, tile0, tiles, r0, r1 int
 	if first {
 		a.accumulate = 0
 	}
-	panels, panel := 1, (r1-r0)*t.depth*u.cols // for one tile, before the next
-	if u.matrix != nil {
-		panels = t.panels
-	}
+	panels, panel := u.together(t.panels), (r1-r0)*t.depth*u.cols
 	for p := 0; p < t.panels; p += panels {
 		j := p * u.cols
 		for i := range tiles {

@@ -26,10 +26,7 @@ func (t *pairTask) outerBlock(w *pairWorker, cb, tile0, tile1 int) {
 	g.segs, g.nsegs = unsafe.Pointer(noSegment), 1
 	g.bs, g.cs, g.alpha = 4*u.cols, 4*t.cs, t.alpha
 	// Where tiles fetch nothing ahead, several panels are packed together: their lines are neighbours.
-	group := 1
-	if u.matrix != nil {
-		group = packGroup
-	}
+	group := u.together(packGroup)
 	w.a, w.b = grow(w.a, (tile1-tile0)*u.rows*pairBlock), grow(w.b, group*pairBlock*u.cols)
 	for kb := range t.kb.parts {
 		k0, k := t.kb.part(kb)

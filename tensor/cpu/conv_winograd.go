@@ -217,10 +217,7 @@ func (t *winogradTask) products(w *winogradWorker, v, m []float32, tiles, i int)
 	g.segs, g.nsegs, g.k, g.rs, g.ks = unsafe.Pointer(noSegment), 1, t.depth, 4*t.depth, 4
 	g.bs, g.cs, g.alpha, g.accumulate, g.bias = 4*u.cols, 4*t.cout, 1, 0, nil
 	rows := splitEvenly(tiles, u.rows)
-	count, panel := 1, t.depth*u.cols // panels for one tile, before the next
-	if u.matrix != nil {
-		count = t.panels
-	}
+	count, panel := u.together(t.panels), t.depth*u.cols
 	for p := 0; p < t.panels; p += count {
 		j := p * u.cols
 		b := unsafe.Pointer(&t.packed[(i*t.panels+p)*panel])

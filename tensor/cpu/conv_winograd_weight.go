@@ -239,10 +239,7 @@ func (t *winogradWeightTask) products(w *winogradWeightWorker, v, panels, c []fl
 		g.accumulate = 1
 	}
 	rows := splitEvenly(channels, u.rows)
-	count, panel := 1, depth*u.cols // panels for one tile, before the next
-	if u.matrix != nil {
-		count = t.panels
-	}
+	count, panel := u.together(t.panels), depth*u.cols
 	for p := 0; p < t.panels; p += count {
 		j := p * u.cols
 		for i := range rows.parts {

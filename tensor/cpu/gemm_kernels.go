@@ -180,6 +180,15 @@ func (u *microKernel) runRow(t *tileArgs, rows, columns, panel int, edge []float
 	}
 }
 
+// together is how many of some panels a tile of rows should meet in one call: all where the kernel
+// takes them so, else one, lest it drive another out of the L1 cache.
+func (u *microKernel) together(panels int) int {
+	if u.matrix != nil {
+		return panels
+	}
+	return 1
+}
+
 // runEdge computes a tile with fewer columns than the kernel writes, by way of edge.
 func (u *microKernel) runEdge(t *tileArgs, rows, cols int, edge []float32) {
 	c, cs, bias := t.c, t.cs, t.bias
