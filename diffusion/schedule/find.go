@@ -3,6 +3,7 @@ package schedule
 import (
 	"encoding/json"
 	"fmt"
+	"iter"
 	"maps"
 	"math"
 	"reflect"
@@ -49,10 +50,7 @@ func Find(w Wanted) (*Found, error) {
 		return nil, err
 	}
 	var nearest *mismatch
-	for _, s := range drafts {
-		if s.Validate() != nil { // such as a schedule that the class has no name for
-			continue
-		}
+	for s := range drafts {
 		p, err := s.Plan(len(w.Grid) - 1)
 		if err != nil {
 			if nearest == nil {
@@ -67,9 +65,6 @@ func Find(w Wanted) (*Found, error) {
 		if nearest == nil || m.rank > nearest.rank {
 			nearest = m
 		}
-	}
-	if nearest == nil {
-		return nil, invalid.Field("sampler", "%s has no scheduler that goes with the noise schedule", w.Name)
 	}
 	return nil, nearest.err
 }
@@ -89,7 +84,7 @@ func found(s Scheduler, p *Plan) *Found {
 
 // mismatch is what a scheduler does otherwise than the run; the higher the rank, the nearer they are.
 type mismatch struct {
-	rank int
+	rank float64
 	err  error
 }
 
@@ -103,6 +98,9 @@ func (d draft) with(more draft) draft {
 }
 
 func (d draft) as(class string) (Scheduler, error) {
+	d = maps.Clone(d)
+	betas, _ := d[trainedBetas].([]float64) // which are many
+	delete(d, trainedBetas)
 	text, err := json.Marshal(d)
 	if err != nil {
 		return nil, err
@@ -111,11 +109,18 @@ func (d draft) as(class string) (Scheduler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return decode(class, fields)
+	s, err := decode(class, fields)
+	if err == nil && betas != nil {
+		targets(reflect.ValueOf(s).Elem())[trainedBetas].Set(reflect.ValueOf(betas))
+		err = s.Validate()
+	}
+	return s, err
 }
 
-// drafts are the schedulers among which the run's may be.
-func (w *Wanted) drafts() ([]Scheduler, error) {
+const trainedBetas = "trained_betas"
+
+// drafts are the schedulers among which the run's may be, at least one.
+func (w *Wanted) drafts() (iter.Seq[Scheduler], error) {
 	switch p := w.Path.(type) {
 	case *diffusion.Table:
 		return w.onTable(p)
@@ -150,7 +155,7 @@ func (w *Wanted) class(classes map[string]string, what string) (string, error) {
 }
 
 // onTable are the classes for discrete tables, with every spacing of the times.
-func (w *Wanted) onTable(table *diffusion.Table) ([]Scheduler, error) {
+func (w *Wanted) onTable(table *diffusion.Table) (iter.Seq[Scheduler], error) {
 	class, err := w.class(samplerClasses, "on a table")
 	if err != nil {
 		return nil, err
@@ -165,30 +170,63 @@ func (w *Wanted) onTable(table *diffusion.Table) ([]Scheduler, error) {
 		return nil, invalid.Field("predict", "is %v, which no scheduler of diffusers takes on a table: want eps, x0 or v", w.Predicts)
 	}
 	base := draft{"prediction_type": prediction}.with(w.clipping()).with(w.options())
-	var out []Scheduler
 	var refused error
 	for _, betas := range w.betas(table) {
+		base := base.with(betas)
+		if refused = w.onSameTable(base, class, table); refused == nil {
+			return w.spaced(base, class), nil
+		}
+	}
+	return nil, invalid.Field("sampler", "%s does not go with %s: %v", w.Name, class, refused)
+}
+
+// spaced are a class's schedulers with every spacing of the times.
+func (w *Wanted) spaced(base draft, class string) iter.Seq[Scheduler] {
+	return func(yield func(Scheduler) bool) {
+		var before []Scheduler
 		for _, respacing := range []draft{{}, {"use_karras_sigmas": true}, {"use_exponential_sigmas": true}, {"use_beta_sigmas": true}} {
 			for _, spacing := range []draft{{"timestep_spacing": sampler.Trailing}, {"timestep_spacing": sampler.Leading}, {"timestep_spacing": sampler.Leading, "steps_offset": 1}, {"timestep_spacing": sampler.Linspace}} {
 				for _, final := range []string{"zero", "sigma_min"} {
-					s, err := base.with(betas).with(respacing).with(spacing).with(draft{"final_sigmas_type": final}).as(class)
-					if err != nil {
-						refused = err
+					s, err := base.with(respacing).with(spacing).with(draft{"final_sigmas_type": final}).as(class)
+					if err != nil || slices.ContainsFunc(before, func(o Scheduler) bool { return reflect.DeepEqual(o, s) }) { // the class may lack fields
 						continue
 					}
+					before = append(before, s)
 					if d, ok := s.(*DDIM); ok {
 						how := w.Sampler.(*sampler.DDIM)
 						d.Eta, d.UseClippedModelOutput = how.Eta, how.Rederive
 					}
-					out = append(out, s)
+					if !yield(s) {
+						return
+					}
 				}
 			}
 		}
 	}
-	if len(out) == 0 {
-		return nil, invalid.Field("sampler", "%s goes with no %s: %v", w.Name, class, refused)
+}
+
+// onSameTable is an error unless the class can have such a config, and it has the path's noise levels.
+func (w *Wanted) onSameTable(d draft, class string, table *diffusion.Table) error {
+	d = d.with(draft{"final_sigmas_type": "sigma_min"}) // which any algorithm may have
+	s, err := d.as(class)
+	if err != nil {
+		return err
 	}
-	return out, nil
+	p, err := s.Training()
+	if err != nil {
+		return err
+	}
+	other, ok := p.Path.(*diffusion.Table)
+	if !ok || other.Len() != table.Len() {
+		return invalid.Field("schedule", "has other entries there")
+	}
+	for t := 1; t <= table.Len(); t++ {
+		// ā is a product of up to thousands of factors, each rounded: 1e4·2⁻⁵³; the last may be 0.
+		if a, b := table.AlphaBar(t), other.AlphaBar(t); math.Abs(a-b) > 1e-11*(a+1e-9) {
+			return invalid.Field("schedule", "has other noise levels than it can have: entry %d is ā=%g, and would be %g", t, a, b)
+		}
+	}
+	return nil
 }
 
 // betas are the fields of the noise schedule: by its name, where that is known, and in full.
@@ -198,7 +236,7 @@ func (w *Wanted) betas(table *diffusion.Table) []draft {
 	for i := range variances {
 		variances[i] = 1 - table.AlphaBar(i+1)/table.AlphaBar(i)
 	}
-	full := draft{"num_train_timesteps": n, "trained_betas": variances}
+	full := draft{"num_train_timesteps": n, trainedBetas: variances}
 	if w.Betas == nil {
 		return []draft{full}
 	}
@@ -246,7 +284,7 @@ func dpmOptions(o sampler.DPM) draft {
 }
 
 // onLines are the classes for flows on straight lines: with their own times, and with equal steps.
-func (w *Wanted) onLines(p diffusion.CondOT) ([]Scheduler, error) {
+func (w *Wanted) onLines(p diffusion.CondOT) (iter.Seq[Scheduler], error) {
 	class, err := w.class(flowClasses, "on straight lines")
 	if err != nil {
 		return nil, err
@@ -268,7 +306,7 @@ func (w *Wanted) onLines(p diffusion.CondOT) ([]Scheduler, error) {
 		return nil, err
 	}
 	Evenly(even)
-	return []Scheduler{own, even}, nil
+	return slices.Values([]Scheduler{own, even}), nil
 }
 
 // shift is the factor that equal steps are shifted by, if that is what the grid is.
@@ -285,7 +323,7 @@ func (w *Wanted) shift() float64 {
 }
 
 // onLevels are the classes of EDM.
-func (w *Wanted) onLevels() ([]Scheduler, error) {
+func (w *Wanted) onLevels() (iter.Seq[Scheduler], error) {
 	class, err := w.class(edmClasses, "for EDM")
 	if err != nil {
 		return nil, err
@@ -316,9 +354,9 @@ func (w *Wanted) onLevels() ([]Scheduler, error) {
 		out = append(out, s)
 	}
 	if len(out) == 0 {
-		return nil, invalid.Field("sampler", "%s goes with no %s: %v", w.Name, class, refused)
+		return nil, invalid.Field("sampler", "%s does not go with %s: %v", w.Name, class, refused)
 	}
-	return out, nil
+	return slices.Values(out), nil
 }
 
 // short is a number without what rounding has added in its last digits.
@@ -337,7 +375,7 @@ func near(a, b float64) bool { return math.Abs(a-b) <= 1e-9*max(math.Abs(a), mat
 // differs is what a scheduler's plan does otherwise than the run; nil: nothing.
 func (w *Wanted) differs(s Scheduler, p *Plan) *mismatch {
 	class, n := s.Class(), len(w.Grid)-1
-	differ := func(rank int, field, format string, args ...any) *mismatch {
+	differ := func(rank float64, field, format string, args ...any) *mismatch {
 		return &mismatch{rank, invalid.Field(field, format, args...)}
 	}
 	if what := w.sameSampler(p); what != "" {
@@ -349,16 +387,16 @@ func (w *Wanted) differs(s Scheduler, p *Plan) *mismatch {
 	if w.Clip != p.Clip && (w.Clip.On() || p.Clip.On()) && !sameClip(w.Clip, p.Clip) {
 		return differ(2, "clip", "of the estimate of the data has no equivalent in %s: leave it off, or take the sampler ddpm or ddim", class)
 	}
-	if w.samePath(p) != nil {
-		return differ(3, "schedule", "has other noise levels than %s can have", class)
-	}
-	if at := slices.IndexFunc(w.Grid, func(t float64) bool { return t < 0 }); at >= 0 || len(p.Grid) != n+1 {
+	if len(p.Grid) != n+1 {
 		return differ(4, "grid", "has %d steps, %s would make %d", n, class, len(p.Grid)-1)
 	}
 	for i, t := range w.Grid {
-		if !near(t, p.Grid[i]) {
-			return differ(4, "grid", "has as time %d of the steps %.6g, and %s would have %.6g%s", i+1, t, class, p.Grid[i], w.gridHint())
+		if a, b := w.Path.At(t), p.Path.At(p.Grid[i]); !near(t, p.Grid[i]) || !near(a.Sigma, b.Sigma) {
+			return differ(4+float64(i)/float64(n+1), "grid", "has as time %d of the steps %.6g, and %s would have %.6g%s", i+1, t, class, p.Grid[i], w.gridHint())
 		}
+	}
+	if a, ok := w.Sampler.(*sampler.DDPM); ok && a.Variance != sampler.FixedSmall && a.FinalNoise != p.Sampler.(*sampler.DDPM).FinalNoise {
+		return differ(5, "sampler", "ddpm, to which %s has no equivalent with final_noise: %v, variance: %s and these times: it adds noise in the last step exactly if that begins above the table's first entry", class, a.FinalNoise, a.Variance)
 	}
 	if next := w.strides(p); next >= 0 {
 		return differ(5, "steps", "are %d, which do not divide the table's entries: %s goes in equal strides, whatever the next time is", n, class)
@@ -398,28 +436,6 @@ func sameClip(a, b sampler.Clip) bool {
 	return a.Range == b.Range && a.Quantile == b.Quantile && (a.Quantile == 0 || a.Max == b.Max)
 }
 
-// samePath compares noise levels: at all entries of a table, and elsewhere at the grid's times.
-func (w *Wanted) samePath(p *Plan) error {
-	times := w.Grid
-	if table, ok := w.Path.(*diffusion.Table); ok {
-		times = make([]float64, table.Len())
-		for i := range times {
-			times[i] = float64(i + 1)
-		}
-		if other, ok := p.Path.(*diffusion.Table); !ok || other.Len() != table.Len() {
-			return fmt.Errorf("another table")
-		}
-	}
-	for _, t := range times {
-		a, b := w.Path.At(t), p.Path.At(t)
-		// ā itself is a product of up to a thousand factors, and may end near 0
-		if math.Abs(a.Alpha-b.Alpha) > 1e-9*max(a.Alpha, 1e-6) || !near(a.Sigma, b.Sigma) {
-			return fmt.Errorf("other levels at %g", t)
-		}
-	}
-	return nil
-}
-
 // strides is the first step of DDIM that does not lead to the grid's next time; −1: there is none.
 func (w *Wanted) strides(p *Plan) int {
 	d, ok := p.Sampler.(*sampler.DDIM)
@@ -447,12 +463,8 @@ func (w *Wanted) sameSampler(p *Plan) (what string) {
 	switch a := w.Sampler.(type) {
 	case *sampler.DDPM:
 		b := *p.Sampler.(*sampler.DDPM)
-		if a.Variance == sampler.FixedSmall { // the last step's is diffusers' floor: noise of 1e-10
-			b.FinalNoise = a.FinalNoise
-		}
-		if a.FinalNoise != b.FinalNoise {
-			return fmt.Sprintf(" with final_noise: %v, variance: %s and these times: diffusers adds noise in the last step exactly if that begins above the table's first entry", a.FinalNoise, a.Variance)
-		}
+		// Of the posterior's variance what diffusers adds in the last step is its floor, noise of 1e-10. The others' is looked at with the times.
+		b.FinalNoise = a.FinalNoise
 		if *a != b {
 			return " with variance: " + a.Variance
 		}
