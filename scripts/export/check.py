@@ -157,7 +157,9 @@ def main():
     p.add_argument("--only", nargs="*", default=list(CASES))
     a = p.parse_args()
     logging.set_verbosity_error()
+    logging.disable_progress_bar()
     torch.manual_seed(0)
+    torch.set_num_threads(1)  # these networks are small
     bad = 0
     with tempfile.TemporaryDirectory() as temporary:
         print(f"{'case':44}{'pipeline':18}{'scheduler':34}{'steps':>6}{'largest':>9}{'error':>10}{'bound':>10}")
