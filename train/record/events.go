@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"image"
+	"image/color"
 	"image/png"
 	"math"
 	"os"
@@ -105,6 +106,22 @@ func (e *Events) Image(step int64, key string, img image.Image) error {
 		return fmt.Errorf("record: image %s: %w", key, err)
 	}
 	return e.encoded(step, key, img.Bounds().Size(), channels(img), encoded.Bytes())
+}
+
+// PNG writes a picture that is encoded already. A palette's colours count as RGB, which it stands for.
+func (e *Events) PNG(step int64, key string, data []byte) error {
+	c, err := png.DecodeConfig(bytes.NewReader(data))
+	if err != nil {
+		return fmt.Errorf("record: image %s: %w", key, err)
+	}
+	n := uint64(3)
+	switch c.ColorModel {
+	case color.GrayModel, color.Gray16Model:
+		n = 1
+	case color.NRGBAModel, color.NRGBA64Model:
+		n = 4
+	}
+	return e.encoded(step, key, image.Pt(c.Width, c.Height), n, data)
 }
 
 func (e *Events) encoded(step int64, key string, size image.Point, channels uint64, data []byte) error {
