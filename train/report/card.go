@@ -82,8 +82,8 @@ func (r *Report) card(ctx context.Context, t *train.Trained) error {
 	if d.Steps > 0 {
 		steps = fmt.Sprintf("%d steps", d.Steps)
 	}
-	ask("What is predicted?", []string{fmt.Sprintf("%v: %s", t.Model.Kind(), means(t.Model.Kind())), "Noise: " + fact(t, "noise") + ".", fmt.Sprintf("Objective %s, network %s.", t.Exp.Objective.Kind, t.Exp.Model.Kind)}, nil, "")
-	ask("Which solver and schedule at evaluation?", []string{fmt.Sprintf("%s, time grid %s.", t.DescribeSampling(), t.How.Grid.Kind), "Guidance: " + guided(t)}, nil, "")
+	ask("What is predicted?", []string{fmt.Sprintf("%v: %s.", t.Model.Kind(), means(t.Model.Kind())), "Noise: " + fact(t, "noise") + ".", fmt.Sprintf("Objective %s, network %s.", t.Exp.Objective.Kind, t.Exp.Model.Kind)}, nil, "")
+	ask("Which solver and schedule at evaluation?", []string{fmt.Sprintf("%s, time grid %s.", t.DescribeSampling(), t.How.Grid.Kind)}, nil, "")
 	ask("Which solver and schedule at deployment?", nil, stated(named("Solver", d.Solver), named("Schedule", d.Schedule), named("Steps", steps), named("Machine", d.Machine)), "deployment.solver, deployment.schedule, deployment.steps")
 	evaluations := fmt.Sprintf("%d steps", t.How.Steps)
 	if r.Timed != nil {
@@ -139,13 +139,6 @@ func fact(t *train.Trained, name string) string {
 		}
 	}
 	return "not known"
-}
-
-func guided(t *train.Trained) string {
-	if s := t.How.EffectiveScale(); s != 1 {
-		return fmt.Sprintf("scale %g (1 is none), rule %s.", s, t.How.Rule.Kind)
-	}
-	return "none."
 }
 
 func conditions(t *train.Trained) (out []string) {

@@ -17,6 +17,7 @@ type chart struct {
 	Log, LogX   bool
 	Dots        bool // each value is marked
 	Smooth      bool // long curves are averages over a band
+	Exact       bool // what is no measurement is not smoothed
 	Reference   *float64
 	RefName     string
 	Lines       []plot.Series

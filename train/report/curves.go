@@ -29,7 +29,7 @@ func (r *Report) curves() {
 				c.Lines = append(c.Lines, s)
 			}
 		}
-		c.XLabel, c.Smooth = "training step", true
+		c.XLabel, c.Smooth = "training step", !c.Exact
 		if len(c.Lines) > 0 && c.draw().SVG != "" {
 			r.Training = append(r.Training, &c)
 		}
@@ -42,7 +42,7 @@ func (r *Report) curves() {
 	}
 	add(grad, r.series("all parameters", "train/grad_norm"))
 	add(chart{Title: "Update ratio", Log: true, Note: "length of a step over the norm of the weights"}, r.series("‖Δw‖ / ‖w‖", "train/update_ratio"))
-	add(chart{Title: "Learning rate"}, r.series("learning rate", "train/lr"))
+	add(chart{Title: "Learning rate", Exact: true}, r.series("learning rate", "train/lr"))
 	add(chart{Title: "Throughput", Note: "steps a second, wall clock"}, r.series("steps/s", record.WallPrefix+"steps_per_s"))
 	add(chart{Title: "Memory of a step", Note: "MiB on the device"}, r.series("held", record.WallPrefix+"memory_mib"), r.series("live at most", record.WallPrefix+"memory_peak_mib"))
 	r.levels()

@@ -95,9 +95,9 @@ func (r *Report) quality() {
 	if len(compared) == 0 {
 		return
 	}
-	for _, by := range []column{{"evaluations", "evaluations of the model a sample"}, {"latency_ms.median", "median latency of a request, ms"}} {
+	for _, by := range []struct{ key, name, short string }{{"evaluations", "evaluations of the model a sample", "evaluations"}, {"latency_ms.median", "median latency of a request, ms", "latency"}} {
 		name, _, held, _ := compared[0].headline()
-		c := chart{XLabel: by.name, Log: true, LogX: true, Dots: true, Title: name, Note: "lower is better"}
+		c := chart{XLabel: by.name, Log: true, LogX: true, Dots: true, Title: name + " by " + by.short, Note: "lower is better"}
 		at := map[string]int{}
 		for _, m := range compared {
 			_, y, _, ok := m.headline()
@@ -179,7 +179,7 @@ func tableOf(of []*measured) (t table) {
 		if v == math.Trunc(v) && math.Abs(v) < 1e9 {
 			return group(int64(v))
 		}
-		return short4(v)
+		return short(v)
 	}
 	for _, m := range of {
 		sampler, ok := m.Text("sampler")
