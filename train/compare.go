@@ -461,9 +461,8 @@ func (c *comparison) latency(ctx context.Context, t *Trained) (*Latency, error) 
 			took = append(took, time.Since(start).Seconds()*1e3)
 		}
 	}
-	slices.Sort(took)
-	at := func(part float64) float64 { return took[min(len(took)-1, int(math.Ceil(part*float64(len(took))))-1)] }
-	return &Latency{Median: at(0.5), P99: at(0.99), Max: took[len(took)-1]}, nil
+	l := latencyOf(took)
+	return &l, nil
 }
 
 // Check refuses options that mean nothing.

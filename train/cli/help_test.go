@@ -14,7 +14,7 @@ import (
 	"github.com/langevin-go/langevin/train/cli"
 )
 
-var commands = []string{"train", "sample", "eval", "inspect", "average", "export", "distill", "reflow", "sweep", "classifier", "plot", "bench", "schema", "doctor", "version"}
+var commands = []string{"train", "sample", "eval", "inspect", "report", "average", "export", "distill", "reflow", "sweep", "classifier", "plot", "bench", "schema", "doctor", "version"}
 
 // examplesOf are the command lines under Examples in a command's help.
 func examplesOf(t *testing.T, args ...string) []string {
