@@ -12,7 +12,7 @@ import (
 const eps = 0x1p-52
 
 func gaussian(mean, cov []float64) Gaussian {
-	return Gaussian{mean, mat.NewSymDense(len(mean), cov)}
+	return Gaussian{Mean: mean, Cov: mat.NewSymDense(len(mean), cov)}
 }
 
 // A false eigenvalue of a singular covariance, at most some 4·d·ε·λmax, adds its root to
@@ -86,8 +86,8 @@ func TestFrechetOfNonCommutingCovariances(t *testing.T) {
 				second.SetSym(i, j, (tst.At(i, j)+tst.At(j, i))/2)
 			}
 		}
-		a := Gaussian{make([]float64, c.d), &sigma}
-		b := Gaussian{make([]float64, c.d), second}
+		a := Gaussian{Mean: make([]float64, c.d), Cov: &sigma}
+		b := Gaussian{Mean: make([]float64, c.d), Cov: second}
 		want := a.totalVariance() + b.totalVariance() - 2*mat.Trace(&st)
 		tol := rankTolerance(c.d, a, b)
 		near(t, "transported", Frechet(a, b), want, tol)
