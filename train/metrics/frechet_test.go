@@ -122,3 +122,19 @@ func TestGaussianFarFromOrigin(t *testing.T) {
 	}
 	near(t, "variance", NewGaussian(p).totalVariance(), 0.25*n/(n-1), n*eps)
 }
+
+// Of fewer points than dimensions the factor is the points; a covariance alone must give the same.
+func TestFrechetOfFewPoints(t *testing.T) {
+	for _, n := range [][2]int{{5, 9}, {30, 9}, {5, 80}, {40, 41}} {
+		a, b := NewGaussian(normal(n[0], 40, 0, 1, 1)), NewGaussian(normal(n[1], 40, 0.2, 1.5, 2))
+		bare := func(g Gaussian) Gaussian { return Gaussian{Mean: g.Mean, Cov: g.Cov} }
+		want := Frechet(a, b)
+		tol := rankTolerance(40, a, b)
+		near(t, "covariances", Frechet(bare(a), bare(b)), want, tol)
+		near(t, "one covariance", Frechet(a, bare(b)), want, tol)
+		near(t, "swapped", Frechet(b, a), want, tol)
+		if want < 1e3*tol {
+			t.Errorf("%v: the distance %g says nothing at tolerance %g", n, want, tol)
+		}
+	}
+}

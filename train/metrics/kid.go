@@ -40,12 +40,21 @@ func KID(ctx context.Context, dev backend.Device, a, b Points, subsets, size int
 			return p.pick(permutation(p.Len(), rng.Key{Seed: seed, Stream: streamKID + which, Step: uint64(i)})[:size])
 		}
 		values[i] = k.discrepancy(draw(a, 0), draw(b, 1))
-		mean += values[i] / float64(subsets)
+	}
+	mean, deviation = spread(values)
+	return mean, deviation, nil
+}
+
+// spread is the mean of numbers and the root of their mean squared difference from it.
+func spread(values []float64) (mean, deviation float64) {
+	n := float64(len(values))
+	for _, v := range values {
+		mean += v / n
 	}
 	for _, v := range values {
-		deviation += (v - mean) * (v - mean) / float64(subsets)
+		deviation += (v - mean) * (v - mean) / n
 	}
-	return mean, math.Sqrt(deviation), nil
+	return mean, math.Sqrt(deviation)
 }
 
 // kernelSum adds up the cubic kernel over pairs.
