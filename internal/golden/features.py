@@ -5,13 +5,13 @@ Number i of the tensor called NAME is made of h = mix(crc32(NAME)·2^32 + i), mi
 al. 2014), as u = (h >> 40)/2^24 in [0, 1), times and plus what `scale` says of the tensor, rounded to float32.
 """
 
-import json
 import os
 import tempfile
 import zlib
 
 import numpy
 import torch
+from PIL import Image
 from safetensors.numpy import load_file, save_file
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
@@ -139,4 +139,11 @@ def make_dinov2(name):
     assert numpy.array_equal(hidden[:, 0], out.pooler_output.numpy())
     if hidden.size > 10000:  # some tokens of many
         hidden = hidden[:, [0, 1, 100, hidden.shape[1] - 1]]
-    return {"out": hidden}, {"config": text, "tensors": shapes, "size": list(size), "tokens": out.last_hidden_state.shape[1]}
+    tensors = {"out": hidden}
+    if name == "plain":  # as a feature extractor sees a picture
+        picture = Image.fromarray(pictures("dinov2/picture", (1, 40, 56, 3))[0]).resize((224, 224), Image.Resampling.BICUBIC)
+        x = torch.tensor(numpy.asarray(picture)).permute(2, 0, 1)[None].double() / 255
+        x = (x - torch.tensor([0.485, 0.456, 0.406])[:, None, None]) / torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+        with torch.no_grad():
+            tensors["picture"] = model(x).pooler_output.numpy()
+    return tensors, {"config": text, "tensors": shapes, "size": list(size), "tokens": out.last_hidden_state.shape[1]}

@@ -1,6 +1,12 @@
 package golden
 
-import "hash/crc32"
+import (
+	"hash/crc32"
+	"math"
+	"strings"
+
+	"github.com/langevin-go/langevin/internal/safetensors"
+)
 
 // Uniform is n numbers in [0,1), multiples of 2⁻²⁴, that belong to a name: those of features.py's rule, by which both sides
 // make weights and pictures that no file holds.
@@ -36,4 +42,35 @@ func Pictures(name string, n, h, w int) []uint8 {
 		}
 	}
 	return out
+}
+
+// Ruled are tensors of the given shapes whose numbers are made by the rule, by what their names say they are.
+func Ruled(shapes map[string][]int) []safetensors.Entry {
+	var entries []safetensors.Entry
+	for name, shape := range shapes {
+		n, fan := 1, 1
+		for i, d := range shape {
+			n *= d
+			if i > 0 {
+				fan *= d
+			}
+		}
+		middle, reach := 0.0, 0.3
+		switch {
+		case strings.HasSuffix(name, "num_batches_tracked"):
+			entries = append(entries, safetensors.Int64(name, shape, make([]int64, n)))
+			continue
+		case strings.HasSuffix(name, "running_var"):
+			middle, reach = 1, 0.5
+		case len(shape) == 1 && strings.HasSuffix(name, "weight") || strings.Contains(name, "lambda1"):
+			middle = 1
+		case len(shape) == 1 || strings.Contains(name, "token") || strings.Contains(name, "position"):
+		case len(shape) == 4:
+			reach = math.Sqrt(6 / float64(fan))
+		default:
+			reach = math.Sqrt(3 / float64(fan))
+		}
+		entries = append(entries, safetensors.Float32(name, shape, Weights(name, n, middle, reach)))
+	}
+	return entries
 }

@@ -3,7 +3,6 @@ package interop
 import (
 	"bytes"
 	"errors"
-	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -19,33 +18,7 @@ import (
 // ruled is a file of tensors whose numbers are made by the rule of internal/golden/features.py.
 func ruled(t testing.TB, shapes map[string][]int) *safetensors.File {
 	t.Helper()
-	var entries []safetensors.Entry
-	for name, shape := range shapes {
-		n, fan := 1, 1
-		for i, d := range shape {
-			n *= d
-			if i > 0 {
-				fan *= d
-			}
-		}
-		middle, reach := 0.0, 0.3
-		switch {
-		case strings.HasSuffix(name, "num_batches_tracked"):
-			entries = append(entries, safetensors.Int64(name, shape, make([]int64, n)))
-			continue
-		case strings.HasSuffix(name, "running_var"):
-			middle, reach = 1, 0.5
-		case len(shape) == 1 && strings.HasSuffix(name, "weight") || strings.Contains(name, "lambda1"):
-			middle = 1
-		case len(shape) == 1 || strings.Contains(name, "token") || strings.Contains(name, "position"):
-		case len(shape) == 4:
-			reach = math.Sqrt(6 / float64(fan))
-		default:
-			reach = math.Sqrt(3 / float64(fan))
-		}
-		entries = append(entries, safetensors.Float32(name, shape, goldenfile.Weights(name, n, middle, reach)))
-	}
-	return written(t, entries)
+	return written(t, goldenfile.Ruled(shapes))
 }
 
 // written is a file in memory.

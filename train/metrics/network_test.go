@@ -140,7 +140,7 @@ func TestReferenceStatistics(t *testing.T) {
 
 // What is named is measured, and nothing else: no classifier is trained for a distance between pixels.
 func TestMetricsAreChosen(t *testing.T) {
-	in := Input{Train: stripes(60, 8, 8, 1), Heldout: stripes(20, 8, 8, 1).edit(addNoise(0.1)), Generated: stripes(50, 8, 8, 1).edit(addNoise(0.2)), Classes: 2, Config: ClassifierConfig{Updates: 20, Batch: 16}}
+	in := Input{Train: stripes(60, 8, 8, 1), Heldout: stripes(20, 8, 8, 1).edit(addNoise(0.1)), Generated: stripes(50, 8, 8, 1).edit(addNoise(0.2)), Classes: 2, Config: ClassifierConfig{Updates: 5, Batch: 8}}
 	in.Metrics = []string{TrainDistance}
 	if in.NeedsClassifier() {
 		t.Error("a distance between pixels needs a classifier")
