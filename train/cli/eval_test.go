@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/langevin-go/langevin/internal/golden"
+	goldenfile "github.com/langevin-go/langevin/internal/golden"
 	"github.com/langevin-go/langevin/internal/safetensors"
 )
 
@@ -254,7 +254,7 @@ func smallVision(t *testing.T, dir string) {
 	} {
 		shapes["encoder.layer.0."+name] = shape
 	}
-	if err := safetensors.WriteFile(filepath.Join(dir, "model.safetensors"), golden.Ruled(shapes), nil); err != nil {
+	if err := safetensors.WriteFile(filepath.Join(dir, "model.safetensors"), goldenfile.Ruled(shapes), nil); err != nil {
 		t.Fatal(err)
 	}
 }
