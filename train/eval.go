@@ -100,7 +100,7 @@ func (t *Trained) evalInput(o EvalOptions) (in metrics.Input, err error) {
 		return in, err
 	}
 	if o.Statistics != "" {
-		if err := t.CheckOutput(o.Statistics); err != nil {
+		if err := CheckPlace(o.Statistics); err != nil {
 			return in, err
 		}
 		in.Statistics = new(metrics.Statistics)
