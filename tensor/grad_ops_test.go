@@ -212,7 +212,8 @@ func randomPools(d *dice) (string, gc.Func, []gc.Input) {
 		p.Stride[i], p.Dilation[i] = d.upTo(3), d.from(1, 2)
 		span := (p.Kernel[i]-1)*p.Dilation[i] + 1
 		p.PadLo[i], p.PadHi[i] = d.upTo(min(span, 2)), d.upTo(min(span, 2))
-		x = append(x, max(1, span-p.PadLo[i]-p.PadHi[i])+d.upTo(3))
+		// Two elements where taps are two apart: a window of one tap on either side of a single element has no maximum.
+		x = append(x, max(p.Dilation[i], span-p.PadLo[i]-p.PadHi[i])+d.upTo(3))
 		size = append(size, d.from(1, 3))
 	}
 	x = append(x, d.from(1, 2))

@@ -132,10 +132,12 @@ func TestMistakes(t *testing.T) {
 		steps  int
 		says   string
 	}{
-		ddim:  {`"num_train_timesteps": 10`, 11, "10 entries"},
-		ddpm:  {`"steps_offset": 1`, 1000, "offset 1"},
-		flow:  {`"use_dynamic_shifting": true`, 4, "tokens"},
-		euler: {`"use_karras_sigmas": true, "sigma_min": 500`, 4, "sigma_min"},
+		ddim:   {`"num_train_timesteps": 10`, 11, "10 entries"},
+		ddpm:   {`"steps_offset": 1`, 1000, "offset 1"},
+		flow:   {`"use_dynamic_shifting": true`, 4, "tokens"},
+		euler:  {`"use_karras_sigmas": true, "sigma_min": 500`, 4, "sigma_min"},
+		dpm:    {`"lambda_min_clipped": 7.5, "timestep_spacing": "trailing"`, 3, "at most 4.6"},
+		single: {`"lambda_min_clipped": 7.5`, 3, "at most 4.6"},
 	} {
 		s, err := Decode([]byte(`{"_class_name": "` + class + `", ` + c.config + `}`))
 		if err != nil {
@@ -279,6 +281,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"_class_name": "DDIMScheduler", "num_train_timesteps": 3, "trained_betas": [0.5, 1, 2], "set_alpha_to_one": false}`), 3)
 	f.Add([]byte(`{"_class_name": "EulerDiscreteScheduler", "rescale_betas_zero_snr": true, "interpolation_type": "log_linear", "sigma_min": 1e-300, "use_karras_sigmas": true}`), 2)
 	f.Add([]byte(`{"_class_name": "DPMSolverMultistepScheduler", "lambda_min_clipped": 3.5, "timestep_spacing": "trailing"}`), 3)
+	f.Add([]byte(`{"_class_name": "DPMSolverMultistepScheduler", "lambda_min_clipped": 7.5, "timestep_spacing": "trailing"}`), 3)
 	f.Add([]byte(`{"_class_name": "UniPCMultistepScheduler", "use_flow_sigmas": true, "use_karras_sigmas": true, "shift_terminal": 0.5, "sigma_max": 1e-300}`), 3)
 	f.Add([]byte(`{"_class_name": "EDMDPMSolverMultistepScheduler", "rho": 1e-300, "final_sigmas_type": "sigma_min"}`), 3)
 	f.Add([]byte(`{"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 1e300, "shift_terminal": 0.999}`), 3)

@@ -84,9 +84,13 @@ func (s *dpm) options() sampler.DPM {
 	return o
 }
 
-// kept is how many entries of the table have a half log-SNR of at least the bound.
-func (s *dpm) kept(table *diffusion.Table) int {
-	return sort.Search(table.Len(), func(i int) bool { return table.HalfLogSNR(float64(i+1)) < float64(s.LambdaMinClipped) })
+// spaced are n entries of those of the table that have a half log-SNR of at least the bound.
+func (s *dpm) spaced(table *diffusion.Table, spacing string, n, offset int) ([]float64, error) {
+	kept := sort.Search(table.Len(), func(i int) bool { return table.HalfLogSNR(float64(i+1)) < float64(s.LambdaMinClipped) })
+	if kept == 0 {
+		return nil, invalid.Field("lambda_min_clipped", "must be at most %.3g, the most that half the log-SNR comes to, is %g", table.HalfLogSNR(1), s.LambdaMinClipped)
+	}
+	return spaced(spacing, table.Len(), kept, n, offset)
 }
 
 // finish adds the final level and makes the plan's grid.
@@ -156,7 +160,7 @@ func (s *DPMMultistep) Plan(steps int) (*Plan, error) {
 		g, err = how.respaced(table, lo, hi, steps, rounded && (s.UseKarrasSigmas || s.UseLuLambdas))
 	default:
 		var entries []float64
-		entries, err = spaced(s.TimestepSpacing, table.Len(), s.kept(table), steps, s.StepsOffset)
+		entries, err = s.spaced(table, s.TimestepSpacing, steps, s.StepsOffset)
 		g = ofEntries(table, entries)
 	}
 	if err != nil {
@@ -214,7 +218,7 @@ func (s *DPMSinglestep) Plan(steps int) (*Plan, error) {
 		g, err = s.respaced(table, lo, hi, steps, s.UseKarrasSigmas)
 	default:
 		var entries []float64
-		entries, err = spaced(sampler.Linspace, table.Len(), s.kept(table), steps, 0)
+		entries, err = s.spaced(table, sampler.Linspace, steps, 0)
 		g = ofEntries(table, entries)
 	}
 	if err != nil {

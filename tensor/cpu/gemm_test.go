@@ -105,6 +105,31 @@ func testGemm(t *testing.T, r *rand.Rand, d *Device, dt backend.DType, lead []in
 	}
 }
 
+// TestGemmCrowdedRows wants rows of A that share sets of the cache, which are copied, to give what others do.
+func TestGemmCrowdedRows(t *testing.T) {
+	for _, l := range Levels() {
+		r := rand.New(rand.NewPCG(4, uint64(l)))
+		const m, n, k, wide = 50, 300, 1024, 1030
+		a, b := benchView(r, m, k), benchView(r, k, n)
+		spread := benchView(r, m, wide)
+		spread.Shape[1] = k
+		for i := range m {
+			copy(elements[float32](spread)[spread.Off+i*wide:][:k], elements[float32](a)[a.Off+i*k:])
+		}
+		for _, threads := range []int{1, 2} {
+			d := testDevice(t, l, threads)
+			got, want := place(r, backend.Float32, dense, m, n), place(r, backend.Float32, dense, m, n)
+			d.Gemm(got, a, b, nil, 1, 0)
+			d.Gemm(want, spread, b, nil, 1, 0)
+			each(got, func(i []int) {
+				if g, w := at(got, i...), at(want, i...); g != w {
+					t.Fatalf("%v, %d threads: element %v is %v, of spread rows %v", l, threads, i, g, w)
+				}
+			})
+		}
+	}
+}
+
 // TestGemmRowBits wants a row of c to have the same bits in any company: with
 // fewer rows, in another batch, and for any number of threads.
 func TestGemmRowBits(t *testing.T) {

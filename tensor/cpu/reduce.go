@@ -72,6 +72,7 @@ type reduceTask[T real] struct {
 
 type reduceWorker[T real] struct {
 	acc   []float64
+	lost  []float64
 	lanes []T
 	stage []T
 }
@@ -268,11 +269,35 @@ func (t *reduceTask[T]) values(worker, lo, n int) *T {
 	return w.ptr[t.plan.result[0]]
 }
 
+// accumulators holds the folds of some kept elements, and for sums of float64
+// terms also what rounding took from each (Knuth's two-sum): a piece may have
+// any number of terms a column, and float64 has no wider type to add them in.
+type accumulators struct {
+	v    []float64
+	lost []float64 // nil if not kept
+}
+
+// settle gives the folds, with what rounding took put back where it is finite:
+// beside an infinite sum it is NaN.
+func (a accumulators) settle() []float64 {
+	for i, l := range a.lost {
+		if l-l == 0 {
+			a.v[i] += l
+		}
+	}
+	return a.v
+}
+
 // foldPiece folds rows lo to hi of kept index k, for the kept columns from col on.
 func (t *reduceTask[T]) foldPiece(worker, k, lo, hi, col, cols int) []float64 {
 	s := &t.shape
-	acc := atLeast(&t.work[worker].acc, cols)
-	fillSlice(acc, t.neutral())
+	w := &t.work[worker]
+	acc := accumulators{v: atLeast(&w.acc, cols)}
+	fillSlice(acc.v, t.neutral())
+	if t.kind == backend.Sum && unsafe.Sizeof(T(0)) == 8 {
+		acc.lost = atLeast(&w.lost, cols)
+		clear(acc.lost)
+	}
 	base := (k*s.reduced + lo) * s.total
 	switch len(s.rest) {
 	case 0:
@@ -287,18 +312,24 @@ func (t *reduceTask[T]) foldPiece(worker, k, lo, hi, col, cols int) []float64 {
 	default:
 		t.foldMixed(worker, acc, base, (hi-lo)*s.total)
 	}
-	return acc
+	return acc.settle()
 }
 
 // join adds a term to an accumulator.
-func (t *reduceTask[T]) join(acc []float64, i int, v T) {
+func (t *reduceTask[T]) join(acc accumulators, i int, v T) {
+	x, a := float64(v), &acc.v[i]
 	switch t.kind {
 	case backend.Sum:
-		acc[i] += float64(v)
+		sum := *a + x
+		if acc.lost != nil {
+			y := sum - *a
+			acc.lost[i] += (*a - (sum - y)) + (x - y)
+		}
+		*a = sum
 	case backend.Max:
-		acc[i] = max(acc[i], float64(v))
+		*a = max(*a, x)
 	case backend.Min:
-		acc[i] = min(acc[i], float64(v))
+		*a = min(*a, x)
 	}
 }
 

@@ -2,11 +2,11 @@ package cpu
 
 import "unsafe"
 
-// foldColumns folds n rows, the first at lo, into len(acc) columns. Rows are
+// foldColumns folds n rows, the first at lo, into len(acc.v) columns. Rows are
 // added lane by lane, as many to a block as fit, and the lanes of a column
 // then go to its accumulator in order.
-func (t *reduceTask[T]) foldColumns(worker int, acc []float64, lo, n int) {
-	width, cols := t.shape.total, len(acc)
+func (t *reduceTask[T]) foldColumns(worker int, acc accumulators, lo, n int) {
+	width, cols := t.shape.total, len(acc.v)
 	if cols < width { // a tile of long rows
 		t.foldTile(worker, acc, lo, n)
 		return
@@ -32,11 +32,11 @@ func (t *reduceTask[T]) foldColumns(worker int, acc []float64, lo, n int) {
 }
 
 // foldTile is foldColumns for rows longer than a block: each is cut in segments.
-func (t *reduceTask[T]) foldTile(worker int, acc []float64, lo, n int) {
-	lanes := atLeast(&t.work[worker].lanes, len(acc))
+func (t *reduceTask[T]) foldTile(worker int, acc accumulators, lo, n int) {
+	lanes := atLeast(&t.work[worker].lanes, len(acc.v))
 	for r := range n {
-		for c := 0; c < len(acc); c += foldBlock {
-			m := min(foldBlock, len(acc)-c)
+		for c := 0; c < len(acc.v); c += foldBlock {
+			m := min(foldBlock, len(acc.v)-c)
 			v := t.values(worker, lo+r*t.shape.total+c, m)
 			if r == 0 {
 				copy(lanes[c:], unsafe.Slice(v, m))
@@ -49,9 +49,9 @@ func (t *reduceTask[T]) foldTile(worker int, acc []float64, lo, n int) {
 }
 
 // joinLanes adds rows of lanes to the accumulators.
-func (t *reduceTask[T]) joinLanes(acc []float64, lanes []T) {
-	for ; len(lanes) > 0; lanes = lanes[len(acc):] {
-		for c := range acc {
+func (t *reduceTask[T]) joinLanes(acc accumulators, lanes []T) {
+	for ; len(lanes) > 0; lanes = lanes[len(acc.v):] {
+		for c := range acc.v {
 			t.join(acc, c, lanes[c])
 		}
 	}
@@ -59,7 +59,7 @@ func (t *reduceTask[T]) joinLanes(acc []float64, lanes []T) {
 
 // foldMixed folds n points from lo on, of a rest with several runs, row by row
 // of its last run.
-func (t *reduceTask[T]) foldMixed(worker int, acc []float64, lo, n int) {
+func (t *reduceTask[T]) foldMixed(worker int, acc accumulators, lo, n int) {
 	rest := t.shape.rest
 	length := rest[len(rest)-1]
 	many := max(1, foldBlock/length)
@@ -82,7 +82,7 @@ func (t *reduceTask[T]) foldMixed(worker int, acc []float64, lo, n int) {
 
 // joinRow adds m points of a row of the last run, from point at on: to one
 // accumulator if that run is reduced, to one each if it is kept.
-func (t *reduceTask[T]) joinRow(acc []float64, row, at int, v *T, m int) {
+func (t *reduceTask[T]) joinRow(acc accumulators, row, at int, v *T, m int) {
 	rest := t.shape.rest
 	last := len(rest) - 1
 	k, scale := 0, 1

@@ -17,6 +17,8 @@ type NPZ struct {
 	Samples, Labels, Vectors string
 	// Classes is the number of classes; 0: one more than the highest label.
 	Classes int
+	// Sequences is [NPY]'s.
+	Sequences bool
 }
 
 // OpenNPZ reads the arrays into memory.
@@ -72,5 +74,5 @@ func (f NPZ) read(r io.ReaderAt, size int64) (Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fromArrays(samples, labels, vectors, f.Classes)
+	return fromArrays(samples, labels, vectors, f.Classes, f.Sequences)
 }
