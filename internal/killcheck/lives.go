@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/langevin-go/langevin/internal/tinyrun"
 )
 
 // harness kills runs until each stratum has had its share.
@@ -40,7 +42,7 @@ type tally struct {
 
 // every makes runs, kills them, resumes them to their end, and compares what they left with an undisturbed one.
 func (h *harness) every(ctx context.Context) (t tally, err error) {
-	if err := h.plain("train", "experiment.yaml", "--run", "whole"); err != nil {
+	if err := h.plain("train", tinyrun.File, "--run", "whole"); err != nil {
 		return t, err
 	}
 	want, err := result(filepath.Join(h.dir, "whole"))
@@ -99,7 +101,7 @@ func (h *harness) aim() (s stratum, nth int) {
 
 // life starts or resumes the run and kills it where the aim says; false if it came to its end before that.
 func (h *harness) life(run string, t *tally) (killed bool, err error) {
-	args := []string{"train", "experiment.yaml", "--run", filepath.Base(run)}
+	args := []string{"train", tinyrun.File, "--run", filepath.Base(run)}
 	if _, err := os.Stat(filepath.Join(run, "config.yaml")); err == nil {
 		args = []string{"train", filepath.Base(run), "--resume"}
 	}

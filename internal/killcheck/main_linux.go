@@ -11,6 +11,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"time"
+
+	"github.com/langevin-go/langevin/internal/tinyrun"
 )
 
 func main() {
@@ -56,7 +58,7 @@ func check(ctx context.Context, kills, steps int, seed uint64, program string, e
 	} else if program, err = filepath.Abs(program); err != nil {
 		return err
 	}
-	if err := prepare(dir, steps); err != nil {
+	if err := tinyrun.Prepare(dir, steps); err != nil {
 		return err
 	}
 	h := &harness{dir: dir, program: program, env: env, random: rand.New(rand.NewPCG(seed, 0)), say: out}

@@ -1,6 +1,6 @@
-//go:build linux
-
-package main
+// Package tinyrun is a small experiment that goes through all that a run reads, writes and remembers, for
+// programs that kill runs or let them go on for long.
+package tinyrun
 
 import (
 	"fmt"
@@ -13,16 +13,19 @@ import (
 	"github.com/langevin-go/langevin/internal/atomicfile"
 )
 
-// experiment has all that a run writes and remembers: pictures decoded by workers, cut and mirrored at random, captions drawn,
-// a corrupt file, a moving average, stored averages, losses on held-out data with the best kept, pictures on the way.
+// File is the experiment's, beside which its pictures are. Its run is started from that folder.
+const File = "experiment.yaml"
+
+// experiment has pictures decoded by workers, cut and mirrored at random, captions drawn, a moving average,
+// stored averages, losses on held-out data with the best kept, pictures on the way.
 const experiment = `
-name: killed
+name: tiny
 seed: 3
 steps: %d
 batch: 4
 accumulate: 2
 flip: true
-data: {kind: folder, dir: pictures, height: 4, width: 4, crop: resized, max_corrupt: 0.2, heldout: 3, captions: txt, memory: 0}
+data: {kind: folder, dir: pictures, height: 4, width: 4, crop: resized, heldout: 4, captions: txt, memory: 0}
 loading: {workers: 2, ahead: 3}
 text: {tokenizer: {kind: learned, size: 520}, length: 8, encoder: {width: 8, depth: 1, heads: 1, length: 8}}
 model: {kind: dit, patch: 2, width: 16, depth: 1, heads: 2}
@@ -35,9 +38,9 @@ checkpoint: {every: 4, keep: 2, keep_every: 40, best: true}
 log_every: 3
 `
 
-// prepare makes the experiment and its pictures in dir.
-func prepare(dir string, steps int) error {
-	for k := range 15 {
+// Prepare makes the experiment of so many steps and its pictures in dir.
+func Prepare(dir string, steps int) error {
+	for k := range 20 {
 		path := filepath.Join(dir, "pictures", string(rune('a'+k%2)), fmt.Sprintf("%02d.png", k))
 		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 			return err
@@ -61,5 +64,5 @@ func prepare(dir string, steps int) error {
 			return err
 		}
 	}
-	return atomicfile.WriteBytes(filepath.Join(dir, "experiment.yaml"), fmt.Appendf(nil, experiment, steps))
+	return atomicfile.WriteBytes(filepath.Join(dir, File), fmt.Appendf(nil, experiment, steps))
 }
