@@ -1,18 +1,18 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/langevin-go/langevin/internal/tinyrun"
-	"github.com/langevin-go/langevin/train/cli"
+	"github.com/langevin-go/langevin/train"
 )
 
 // options say how long and where.
@@ -22,16 +22,6 @@ type options struct {
 	cycles        int    // at most; 0: as many as the time takes
 	after         func() // is called after each cycle, for tests; nil: nothing
 	progress      io.Writer
-}
-
-// commands are those of a cycle; the first trains on until its time is over, with checkpoints, losses on held-out data, stored averages and pictures.
-var commands = [][]string{
-	{"sample", "run", "--n", "8", "--prompt", "picture 3", "--out", "samples.png"},
-	{"sample", "run", "--n", "8", "--out", "samples.npy"},
-	{"eval", "run", "--n", "12"},
-	{"inspect", "run"},
-	{"export", "run", "--out", "weights.safetensors"},
-	{"sample", "weights.safetensors", "--n", "8", "--out", "samples.safetensors"},
 }
 
 // soak goes through cycles until the time is over.
@@ -50,8 +40,12 @@ func soak(ctx context.Context, o options) (s series, err error) {
 		return s, err
 	}
 	defer os.Chdir(was)
-	train := []string{"train", tinyrun.File, "--run", "run", "max_time=" + o.cycle.String(), "optim.schedule=constant",
-		"post_hoc.every=10000", "sample.every=1000", "validation.every=200", "checkpoint.every=100", "checkpoint.keep_every=0", "log_every=100"}
+	overrides := []string{"max_time=" + o.cycle.String(), "optim.schedule=constant", "post_hoc.every=10000", "sample.every=1000",
+		"validation.every=200", "checkpoint.every=100", "checkpoint.keep_every=0", "log_every=100"}
+	exp, err := train.LoadExperiment(tinyrun.File, overrides)
+	if err != nil {
+		return s, err
+	}
 	for began := time.Now(); time.Since(began) < o.length && (o.cycles == 0 || len(s) < o.cycles); {
 		if err := ctx.Err(); err != nil {
 			return s, err
@@ -59,10 +53,8 @@ func soak(ctx context.Context, o options) (s series, err error) {
 		if err := resetHighest(); err != nil {
 			return s, err
 		}
-		for _, args := range append([][]string{train}, commands...) {
-			if err := langevin(args); err != nil {
-				return s, err
-			}
+		if err := cycle(ctx, exp, len(s) > 0); err != nil {
+			return s, err
 		}
 		if o.after != nil {
 			o.after()
@@ -76,7 +68,6 @@ func soak(ctx context.Context, o options) (s series, err error) {
 		p.at = time.Since(began)
 		s = append(s, p)
 		fmt.Fprintf(o.progress, "%s\n", p)
-		train = []string{"train", "run", "--resume"}
 		if err := dropPictures(); err != nil {
 			return s, err
 		}
@@ -84,13 +75,39 @@ func soak(ctx context.Context, o options) (s series, err error) {
 	return s, nil
 }
 
-// langevin runs a command in this process.
-func langevin(args []string) error {
-	var said bytes.Buffer
-	if code := cli.Main(cli.Options{Args: args, Stdout: &said, Stderr: &said}); code != 0 {
-		return fmt.Errorf("langevin %s: exit code %d\n%s", strings.Join(args, " "), code, &said)
+// cycle trains on until the time of a cycle is over, with checkpoints, losses on held-out data, stored averages and pictures; then it opens
+// what was saved, draws samples, measures them, and exports and opens the weights.
+//
+// It is not made of command lines: cobra remembers each one's flags for ever, so that what it holds grows by
+// some kilobytes a command, of which a process has one.
+func cycle(ctx context.Context, exp *train.Loaded, resume bool) error {
+	t, err := train.New(ctx, exp, train.Options{Dir: "run", Resume: resume})
+	if err != nil {
+		return err
 	}
-	return nil
+	if err := errors.Join(t.Run(ctx), t.Close()); err != nil {
+		return err
+	}
+	quiet := func(string, ...any) {}
+	if err := train.Export("run", false, "weights.safetensors", quiet); err != nil {
+		return err
+	}
+	for _, path := range []string{"run", "weights.safetensors"} {
+		m, err := train.Open(path, quiet)
+		if err != nil {
+			return err
+		}
+		q := train.Request{N: 8, Prompts: slices.Repeat([]string{"picture 3"}, 8)}
+		if _, err := m.Draw(ctx, q); err != nil {
+			return err
+		}
+	}
+	m, err := train.Open("run", quiet)
+	if err != nil {
+		return err
+	}
+	_, err = train.Eval(ctx, m, train.EvalOptions{N: 12, Warn: quiet})
+	return err
 }
 
 // dropPictures keeps the disk from filling up.
