@@ -2,6 +2,7 @@ package data
 
 import (
 	"archive/zip"
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -98,19 +99,21 @@ func (f NPZ) read(r io.ReaderAt, size int64) (Source, error) {
 func readMember(m *zip.File, path string) (*array, error) {
 	where := fmt.Sprintf("%s: %s", path, m.Name)
 	size := m.UncompressedSize64
-	most := m.CompressedSize64
-	if m.Method == zip.Deflate && most < math.MaxInt64/deflateRatio {
-		most = most*deflateRatio + deflateRatio
+	if m.Method == zip.Store && size != m.CompressedSize64 {
+		return nil, badfile.New(where, ErrFormat, "%d bytes promise to be %d, and are not packed", m.CompressedSize64, size)
 	}
-	if size > most || size > math.MaxInt64/2 {
-		return nil, badfile.New(where, ErrFormat, "%d bytes promise to be %d: more than they can hold", m.CompressedSize64, size)
+	if m.CompressedSize64 > math.MaxInt64/2 || size > uint64(mostUnpacked(int64(m.CompressedSize64))) {
+		return nil, badfile.New(where, ErrFormat, "%d packed bytes promise to be %d: more than %d times as many (an array that is so should be saved by numpy.savez)", m.CompressedSize64, size, maxRatio)
 	}
 	r, err := m.Open()
 	if err != nil {
 		return nil, badfile.New(where, ErrFormat, "cannot be unpacked: %v", err)
 	}
 	defer r.Close()
-	in := &unpacked{r, where}
+	in := bufio.NewReaderSize(&unpacked{r, where}, 1<<16)
+	if _, err := in.Peek(int(min(size, 1<<16))); err != nil { // before as much is made room for as is promised
+		return nil, badfile.Read(where, err)
+	}
 	d, err := gorgonia.DecodeNPY(in, int64(size), where)
 	if err != nil {
 		return nil, err
