@@ -4,6 +4,7 @@ package npz
 
 import (
 	"archive/zip"
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -19,8 +20,20 @@ import (
 	"github.com/langevin-go/langevin/tensor/gorgonia"
 )
 
-// DeflateRatio is the most that DEFLATE can compress: a match of 258 bytes in 2 bits.
-const DeflateRatio = 1032
+// Bounds of what a packed file may unpack to, where all of it is held in memory. Pictures of digits take a fifth of their bytes
+// packed, masks a fiftieth; what takes less than a two-hundredth, and is not small, was made to fill the memory.
+const (
+	maxRatio   = 200
+	alwaysFits = 16 << 20
+)
+
+// MostUnpacked is how many bytes so many packed ones may stand for.
+func MostUnpacked(packed int64) int64 {
+	if packed > math.MaxInt64/maxRatio {
+		return math.MaxInt64
+	}
+	return max(alwaysFits, maxRatio*packed)
+}
 
 // Archive is an open archive.
 type Archive struct {
@@ -94,19 +107,21 @@ func (a *Archive) Read(name string) (Array, error) {
 	}
 	where := fmt.Sprintf("%s: %s", a.path, m.Name)
 	size := m.UncompressedSize64
-	most := m.CompressedSize64
-	if m.Method == zip.Deflate && most < math.MaxInt64/DeflateRatio {
-		most = most*DeflateRatio + DeflateRatio
+	if m.Method == zip.Store && size != m.CompressedSize64 {
+		return Array{}, badfile.New(where, badfile.ErrFormat, "%d bytes promise to be %d, and are not packed", m.CompressedSize64, size)
 	}
-	if size > most || size > math.MaxInt64/2 {
-		return Array{}, badfile.New(where, badfile.ErrFormat, "%d bytes promise to be %d: more than they can hold", m.CompressedSize64, size)
+	if m.CompressedSize64 > math.MaxInt64/2 || size > uint64(MostUnpacked(int64(m.CompressedSize64))) {
+		return Array{}, badfile.New(where, badfile.ErrFormat, "%d packed bytes promise to be %d: more than %d times as many (an array that is so should be saved by numpy.savez)", m.CompressedSize64, size, maxRatio)
 	}
 	r, err := m.Open()
 	if err != nil {
 		return Array{}, badfile.New(where, badfile.ErrFormat, "cannot be unpacked: %v", err)
 	}
 	defer r.Close()
-	in := &unpacked{r, where}
+	in := bufio.NewReaderSize(&unpacked{r, where}, 1<<16)
+	if _, err := in.Peek(int(min(size, 1<<16))); err != nil { // before as much is made room for as is promised
+		return Array{}, badfile.Read(where, err)
+	}
 	d, err := gorgonia.DecodeNPY(in, int64(size), where)
 	if err != nil {
 		return Array{}, err

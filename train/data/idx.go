@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"math"
 	"os"
 
 	"github.com/langevin-go/langevin/internal/badfile"
@@ -127,10 +126,7 @@ func readIDX(r io.Reader, size int64, path string) (*idx, error) {
 		}
 		defer z.Close()
 		in = &unzipped{z, path}
-		most = math.MaxInt64
-		if size < math.MaxInt64/npz.DeflateRatio {
-			most = size * npz.DeflateRatio
-		}
+		most = npz.MostUnpacked(size)
 	}
 	x := &idx{path: path}
 	var head [4]byte
