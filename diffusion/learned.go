@@ -1,6 +1,10 @@
 package diffusion
 
-import "github.com/langevin-go/langevin/tensor"
+import (
+	"slices"
+
+	"github.com/langevin-go/langevin/tensor"
+)
 
 // Learner is an objective with parameters of its own, which are trained together
 // with the network's and saved beside them, but are no part of what is sampled from.
@@ -44,8 +48,9 @@ type Observer interface {
 
 var keepLosses = tensor.NewUpdate("keep losses", 1, 1, 0, func(_, in, _ []tensor.Expr) []tensor.Expr { return in })
 
-// keep puts each sample's loss (N) where Losses finds it after the step.
-func (d *Draw) keep(losses *tensor.Tensor) {
+// Keep puts each sample's loss (N) where Losses finds it after the step, if the draw wants that or its objective is
+// an Observer. Training is the same bits with and without.
+func (d *Draw) Keep(losses *tensor.Tensor) {
 	if d.losses == nil || d.losses.Elems() != d.N {
 		if d.losses != nil {
 			(*tensor.Kept)(d.losses).Drop()
@@ -53,12 +58,36 @@ func (d *Draw) keep(losses *tensor.Tensor) {
 		s := losses.Scope()
 		d.losses = tensor.NewParam(s.Device(), losses.DType(), d.N)
 	}
+	d.kept = true
 	state := [1]*tensor.Param{d.losses}
 	losses.Scope().NoGrad(func() { keepLosses.Apply(losses.Scope(), nil, state[:], losses.Detach()) })
 }
 
-// Losses is each sample's loss in the last step, (N), where the objective is an Observer.
-func (d *Draw) Losses() []float32 { return d.losses.Float32s() }
+// KeepSquares is Keep of each sample's mean squared error, of predictions and targets (N,…), where the draw wants it:
+// for losses that are computed in one go.
+func (d *Draw) KeepSquares(value, target *tensor.Tensor) {
+	if d.Wants {
+		value.Scope().NoGrad(func() { d.Keep(perSample(value.Sub(target).Square())) })
+	}
+}
+
+// Losses is each sample's loss in the last step, (N), where it was kept.
+func (d *Draw) Losses() []float32 { return d.AppendLosses(nil) }
+
+// AppendLosses appends each sample's loss in the last step, (N), to dst; nothing, where the objective has kept none. It
+// waits for the device.
+func (d *Draw) AppendLosses(dst []float32) []float32 {
+	if !d.kept {
+		return dst
+	}
+	if d.losses.DType() != tensor.Float32 {
+		return append(dst, d.losses.Float32s()...)
+	}
+	n := len(dst)
+	dst = slices.Grow(dst, d.N)[:n+d.N]
+	d.losses.CopyTo(dst[n:])
+	return dst
+}
 
 // Bindings are models that an objective may ask besides the one in training.
 type Bindings struct {

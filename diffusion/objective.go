@@ -39,6 +39,7 @@ type Draw struct {
 	Tokens   []int32   // (N,L) after condition dropout; nil: none
 	TextMask []float32 // (N,L)
 	Scale    []float32 // (N) the scale of guidance that samples are to be under, in the number that networks are told; nil: none is said
+	Wants    bool      // Loss is to keep each sample's loss for Losses, where it has one
 	Extra    []float32 // (N,E) what else an objective has worked out of each sample on the host; nil: nothing
 
 	// storage
@@ -49,6 +50,7 @@ type Draw struct {
 	labels, labels2 []int32
 	drop, drop2     []float32
 	losses          *tensor.Param
+	kept            bool // losses are those of the last Loss
 	tokens, tokens2 []int32
 	mask, mask2     []float32
 }
@@ -110,7 +112,7 @@ func (d *Draw) Cond(s *tensor.Scope) Cond {
 // of d is the mean of its parts' losses, weighed by their numbers of samples.
 func (d *Draw) Part(p *Draw, from, to int) {
 	size := len(d.X) / max(d.N, 1)
-	p.N, p.Shape, p.X = to-from, d.Shape, d.X[from*size:to*size]
+	p.N, p.Shape, p.X, p.Wants = to-from, d.Shape, d.X[from*size:to*size], d.Wants
 	p.Noise, p.NoiseKey, p.First = slice(d.Noise, from, to, size), d.NoiseKey, d.First+uint64(from)
 	p.T, p.Next = d.T[from:to], slice(d.Next, from, to, 1)
 	p.Labels = slice(d.Labels, from, to, 1)

@@ -135,6 +135,9 @@ func (r *Regression) DrawTimes(t []float64, k rng.Key) {
 func (r *Regression) Loss(s *tensor.Scope, m Model, d *Draw) *tensor.Tensor {
 	e := r.eval(s, m, d, Step{T: d.T})
 	if r.Uncertainty == nil && r.adaptive() == nil {
+		if d.Wants {
+			s.NoGrad(func() { d.Keep(r.losses(e)) })
+		}
 		return r.loss(e)
 	}
 	return r.Reduce(s, d, r.losses(e))
@@ -145,8 +148,11 @@ func (r *Regression) Reduce(s *tensor.Scope, d *Draw, losses *tensor.Tensor) *te
 	if r.Uncertainty != nil {
 		losses = attenuated.Apply(nil, losses, r.Uncertainty.Log(s, r.Path, Step{T: d.T}))
 	}
-	if times := r.adaptive(); times != nil {
-		d.keep(losses)
+	times := r.adaptive()
+	if times != nil || d.Wants {
+		d.Keep(losses)
+	}
+	if times != nil {
 		losses = losses.Mul(s.TensorOf(func(i int) float64 { return times.Importance(r.Path, d.T[i]) }, d.N))
 	}
 	return losses.Mean()

@@ -54,6 +54,7 @@ func (c *CFM) Loss(s *tensor.Scope, m diffusion.Model, d *diffusion.Draw) *tenso
 	x, target := between(s, c.Path, p.Latent, m.Kind(), d, z)
 	pred := m.Eval(x, at, d.Cond(s))
 	loss := pred.Value.MSE(target)
+	d.KeepSquares(pred.Value, target)
 	if pred.Latent != nil {
 		loss = loss.Add(pred.Latent.MSE(z))
 	}

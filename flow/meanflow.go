@@ -111,7 +111,11 @@ func (o *MeanFlow) Loss(s *tensor.Scope, m diffusion.Model, d *diffusion.Draw) *
 	var target *tensor.Tensor
 	s.NoGrad(func() { target = o.target(s, f, now, d) })
 	u := f.Field(now.x, now.t, now.jump, now.cond)
-	return o.loss(perSample(u.Sub(target).Square()))
+	errs := perSample(u.Sub(target).Square())
+	if d.Wants {
+		d.Keep(errs)
+	}
+	return o.loss(errs)
 }
 
 // moment is a draw with the velocity that the network is to have where it makes no step: the teacher's, or the sample's.

@@ -36,5 +36,9 @@ func (r *Reflow) Loss(s *tensor.Scope, m diffusion.Model, d *diffusion.Draw) *te
 		}, d.N))
 	}
 	c := r.Huber * math.Sqrt(float64(len(d.X)/d.N))
-	return pseudoHuber.Apply([]float64{c}, errs).Mean()
+	losses := pseudoHuber.Apply([]float64{c}, errs)
+	if d.Wants {
+		d.Keep(losses)
+	}
+	return losses.Mean()
 }

@@ -243,5 +243,9 @@ func (o *RFM) Loss(s *tensor.Scope, model diffusion.Model, d *diffusion.Draw) *t
 	both := s.Tensor(d.Extra, d.N, 2*n)
 	x, u := both.Slice(1, 0, n), both.Slice(1, n, 2*n)
 	pred := model.Eval(x.Contiguous(), diffusion.Step{T: d.T}, d.Cond(s)).Value
-	return m.SquaredNorm(pred.Sub(u)).Mean().Scale(1 / float64(m.Dim()))
+	errs := m.SquaredNorm(pred.Sub(u))
+	if d.Wants {
+		s.NoGrad(func() { d.Keep(errs.Scale(1 / float64(m.Dim()))) })
+	}
+	return errs.Mean().Scale(1 / float64(m.Dim()))
 }

@@ -75,7 +75,9 @@ func (o *Shortcut) Loss(s *tensor.Scope, m diffusion.Model, d *diffusion.Draw) *
 	if n := jumping(d); n > 0 {
 		s.NoGrad(func() { target = withHead(o.halves(s, now.head(n), d), target) })
 	}
-	return f.Field(now.x, now.t, now.jump, now.cond).MSE(target)
+	field := f.Field(now.x, now.t, now.jump, now.cond)
+	d.KeepSquares(field, target)
+	return field.MSE(target)
 }
 
 // halves is the mean velocity of two half steps.

@@ -86,6 +86,14 @@ func (p *Param) Set64(values []float64) error {
 	return nil
 }
 
+// CopyTo waits for the device and writes the values, row-major, to dst, which must hold as many; p must be float32.
+func (p *Param) CopyTo(dst []float32) {
+	if p.v.DType != backend.Float32 || len(dst) != p.Elems() {
+		usagePanic("CopyTo", "a parameter of %d elements of %v into a slice of %d float32", p.Elems(), p.v.DType, len(dst))
+	}
+	p.dev.Download(asBytes(dst), p.v.Mem, 0)
+}
+
 // Float32s waits for the device and returns the values, row-major, in a new slice.
 func (p *Param) Float32s() []float32 {
 	out := make([]float32, p.Elems())

@@ -51,12 +51,14 @@ type checkpointState struct {
 	Skipped       int64         `json:"skipped"`  // steps whose gradient was not finite
 	InARow        int           `json:"in_a_row"` // of them, the last ones
 	// What the next record of metrics has gathered so far.
-	WindowLoss  float64Bits       `json:"window_loss"`
-	WindowNorm  float64Bits       `json:"window_norm"`
-	WindowSteps int               `json:"window_steps"`
-	Objective   json.RawMessage   `json:"objective,omitempty"`
-	Bare        string            `json:"bare,omitempty"` // of an export, what its arrays are, whose names have no prefix; "": no export
-	CRC32C      map[string]string `json:"crc32c"`         // of each array's bytes
+	WindowLoss  float64Bits `json:"window_loss"`
+	WindowNorm  float64Bits `json:"window_norm"`
+	WindowSteps int         `json:"window_steps"`
+	// Sum of losses and samples of each noise level.
+	WindowLevels [][2]float64Bits  `json:"window_levels,omitempty"`
+	Objective    json.RawMessage   `json:"objective,omitempty"`
+	Bare         string            `json:"bare,omitempty"` // of an export, what its arrays are, whose names have no prefix; "": no export
+	CRC32C       map[string]string `json:"crc32c"`         // of each array's bytes
 }
 
 // float64Bits is a number in JSON by its bits, because JSON knows no NaN.

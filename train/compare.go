@@ -367,7 +367,7 @@ func (c *comparison) quality(ctx context.Context, t *Trained, r *Compared, x []f
 	set := &SampleFile{N: c.N, X: x, Labels: c.labels}
 	o := EvalOptions{N: c.N, Seed: c.Seed, Samples: set, Classifier: c.judge, Progress: func(string, int, int) {}, Warn: c.Warn}
 	if isImage(t.Shape) {
-		e, err := c.all[0].evalImages(ctx, c.ds, set, o)
+		e, err := c.all[0].evalImages(ctx, c.ds, set, o, metrics.Input{})
 		if err != nil {
 			return err
 		}
@@ -461,9 +461,8 @@ func (c *comparison) latency(ctx context.Context, t *Trained) (*Latency, error) 
 			took = append(took, time.Since(start).Seconds()*1e3)
 		}
 	}
-	slices.Sort(took)
-	at := func(part float64) float64 { return took[min(len(took)-1, int(math.Ceil(part*float64(len(took))))-1)] }
-	return &Latency{Median: at(0.5), P99: at(0.99), Max: took[len(took)-1]}, nil
+	l := latencyOf(took)
+	return &l, nil
 }
 
 // Check refuses options that mean nothing.

@@ -48,6 +48,7 @@ type Experiment struct {
 	Validation  Validation                                 `yaml:"validation" doc:"loss on held-out data while training"`
 	PostHoc     *PostHoc                                   `yaml:"post_hoc" doc:"averages of the weights that are stored on the way, from which the average command makes one of any width afterwards; null: none"`
 	MaxTime     time.Duration                              `yaml:"max_time" doc:"how long the train command trains before it writes a checkpoint and ends; the run can be resumed; 0s: to the last step"`
+	Record      Recording                                  `yaml:"record" doc:"what is recorded beside the metrics of log_every"`
 	LogEvery    int64                                      `yaml:"log_every" doc:"steps between records of metrics" range:"[1,inf)"`
 	MaxSkips    int                                        `yaml:"max_skips" doc:"steps in a row with a loss or gradient that is not finite before training stops" range:"[1,inf)"`
 }

@@ -39,10 +39,10 @@ func (t *Trainer) gradient(ctx context.Context) (loss float64, grads []*tensor.T
 	return loss, t.parts.Sum(t.scope), nil
 }
 
-// hear takes note of each sample's loss, where the objective learns from them.
+// hear takes note of each sample's loss, where they are recorded or the objective learns from them.
 func (t *Trainer) hear(d *diffusion.Draw) {
-	if t.observer != nil {
-		t.losses = append(t.losses, d.Losses()...)
+	if d.Wants || t.observer != nil {
+		t.losses = d.AppendLosses(t.losses)
 	}
 }
 

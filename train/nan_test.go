@@ -60,7 +60,7 @@ func TestSkippedSteps(t *testing.T) {
 	lines := metricsOf(t, dir)
 	for step := 1; step <= 40; step++ {
 		skipped := min(max(step-9, 0), 3)
-		if want := fmt.Sprintf(`"train/skipped":%d}`, skipped); !strings.HasSuffix(lines[step-1], want) {
+		if want := fmt.Sprintf(`"train/skipped":%d`, skipped); !strings.Contains(lines[step-1], want) {
 			t.Errorf("record %s, want %s", lines[step-1], want)
 		}
 		if nan := strings.Contains(lines[step-1], `"train/loss":"NaN"`); nan != (step > 9 && step <= 12) {

@@ -29,17 +29,36 @@ func (t *Trainer) picture(ctx context.Context) error {
 		if q.Vectors, err = d.firstVectors(t.data.Train, q.N); err != nil {
 			return err
 		}
-		x, err := d.Draw(ctx, q)
+		x, err := t.drawPeeking(ctx, d, q)
 		if err != nil {
 			return err
 		}
-		grid := plot.GridOptions{Columns: t.exp.Sample.Rows}
-		if err := plot.WriteGrid(t.dir.Sample("grid", t.step), x, shape, grid); err != nil {
+		if err := plot.WriteGrid(t.dir.Sample("grid", t.step), x, shape, plot.GridOptions{Columns: t.exp.Sample.Rows}); err != nil {
 			return err
 		}
-		return unwritten(t.events.Image(t.step, "samples", plot.Grid(x, shape, grid)))
+		return t.recordPicture("samples", t.dir.Sample("grid", t.step))
 	}
 	return t.pointPictures(ctx, d)
+}
+
+// drawPeeking draws samples, with a picture of how they come about if that is asked for.
+func (t *Trainer) drawPeeking(ctx context.Context, d *Drawer, q Request) ([]float32, error) {
+	if !t.exp.Sample.Peek {
+		return d.Draw(ctx, q)
+	}
+	path := t.dir.Sample("peek", t.step)
+	p, err := d.NewPeek(path, &q)
+	if err != nil {
+		return nil, t.exp.at("sample.peek", err)
+	}
+	x, err := d.Draw(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Write(x); err != nil {
+		return nil, err
+	}
+	return x, t.recordPicture("peek", path)
 }
 
 // Drawer draws samples with the averaged weights as they are at the time.
@@ -109,7 +128,7 @@ func (t *Trainer) pointPictures(ctx context.Context, d *Drawer) error {
 	if q.Vectors, err = d.firstVectors(t.data.Train, q.N); err != nil {
 		return err
 	}
-	x, err := d.Draw(ctx, q)
+	x, err := t.drawPeeking(ctx, d, q)
 	if err != nil {
 		return err
 	}
@@ -117,14 +136,17 @@ func (t *Trainer) pointPictures(ctx context.Context, d *Drawer) error {
 	if err := d.view().scatter(t.dir.Sample("points", t.step), x, plot.ScatterOptions{Title: title, Data: truth, Labels: labels}); err != nil {
 		return err
 	}
-	if d.view() != planeView {
-		return nil
+	if err := t.recordPicture("samples", t.dir.Sample("points", t.step)); err != nil || d.view() != planeView {
+		return err
 	}
 	panels, err := velocityPanels(d, truth)
 	if err != nil || panels == nil {
 		return err
 	}
-	return plot.WriteField(t.dir.Sample("field", t.step), panels, plot.FieldOptions{Title: title, Data: truth})
+	if err := plot.WriteField(t.dir.Sample("field", t.step), panels, plot.FieldOptions{Title: title, Data: truth}); err != nil {
+		return err
+	}
+	return t.recordPicture("field", t.dir.Sample("field", t.step))
 }
 
 // velocityPanels are the directions in which samples move, from noise to data,

@@ -54,18 +54,11 @@ func (t *Trainer) rehearse(ctx context.Context) error {
 		return nil
 	}
 	d := t.Drawer()
+	if t.exp.Sample.Peek && (d.view() == unseen || confined(d.Model) != nil) {
+		return t.exp.places.Errorf("sample.peek", "shows estimates of the data, of which samples of shape %v by this model make no picture: set it to false", d.Shape)
+	}
 	d.Model = &standIn{Model: d.Model}
-	q := Request{N: 1}
-	if d.Classes > 0 {
-		q.Labels = make([]int32, 1)
-	}
-	if d.Vector > 0 {
-		q.Vectors = make([]float32, d.Vector)
-	}
-	if t.prompts != nil {
-		q.Prompts = []string{""}
-	}
-	_, err := d.Draw(ctx, q)
+	_, err := d.Draw(ctx, d.trialRequest())
 	if errors.Is(err, context.Canceled) {
 		return err
 	}

@@ -69,6 +69,9 @@ func (t *Trainer) resume() (err error) {
 
 // openRecords opens the records for the steps after the given one.
 func (t *Trainer) openRecords(step int64) (err error) {
+	if err := t.recordEnvironment(); err != nil {
+		return err
+	}
 	if t.metrics, err = record.OpenMetrics(t.dir.Metrics(), step); err != nil {
 		return unwritten(err)
 	}
@@ -161,6 +164,7 @@ func (t *Trainer) restore() error {
 	t.step, t.skipped = c.state.Step, c.state.Skipped
 	t.inARow = c.state.InARow
 	t.window = window{loss: float64(c.state.WindowLoss), norm: float64(c.state.WindowNorm), steps: c.state.WindowSteps}
+	t.window.restoreLevels(c.state.WindowLevels)
 	t.opt.SetSteps(c.state.OptimSteps)
 	if o, ok := t.opt.(optim.Counting); ok {
 		var counters []float64
@@ -215,7 +219,7 @@ func (t *Trainer) saveTo(path string) error {
 		return unwritten(err)
 	}
 	st := checkpointState{about: t.about(), Step: t.step, Skipped: t.skipped, InARow: t.inARow, OptimSteps: t.opt.Steps(),
-		WindowLoss: float64Bits(t.window.loss), WindowNorm: float64Bits(t.window.norm), WindowSteps: t.window.steps}
+		WindowLoss: float64Bits(t.window.loss), WindowNorm: float64Bits(t.window.norm), WindowSteps: t.window.steps, WindowLevels: t.window.savedLevels()}
 	if t.ema != nil {
 		st.EMASteps = t.ema.Steps()
 	}

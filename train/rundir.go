@@ -12,6 +12,7 @@ import (
 //
 //	config.yaml           the resolved experiment, every default filled in
 //	metrics.jsonl         a line every log interval
+//	environment.jsonl     what its processes ran on, a line each
 //	events/               the same for TensorBoard
 //	checkpoints/          step-00001000.safetensors, …
 //	samples/              pictures, by step

@@ -132,6 +132,7 @@ type Sampling struct {
 	Precision string             `yaml:"precision" doc:"what the network computes in; train: what it was trained in, so that it is the same function" oneof:"train float32 bf16"`
 	Float64   bool               `yaml:"float64_state" doc:"keep the state between steps in float64 while the network computes in its precision: for many small steps"`
 	Every     int64              `yaml:"every" doc:"training steps between pictures; 0: none" range:"[0,inf)"`
+	Peek      bool               `yaml:"peek" doc:"beside each picture, one of how its first samples come about: what the model takes them to be, step by step"`
 	Prompts   []string           `yaml:"prompts" doc:"prompts of the pictures, a row each, and of the sample command; empty: a caption of each class, or those of the first samples; the sample command then has no prompt"`
 	Negative  string             `yaml:"negative" doc:"prompt to be guided away from, in place of none"`
 	Rows      int                `yaml:"rows" doc:"samples of each class in a picture; without classes, a picture has rows² samples" range:"[1,100]"`
@@ -515,10 +516,12 @@ func (q *Request) listen(plan *sampler.Plan, b, batches, steps, from, size int) 
 	}
 }
 
+var errNoisy = errors.New("the sampler adds noise of its own, and what is asked for follows from the start alone: take heun, euler, dpm_multistep, unipc, or ddim with eta=0")
+
 // addNoise says whether the sampler may add noise of its own to what a request asks for.
 func (d *Drawer) addNoise(q Request) error {
 	if q.Still {
-		return errors.New("the sampler adds noise of its own, and what is asked for follows from the start alone: take heun, euler, dpm_multistep, unipc, or ddim with eta=0")
+		return errNoisy
 	}
 	return d.noisy()
 }

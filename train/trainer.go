@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -73,7 +72,9 @@ type Trainer struct {
 	saved int // bytes that the last forward pass left in scope
 
 	observer diffusion.Observer // the objective, if it is one; else nil
-	losses   []float32          // of the step's samples, for it
+	losses   []float32          // of the step's samples, where they are kept
+	levels   noiseLevels        // that losses are recorded by
+	moves    movement           // of the weights, in steps that are recorded
 
 	step    int64 // steps done
 	skipped int64 // of them, without an update
@@ -91,14 +92,6 @@ type Trainer struct {
 	window   window
 	waited   time.Duration   // for batches, in all
 	shown    [1]record.Value // beside the progress; here, so that a step allocates nothing
-}
-
-// window gathers figures between two records.
-type window struct {
-	loss, norm float64
-	steps      int
-	from       time.Time
-	wait       time.Duration // for batches
 }
 
 // Options say how a run is started.
@@ -219,6 +212,7 @@ func (t *Trainer) open(ctx context.Context, o Options) (err error) {
 	if err = t.rehearse(ctx); err != nil {
 		return err
 	}
+	t.listen()
 	if err = t.openDir(o); err != nil {
 		return err
 	}
@@ -433,7 +427,7 @@ func (t *Trainer) Run(ctx context.Context) error {
 			return t.left(ctx, err)
 		}
 		last := t.step == t.exp.Steps
-		if t.step%t.exp.LogEvery == 0 || last {
+		if t.recordDue(t.step) {
 			if err := t.log(); err != nil {
 				return err
 			}
@@ -513,6 +507,7 @@ func (t *Trainer) train(ctx context.Context) error {
 	var stop error
 	if finite(value) && finite(norm) {
 		lr := t.exp.Optim.LR * t.sched.Rate(int(t.step), int(t.exp.Steps))
+		t.moves.before(t)
 		clip := optim.ClipScale(norm, t.exp.Optim.Clip)
 		if t.ema != nil {
 			t.ema.Step(t.opt, s, grads, lr, clip)
@@ -526,6 +521,10 @@ func (t *Trainer) train(ctx context.Context) error {
 			p.ema.Update(s)
 		}
 		t.inARow = 0
+		t.moves.after(t)
+		if err := t.histograms(grads); err != nil {
+			return err
+		}
 		if t.observer != nil {
 			t.observer.Observe(&t.draw, t.losses)
 		}
@@ -541,6 +540,7 @@ func (t *Trainer) train(ctx context.Context) error {
 	t.window.loss += value
 	t.window.norm += norm
 	t.window.steps++
+	t.levels.add(&t.window, t.draw.T, t.losses)
 	t.shown[0] = record.V("loss", value)
 	t.progress.Update(t.step, t.shown[:]...)
 	return stop
@@ -567,26 +567,4 @@ func (t *Trainer) load() error {
 		return t.ahead.Batch(cursor, t.batch.X, t.labels)
 	}
 	return t.loader.Batch(cursor, t.batch.X, t.labels)
-}
-
-// log writes a record of the steps since the last one.
-func (t *Trainer) log() error {
-	n := float64(max(1, t.window.steps))
-	values := []record.Value{
-		record.V("train/loss", t.window.loss/n),
-		record.V("train/grad_norm", t.window.norm/n),
-		record.V("train/lr", t.exp.Optim.LR*t.sched.Rate(int(t.step-1), int(t.exp.Steps))),
-		record.V("train/skipped", float64(t.skipped)),
-		record.V(record.WallPrefix+"steps_per_s", n/math.Max(1e-9, time.Since(t.window.from).Seconds())),
-		record.V(record.WallPrefix+"data_wait", min(1, t.window.wait.Seconds()/math.Max(1e-9, time.Since(t.window.from).Seconds()))),
-		record.V(record.WallPrefix+"memory_mib", float64(t.scope.MemoryHeld())/(1<<20)),
-	}
-	if n, some := t.data.corrupt(); some { // of this process: reading ahead, it may have met some of later steps
-		values = append(values, record.V(record.WallPrefix+"corrupt", float64(n)))
-	}
-	t.window = window{from: time.Now()}
-	if err := t.metrics.Write(t.step, values...); err != nil {
-		return unwritten(err)
-	}
-	return unwritten(t.events.Scalars(t.step, values...))
 }

@@ -68,7 +68,11 @@ func (o *Matching) Draw(k rng.Key, b *diffusion.Batch, d *diffusion.Draw) {
 // Loss is a scalar.
 func (o *Matching) Loss(s *tensor.Scope, model diffusion.Model, d *diffusion.Draw) *tensor.Tensor {
 	logits := model.Eval(s.Tensor(d.Extra, d.Data(s).Shape()...), diffusion.Step{T: d.T}, d.Cond(s)).Value
-	return pathOf(model).losses(logits, d.Extra, d.X, d.T, o.Bound).Mean()
+	losses := pathOf(model).losses(logits, d.Extra, d.X, d.T, o.Bound)
+	if d.Wants {
+		s.NoGrad(func() { d.Keep(losses.Reshape(d.N, losses.Elems()/d.N).Mean(1)) })
+	}
+	return losses.Mean()
 }
 
 // losses are those of each token, (N·D,1): of states x with data x0 at times t, (N), for which logits (N,…,C·K) were predicted.

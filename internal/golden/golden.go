@@ -34,6 +34,16 @@ func (g File) JSON(key string, to any) {
 	}
 }
 
+// Text is an entry of the metadata that is no JSON of this package's: a file's text.
+func (g File) Text(key string) string {
+	g.T.Helper()
+	text, ok := g.f.Metadata()[key]
+	if !ok {
+		g.T.Fatalf("no %s in the metadata", key)
+	}
+	return text
+}
+
 // Has reports whether there is a tensor of that name.
 func (g File) Has(name string) bool { return g.f.Has(name) }
 
@@ -41,6 +51,16 @@ func (g File) Has(name string) bool { return g.f.Has(name) }
 func (g File) Floats(name string) []float64 {
 	g.T.Helper()
 	v, err := g.tensor(name).Float64s()
+	if err != nil {
+		g.T.Fatal(err)
+	}
+	return v
+}
+
+// Floats32 are the numbers of a tensor, in float32.
+func (g File) Floats32(name string) []float32 {
+	g.T.Helper()
+	v, err := g.tensor(name).Float32s()
 	if err != nil {
 		g.T.Fatal(err)
 	}

@@ -130,7 +130,7 @@ func (a *app) root() *cobra.Command {
 		Example: fmt.Sprintf("  %[1]s train examples/digits.yaml\n  %[1]s sample runs/digits --class 7 --out sevens.png\n  %[1]s eval runs/digits", a.Name),
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.AddCommand(a.train(), a.sample(), a.eval(), a.inspect(), a.average(), a.export(), a.distill(), a.reflow(), a.sweep(), a.classifier(), a.data(), a.plot(), a.bench(), a.schema(), a.doctor(), a.version())
+	root.AddCommand(a.train(), a.sample(), a.eval(), a.inspect(), a.report(), a.average(), a.export(), a.distill(), a.reflow(), a.sweep(), a.classifier(), a.data(), a.plot(), a.bench(), a.schema(), a.doctor(), a.version())
 	root.SetFlagErrorFunc(flagError)
 	markUsage(root)
 	return root

@@ -14,7 +14,7 @@ import (
 	"github.com/langevin-go/langevin/train/cli"
 )
 
-var commands = []string{"train", "sample", "eval", "inspect", "average", "export", "distill", "reflow", "sweep", "classifier", "plot", "bench", "schema", "doctor", "version"}
+var commands = []string{"train", "sample", "eval", "inspect", "report", "average", "export", "distill", "reflow", "sweep", "classifier", "plot", "bench", "schema", "doctor", "version"}
 
 // examplesOf are the command lines under Examples in a command's help.
 func examplesOf(t *testing.T, args ...string) []string {
@@ -98,6 +98,8 @@ func TestExamplesRun(t *testing.T) {
 	putPicture(t, filepath.Join(dir, "pictures/seven.png"), 8, 8)
 	write(t, filepath.Join(dir, "moons.yaml"), strings.Replace(tinyYAML, "name: tiny", "name: moons", 1))
 	succeeds(t, dir, "train", "moons.yaml")
+	write(t, filepath.Join(dir, "unet.yaml"), "name: digits-ddpm-unet\ndata: digits\nsteps: 2\nbatch: 4\nmodel: {kind: unet, channels: [8, 8], layers: 1, groups: 4, head_dim: 8}\nobjective: {kind: ddpm}\nsample: {every: 0, sampler: ddpm}\n")
+	succeeds(t, dir, "train", "unet.yaml")
 	if err := os.CopyFS(filepath.Join(dir, "scripts/quality"), os.DirFS("../../scripts/quality")); err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ func Quality(files []string, o QualityOptions) (series []plot.Series, reference 
 	var held []float64
 	known := map[string]bool{}
 	for _, path := range files {
-		lines, err := readMeasurements(path)
+		lines, err := ReadMeasurements(path)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -49,16 +49,16 @@ func Quality(files []string, o QualityOptions) (series []plot.Series, reference 
 			if !l.is(o.Where) {
 				continue
 			}
-			x, okX := l.number(o.X)
-			y, okY := l.number(o.Y)
+			x, okX := l.Number(o.X)
+			y, okY := l.Number(o.Y)
 			name, okName := "", true
 			if o.By != "" {
-				name, okName = l.text(o.By)
+				name, okName = l.Text(o.By)
 			}
 			if !okX || !okY || !okName {
 				continue
 			}
-			if h, ok := l.number(o.Y + "_heldout"); ok {
+			if h, ok := l.Number(o.Y + "_heldout"); ok {
 				held = append(held, h)
 			}
 			if byName[name] == nil {
@@ -117,11 +117,11 @@ func sortedNames(m map[string]*plot.Series) []string {
 	return names
 }
 
-// measurement is a line, its keys joined by dots.
-type measurement map[string]any // float64 or string
+// Measurement is a line, its keys joined by dots.
+type Measurement map[string]any // float64 or string
 
 // find gives the value of a key, or of the one key that ends with it after a dot.
-func (m measurement) find(key string) any {
+func (m Measurement) find(key string) any {
 	if v, ok := m[key]; ok {
 		return v
 	}
@@ -137,7 +137,8 @@ func (m measurement) find(key string) any {
 	return found
 }
 
-func (m measurement) number(key string) (float64, bool) {
+// Number is the number of a key, or of the one key that ends with it after a dot; false: there is none.
+func (m Measurement) Number(key string) (float64, bool) {
 	switch v := m.find(key).(type) {
 	case float64:
 		return v, true
@@ -149,21 +150,22 @@ func (m measurement) number(key string) (float64, bool) {
 }
 
 // is reports whether all key=value hold; numbers may be written in any way.
-func (m measurement) is(where []string) bool {
+func (m Measurement) is(where []string) bool {
 	for _, w := range where {
 		key, want, _ := strings.Cut(w, "=")
-		if got, ok := m.text(key); ok && got == want {
+		if got, ok := m.Text(key); ok && got == want {
 			continue
 		}
 		number, err := strconv.ParseFloat(want, 64)
-		if got, ok := m.number(key); !ok || err != nil || got != number {
+		if got, ok := m.Number(key); !ok || err != nil || got != number {
 			return false
 		}
 	}
 	return true
 }
 
-func (m measurement) text(key string) (string, bool) {
+// Text is the value of a key likewise, in words.
+func (m Measurement) Text(key string) (string, bool) {
 	switch v := m.find(key).(type) {
 	case float64:
 		return strconv.FormatFloat(v, 'g', -1, 64), true
@@ -174,7 +176,7 @@ func (m measurement) text(key string) (string, bool) {
 }
 
 // flatten puts a JSON value into m.
-func (m measurement) flatten(key string, v any) {
+func (m Measurement) flatten(key string, v any) {
 	switch v := v.(type) {
 	case float64, string:
 		m[key] = v
@@ -201,8 +203,8 @@ func (m measurement) flatten(key string, v any) {
 // maxMeasurement bounds a line.
 const maxMeasurement = 1 << 20
 
-// readMeasurements reads a file of lines of JSON.
-func readMeasurements(path string) ([]measurement, error) {
+// ReadMeasurements reads a file of lines of JSON, as eval --json writes them.
+func ReadMeasurements(path string) ([]Measurement, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, badfile.Read(path, err)
@@ -210,7 +212,7 @@ func readMeasurements(path string) ([]measurement, error) {
 	defer f.Close()
 	in := bufio.NewScanner(f)
 	in.Buffer(nil, maxMeasurement)
-	var out []measurement
+	var out []Measurement
 	for n := 1; in.Scan(); n++ {
 		if strings.TrimSpace(in.Text()) == "" {
 			continue
@@ -221,7 +223,7 @@ func readMeasurements(path string) ([]measurement, error) {
 		if _, more := d.Token(); err != nil || v == nil || !errors.Is(more, io.EOF) {
 			return nil, fmt.Errorf("%s:%d: the line is no JSON object; want lines as eval --json writes them", path, n)
 		}
-		m := measurement{}
+		m := Measurement{}
 		m.flatten("", v)
 		out = append(out, m)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"image"
+	"image/color"
 	"image/png"
 	"math"
 	"os"
@@ -98,13 +99,20 @@ func (e *Events) Scalars(step int64, values ...Value) error {
 	return e.event(step, appendBytes(nil, eventSummary, summary))
 }
 
-// Image writes a picture, stored as PNG.
-func (e *Events) Image(step int64, key string, img image.Image) error {
-	var encoded bytes.Buffer
-	if err := png.Encode(&encoded, img); err != nil {
+// PNG writes a picture that is encoded already. A palette's colours count as RGB, which it stands for.
+func (e *Events) PNG(step int64, key string, data []byte) error {
+	c, err := png.DecodeConfig(bytes.NewReader(data))
+	if err != nil {
 		return fmt.Errorf("record: image %s: %w", key, err)
 	}
-	return e.encoded(step, key, img.Bounds().Size(), channels(img), encoded.Bytes())
+	n := uint64(3)
+	switch c.ColorModel {
+	case color.GrayModel, color.Gray16Model:
+		n = 1
+	case color.NRGBAModel, color.NRGBA64Model:
+		n = 4
+	}
+	return e.encoded(step, key, image.Pt(c.Width, c.Height), n, data)
 }
 
 func (e *Events) encoded(step int64, key string, size image.Point, channels uint64, data []byte) error {
@@ -113,19 +121,6 @@ func (e *Events) encoded(step int64, key string, size image.Point, channels uint
 	m = appendVarint(m, imageColorspace, channels)
 	m = appendBytes(m, imageEncoded, data)
 	return e.value(step, key, valueImage, m)
-}
-
-// channels counts what the PNG encoder writes: 1 grey, 3 RGB, 4 RGBA.
-func channels(img image.Image) uint64 {
-	switch m := img.(type) {
-	case *image.Gray, *image.Gray16:
-		return 1
-	case interface{ Opaque() bool }:
-		if m.Opaque() {
-			return 3
-		}
-	}
-	return 4
 }
 
 // Histogram writes the distribution of values (weights, gradients). Values that

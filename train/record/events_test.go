@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strings"
 	"testing"
 	"time"
 
@@ -144,14 +145,21 @@ func TestEventsImage(t *testing.T) {
 	for i := range opaque.Pix {
 		opaque.Pix[i] = 255
 	}
-	images := []image.Image{image.NewGray(image.Rect(0, 0, 2, 1)), opaque, image.NewNRGBA(image.Rect(0, 0, 2, 1))}
+	images := []image.Image{image.NewGray(image.Rect(0, 0, 2, 1)), opaque, image.NewNRGBA(image.Rect(0, 0, 2, 1)), image.NewPaletted(image.Rect(0, 0, 2, 1), color.Palette{color.White, color.Black})}
 	for _, img := range images {
-		if err := e.Image(1, "x", img); err != nil {
+		var b bytes.Buffer
+		if err := png.Encode(&b, img); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.PNG(1, "x", b.Bytes()); err != nil {
 			t.Fatal(err)
 		}
 	}
+	if err := e.PNG(1, "x", []byte("no picture")); err == nil || !strings.Contains(err.Error(), "x") {
+		t.Errorf("what is no picture: %v", err)
+	}
 	events := split(t, readOnly(t, dir))[1:]
-	for i, want := range []byte{1, 3, 4} {
+	for i, want := range []byte{1, 3, 4, 3} {
 		m := events[i]
 		at := bytes.Index(m, []byte{imageHeight << 3, 1, imageWidth << 3, 2, imageColorspace << 3, want, imageEncoded<<3 | 2})
 		if at < 0 {
