@@ -3,7 +3,7 @@ package train
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -35,15 +35,22 @@ func (t *Trainer) recordEnvironment() error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(t.dir.Environments(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o666)
+	f, err := os.OpenFile(t.dir.Environments(), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o666)
 	if err != nil {
 		return unwritten(err)
 	}
-	_, err = f.Write(append(b, '\n'))
+	b = append(b, '\n')
+	if end, err := f.Seek(-1, io.SeekEnd); err == nil { // not empty
+		var last [1]byte
+		if _, err := f.ReadAt(last[:], end); err == nil && last[0] != '\n' { // a killed process tore its line
+			b = append([]byte{'\n'}, b...)
+		}
+	}
+	_, err = f.Write(b)
 	return unwritten(errors.Join(err, f.Close()))
 }
 
-// ReadEnvironments reads what a run's processes ran on; none, if nothing was recorded. A torn last line is left out.
+// ReadEnvironments reads what a run's processes ran on; none, if nothing was recorded. Lines that a killed process tore are left out.
 func ReadEnvironments(d RunDir) (out []Environment, err error) {
 	b, err := os.ReadFile(d.Environments())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -52,17 +59,11 @@ func ReadEnvironments(d RunDir) (out []Environment, err error) {
 	if err != nil {
 		return nil, noRead(d.Environments(), err, "what the run's processes ran on")
 	}
-	n := 0
 	for line := range strings.Lines(string(b)) {
-		n++
 		var e Environment
-		if err := json.Unmarshal([]byte(line), &e); err != nil {
-			if !strings.HasSuffix(line, "\n") {
-				break
-			}
-			return nil, fmt.Errorf("%s:%d: the line is no JSON object as training writes them", d.Environments(), n)
+		if json.Unmarshal([]byte(line), &e) == nil {
+			out = append(out, e)
 		}
-		out = append(out, e)
 	}
 	return out, nil
 }

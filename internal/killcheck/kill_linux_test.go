@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/langevin-go/langevin/train/cli"
 )
@@ -36,7 +35,7 @@ func TestKills(t *testing.T) {
 		kills = int(strata)
 	}
 	var out bytes.Buffer
-	err = check(context.Background(), kills, 40, uint64(time.Now().UnixNano()), self, []string{asCommand + "=1"}, &out)
+	err = check(context.Background(), kills, 40, 1, self, []string{asCommand + "=1"}, &out)
 	if errors.Is(err, errNoWatching) {
 		t.Skip(err)
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // result is all of a run that kills must not change: every file byte for byte, but for the lock, TensorBoard's events (a process writes
-// its own file) and the times in the metrics.
+// its own file), the environment, of which each process writes a line, and the times in the metrics.
 func result(run string) (map[string]string, error) {
 	out := map[string]string{}
 	err := filepath.WalkDir(run, func(path string, e fs.DirEntry, err error) error {
@@ -27,7 +27,7 @@ func result(run string) (map[string]string, error) {
 		if e.IsDir() && name == "events" {
 			return filepath.SkipDir
 		}
-		if e.IsDir() || name == "lock" {
+		if e.IsDir() || name == "lock" || name == "environment.jsonl" {
 			return nil
 		}
 		b, err := os.ReadFile(path)
