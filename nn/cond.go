@@ -183,13 +183,18 @@ func (e *CondEmbedding) class(s *tensor.Scope, labels *tensor.Tensor) *tensor.Te
 
 // vector is the condition, (N,D), with the null vector where it is dropped.
 func (e *CondEmbedding) vector(s *tensor.Scope, c Cond) *tensor.Tensor {
-	if e.NullVector == nil {
+	return vectorOr(s, e.NullVector, c)
+}
+
+// vectorOr is the vector of a condition, (N,D), or the one that stands for none, (1,D), which may be nil.
+func vectorOr(s *tensor.Scope, none *tensor.Param, c Cond) *tensor.Tensor {
+	if none == nil {
 		if c.Vector == nil || c.Drop != nil {
 			misuse("condition", "the network has no null vector: it needs the vector of every sample")
 		}
 		return c.Vector
 	}
-	null := s.Param(e.NullVector).Reshape(1, -1)
+	null := s.Param(none).Reshape(1, -1)
 	switch {
 	case c.Vector == nil:
 		return null

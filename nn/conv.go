@@ -29,3 +29,36 @@ func NewZeroConv2D(in *Init, from, to, kernel, stride, pad int) *Conv2D {
 
 // Forward maps (N,H,W,in) to (N,H',W',out).
 func (c *Conv2D) Forward(x *tensor.Tensor) *tensor.Tensor { return x.Conv(c.Weight, c.Bias, c.conv) }
+
+// Conv1D convolves sequences (N,T,C).
+type Conv1D struct {
+	Weight *tensor.Param // (kernel, in, out)
+	Bias   *tensor.Param // (out)
+
+	conv tensor.Conv
+}
+
+// NewConv1D has PyTorch's default initialisation.
+func NewConv1D(in *Init, from, to, kernel, stride, pad int) *Conv1D {
+	c := tensor.Conv{Stride: [3]int{stride}, PadLo: [3]int{pad}, PadHi: [3]int{pad}}
+	return &Conv1D{in.KaimingUniform(kernel*from, kernel, from, to), in.KaimingUniform(kernel*from, to), c}
+}
+
+// Forward maps (N,T,in) to (N,T',out).
+func (c *Conv1D) Forward(x *tensor.Tensor) *tensor.Tensor { return x.Conv(c.Weight, c.Bias, c.conv) }
+
+// Upsample1D doubles the length of a sequence by a transposed convolution.
+type Upsample1D struct {
+	Weight *tensor.Param // (4, out, in)
+	Bias   *tensor.Param // (out)
+}
+
+// NewUpsample1D has kernel 4, stride 2, padding 1 and PyTorch's default initialisation.
+func NewUpsample1D(in *Init, channels int) *Upsample1D {
+	return &Upsample1D{in.KaimingUniform(4*channels, 4, channels, channels), in.KaimingUniform(4*channels, channels)}
+}
+
+// Forward maps (N,T,C) to (N,2T,C).
+func (u *Upsample1D) Forward(x *tensor.Tensor) *tensor.Tensor {
+	return x.ConvTranspose(u.Weight, u.Bias, tensor.Conv{Stride: [3]int{2}, PadLo: [3]int{1}, PadHi: [3]int{1}}, 2*x.Dim(1))
+}

@@ -65,6 +65,11 @@ func networks() []network {
 	for _, n := range all {
 		scramble(n.model, 0.05)
 	}
+	for i, o := range temporalVariants() {
+		m := must(NewTemporalUNet(newInit(), o))
+		scramble(m, 0.3) // norms of what is small, one behind the other, have large higher derivatives
+		all = append(all, network{fmt.Sprintf("temporal unet %d", i), m, []int{8, 3}, o.Classes > 0})
+	}
 	return all
 }
 
@@ -92,6 +97,17 @@ func unetVariants() []UNetOptions {
 	c.UpBlocks = []string{"AttnUpBlock2D", "UpBlock2D"}
 	c.Activation, c.ScaleShift, c.Upsample, c.DownPad, c.CenterInput = "mish", false, "resnet", 0, true
 	return []UNetOptions{a, b, c}
+}
+
+func temporalVariants() []TemporalUNetOptions {
+	var a TemporalUNetOptions
+	a.SetDefaults()
+	a.InChannels, a.Channels, a.Groups, a.TimeDim, a.Classes, a.Vector = 3, []int{8, 16}, 4, 8, 4, 5
+	b := a
+	b.VectorEmbed, b.ScaleShift, b.Activation, b.Channels = "mlp", false, "silu", []int{8, 8, 8}
+	c := b
+	c.Classes, c.Vector = 0, 0
+	return []TemporalUNetOptions{a, b, c}
 }
 
 // batch makes n samples, equal in their first ones whatever n is.

@@ -155,6 +155,7 @@ type checkpoint struct {
 	path  string
 	file  *safetensors.File
 	state checkpointState
+	raw   bool // the weights to use are not the average, though there is one
 	texts
 }
 

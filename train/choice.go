@@ -67,7 +67,11 @@ func (t *Trained) chooseDiffusers(c Choice) error {
 	steps := c.Steps
 	if steps == 0 {
 		steps = diffusersSteps
+		if t.call != nil {
+			steps = t.call.Steps
+		}
 	}
+	t.calls(sched)
 	plan, err := sched.Plan(steps)
 	if err != nil {
 		return fmt.Errorf("%s: %w", t.schedulerFile, err)
@@ -78,11 +82,30 @@ func (t *Trained) chooseDiffusers(c Choice) error {
 	t.Sampler, t.Times, t.InitScale = plan.Sampler, plan.Grid, plan.InitScale
 	t.How.Clip, t.How.Steps = plan.Clip, steps
 	t.How.Guidance.SetDefaults()
+	if t.call != nil {
+		t.How.Scale = t.call.Guidance
+		if c.Sampler == "" {
+			t.InitScale *= t.call.StartScale
+		}
+	}
 	if c.Guidance != nil {
 		t.How.Scale = *c.Guidance
 	}
 	t.SchedulerClass, t.samplerName = sched.Class(), c.Sampler
 	return t.overridePlan(c.Overrides)
+}
+
+// calls tells a scheduler what the pipeline of a folder that we have exported tells it.
+func (t *Trained) calls(s schedule.Scheduler) {
+	if t.call == nil {
+		return
+	}
+	if t.call.Even {
+		schedule.Evenly(s)
+	}
+	if d, ok := s.(*schedule.DDIM); ok {
+		d.Eta, d.UseClippedModelOutput = t.call.Eta, t.call.Rederive
+	}
 }
 
 // planKeys are the keys of a sample section that go beside a scheduler's config:

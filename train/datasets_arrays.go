@@ -37,20 +37,22 @@ func (c *csvConfig) Validate() error {
 }
 
 type npyConfig struct {
-	Samples string `yaml:"samples,required" doc:".npy file: points (N,D), grey images (N,H,W) or images (N,H,W,C); u1 is scaled to [−1,1]"`
-	Labels  string `yaml:"labels" doc:".npy file of N integers; empty: none"`
-	Classes int    `yaml:"classes" doc:"number of classes; 0: one more than the highest label" range:"[0,inf)"`
-	Vectors string `yaml:"vectors" doc:".npy file (N,D) of the vectors that the network is conditioned on; numbers around 1 are best; empty: none"`
-	Heldout int    `yaml:"heldout" doc:"samples to hold out, spread evenly over the classes" range:"[0,inf)"`
+	Samples   string `yaml:"samples,required" doc:".npy file: points (N,D), grey images (N,H,W) or images (N,H,W,C); u1 is scaled to [−1,1]"`
+	Labels    string `yaml:"labels" doc:".npy file of N integers; empty: none"`
+	Classes   int    `yaml:"classes" doc:"number of classes; 0: one more than the highest label" range:"[0,inf)"`
+	Vectors   string `yaml:"vectors" doc:".npy file (N,D) of the vectors that the network is conditioned on; numbers around 1 are best; empty: none"`
+	Heldout   int    `yaml:"heldout" doc:"samples to hold out, spread evenly over the classes" range:"[0,inf)"`
+	Sequences bool   `yaml:"sequences" doc:"samples are (N,T,D): sequences of T steps of D numbers, for networks along time, rather than grey images"`
 }
 
 type npzConfig struct {
-	Path    string `yaml:"path,required" doc:"file that numpy.savez or savez_compressed has written"`
-	Samples string `yaml:"samples" doc:"array of points (N,D), grey images (N,H,W) or images (N,H,W,C); u1 is scaled to [−1,1]; auto: samples, images, x or arr_0"`
-	Labels  string `yaml:"labels" doc:"array of N integers; auto: labels, label or y, if there is one; empty: none"`
-	Classes int    `yaml:"classes" doc:"number of classes; 0: one more than the highest label" range:"[0,inf)"`
-	Vectors string `yaml:"vectors" doc:"array (N,D) of the vectors that the network is conditioned on; numbers around 1 are best; empty: none"`
-	Heldout int    `yaml:"heldout" doc:"samples to hold out, spread evenly over the classes" range:"[0,inf)"`
+	Path      string `yaml:"path,required" doc:"file that numpy.savez or savez_compressed has written"`
+	Samples   string `yaml:"samples" doc:"array of points (N,D), grey images (N,H,W) or images (N,H,W,C); u1 is scaled to [−1,1]; auto: samples, images, x or arr_0"`
+	Labels    string `yaml:"labels" doc:"array of N integers; auto: labels, label or y, if there is one; empty: none"`
+	Classes   int    `yaml:"classes" doc:"number of classes; 0: one more than the highest label" range:"[0,inf)"`
+	Vectors   string `yaml:"vectors" doc:"array (N,D) of the vectors that the network is conditioned on; numbers around 1 are best; empty: none"`
+	Heldout   int    `yaml:"heldout" doc:"samples to hold out, spread evenly over the classes" range:"[0,inf)"`
+	Sequences bool   `yaml:"sequences" doc:"samples are (N,T,D): sequences of T steps of D numbers, for networks along time, rather than grey images"`
 }
 
 func (c *npzConfig) SetDefaults() { c.Samples, c.Labels = data.Auto, data.Auto }
@@ -97,7 +99,7 @@ func init() {
 		})
 	config.Register(Datasets, "npy", "Arrays in NumPy's format.",
 		func(c *npyConfig, a DataArg) (*Dataset, error) {
-			s, err := data.OpenNPY(data.NPY{Samples: a.Path(c.Samples), Labels: a.Path(c.Labels), Classes: c.Classes, Vectors: a.Path(c.Vectors)})
+			s, err := data.OpenNPY(data.NPY{Samples: a.Path(c.Samples), Labels: a.Path(c.Labels), Classes: c.Classes, Vectors: a.Path(c.Vectors), Sequences: c.Sequences})
 			if err != nil {
 				return nil, err
 			}
@@ -105,7 +107,7 @@ func init() {
 		})
 	config.Register(Datasets, "npz", "Several arrays in a file of NumPy's.",
 		func(c *npzConfig, a DataArg) (*Dataset, error) {
-			s, err := data.OpenNPZ(data.NPZ{Path: a.Path(c.Path), Samples: c.Samples, Labels: c.Labels, Vectors: c.Vectors, Classes: c.Classes})
+			s, err := data.OpenNPZ(data.NPZ{Path: a.Path(c.Path), Samples: c.Samples, Labels: c.Labels, Vectors: c.Vectors, Classes: c.Classes, Sequences: c.Sequences})
 			if err != nil {
 				return nil, err
 			}

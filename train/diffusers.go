@@ -24,7 +24,7 @@ func openDiffusers(dev backend.Device, path string) (*Trained, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Trained{Path: path, File: f.ModelDir, ModelClass: f.Config.Class, scheduler: f.Scheduler, schedulerFile: f.SchedulerPath}
+	t := &Trained{Path: path, File: f.ModelDir, ModelClass: f.Config.Class, scheduler: f.Scheduler, schedulerFile: f.SchedulerPath, call: f.Call}
 	if t.scheduler == nil {
 		t.scheduler, t.schedulerFile = []byte(defaultScheduler), "DDPMScheduler's defaults"
 		t.Notes = append(t.Notes, fmt.Sprintf("%s has no scheduler: taking DDPMScheduler's defaults (1000 steps, linear betas 1e-4 to 0.02, epsilon prediction)", path))
@@ -47,6 +47,9 @@ func openDiffusers(dev backend.Device, path string) (*Trained, error) {
 	}
 	t.Classes = cond.Classes
 	t.Null = nullLabel(t.Net)
+	if f.Call != nil && f.Call.Null == nil { // its row is there, and was never trained
+		t.Null = -1
+	}
 	t.Number = cond.Vector > 0 && cond.VectorEmbed == "time"
 	h, w := f.Config.Height, f.Config.Width
 	if h == 0 || w == 0 {

@@ -17,6 +17,11 @@ func Export(from string, raw bool, path string, warn func(format string, args ..
 		return err
 	}
 	defer c.Close()
+	if raw {
+		if err := c.useRaw(); err != nil {
+			return err
+		}
+	}
 	prefix := c.weights()
 	st := c.state
 	st.CRC32C = make(map[string]string)
@@ -24,12 +29,6 @@ func Export(from string, raw bool, path string, warn func(format string, args ..
 		if st.Bare = bareModel; prefix == emaPrefix {
 			st.Bare = bareAverage
 		}
-	}
-	if raw && st.Bare == bareAverage {
-		if prefix == "" || !c.hasModel() {
-			return fmt.Errorf("%s has only an average of the weights", c.path)
-		}
-		prefix, st.Bare = modelPrefix, bareModel
 	}
 	var entries []safetensors.Entry
 	for _, name := range c.file.Names() {
@@ -49,6 +48,15 @@ func Export(from string, raw bool, path string, warn func(format string, args ..
 		entries = append(entries, safetensors.Float32(bare, x.Shape, values))
 	}
 	return writeCheckpoint(path, st, c.texts, entries)
+}
+
+// useRaw has the weights themselves be those to use, and not their average.
+func (c *checkpoint) useRaw() error {
+	if c.state.Bare == bareAverage || c.state.Bare == "" && !c.hasModel() {
+		return fmt.Errorf("%s has only an average of the weights", c.path)
+	}
+	c.raw = true
+	return nil
 }
 
 // hasModel reports whether there are the weights themselves.

@@ -81,6 +81,25 @@ func init() {
 			}
 			return nn.NewUNet(a.init(), o)
 		})
+	config.Register(Models, "temporal_unet", "U-Net along time (Janner et al. 2022), for trajectories and other sequences (steps, numbers); diffusion_policy's ConditionalUnet1D (Chi et al. 2023) is a configuration of it.",
+		func(c *nn.TemporalUNetOptions, a ModelArg) (Network, error) {
+			o := *c
+			a.cond(&o.CondOptions)
+			if len(a.Shape) != 2 {
+				return nil, fmt.Errorf("is for sequences (steps, numbers); the data have shape %v", a.Shape)
+			}
+			if o.InChannels == 0 {
+				o.InChannels = a.Shape[1]
+			}
+			if o.OutChannels == 0 {
+				o.OutChannels = a.OutChannels
+			}
+			m, err := nn.NewTemporalUNet(a.init(), o)
+			if err == nil && a.Shape[0]%m.Multiple() != 0 {
+				return nil, invalid.Field("channels", "of %d levels are for sequences whose length is a multiple of %d; the data have %d steps", len(o.Channels), m.Multiple(), a.Shape[0])
+			}
+			return m, err
+		})
 }
 
 // fillChannels takes channels from the data, which must be images.

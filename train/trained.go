@@ -8,6 +8,7 @@ import (
 
 	"github.com/langevin-go/langevin/diffusion"
 	"github.com/langevin-go/langevin/nn"
+	"github.com/langevin-go/langevin/nn/interop"
 	"github.com/langevin-go/langevin/tensor"
 	"github.com/langevin-go/langevin/tensor/backend"
 	"github.com/langevin-go/langevin/train/config"
@@ -31,8 +32,9 @@ type Trained struct {
 	// Of a diffusers folder:
 	ModelClass     string
 	SchedulerClass string
-	scheduler      []byte // scheduler_config.json
-	samplerName    string // that was chosen; "": the config's own
+	scheduler      []byte        // scheduler_config.json
+	call           *interop.Call // how a folder that we have exported is sampled from; nil: another's
+	samplerName    string        // that was chosen; "": the config's own
 	schedulerFile  string
 	outChannels    int
 }
@@ -171,7 +173,7 @@ func (c *checkpoint) weights() string {
 		return ""
 	}
 	for _, name := range c.file.Names() {
-		if strings.HasPrefix(name, emaPrefix) {
+		if !c.raw && strings.HasPrefix(name, emaPrefix) {
 			return emaPrefix
 		}
 	}

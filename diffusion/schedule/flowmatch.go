@@ -27,6 +27,10 @@ type FlowMatchEuler struct {
 	// itself, or the number of tokens it follows from.
 	Mu     *float64 `json:"-"`
 	SeqLen int      `json:"-"`
+
+	// Even is an argument of a run, too: it is given σ of equal steps, from 1 to 1/n, in the
+	// place of its own, as pipelines such as FLUX's do.
+	Even bool `json:"-"`
 }
 
 func newFlowMatchEuler() *FlowMatchEuler {
@@ -88,7 +92,13 @@ func (s *FlowMatchEuler) Plan(steps int) (*Plan, error) {
 		first, last = diffusion.Shift(s.Shift, first), diffusion.Shift(s.Shift, last)
 	}
 	t := make([]float64, steps)
-	diffusion.Linspace(t, first, last)
+	if s.Even {
+		for i := range t {
+			t[i] = float64(steps-i) / float64(steps)
+		}
+	} else {
+		diffusion.Linspace(t, first, last)
+	}
 	shift, err := s.shift()
 	if err != nil {
 		return nil, err
@@ -141,4 +151,14 @@ func (s *FlowMatchEuler) shift() (func(t float64) float64, error) {
 	}
 	// k/(k+1/t−1), the shift by k
 	return func(t float64) float64 { return diffusion.Shift(k, t) }, nil
+}
+
+// Evenly has a flow-matching scheduler go in equal steps before its shift. Other schedulers it leaves as they are.
+func Evenly(s Scheduler) {
+	switch s := s.(type) {
+	case *FlowMatchEuler:
+		s.Even = true
+	case *FlowMatchHeun:
+		s.Even = true
+	}
 }

@@ -11,6 +11,8 @@ import (
 type FlowMatchHeun struct {
 	NumTrainTimesteps int     `json:"num_train_timesteps"`
 	Shift             float64 `json:"shift"`
+
+	Even bool `json:"-"` // as in [FlowMatchEuler]
 }
 
 func newFlowMatchHeun() *FlowMatchHeun { return &FlowMatchHeun{NumTrainTimesteps: 1000, Shift: 1} }
@@ -21,7 +23,7 @@ func (*FlowMatchHeun) Class() string { return "FlowMatchHeunDiscreteScheduler" }
 // euler is the class with the same grid.
 func (s *FlowMatchHeun) euler() *FlowMatchEuler {
 	e := newFlowMatchEuler()
-	e.NumTrainTimesteps, e.Shift = s.NumTrainTimesteps, s.Shift
+	e.NumTrainTimesteps, e.Shift, e.Even = s.NumTrainTimesteps, s.Shift, s.Even
 	return e
 }
 

@@ -47,6 +47,16 @@ func (g File) Floats(name string) []float64 {
 	return v
 }
 
+// Floats32 are the numbers of a tensor, in float32.
+func (g File) Floats32(name string) []float32 {
+	g.T.Helper()
+	v, err := g.tensor(name).Float32s()
+	if err != nil {
+		g.T.Fatal(err)
+	}
+	return v
+}
+
 // Shape is that of a tensor.
 func (g File) Shape(name string) []int {
 	g.T.Helper()

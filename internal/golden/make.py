@@ -1,6 +1,6 @@
 """Makes the golden files in testdata/, or with --check compares them with what this machine makes.
 
-    python make.py [--check] [NAME ...]      NAME: unet textunet dit schedulers samplers pipelines ops optimizers flow diffusion text tokenizers,
+    python make.py [--check] [NAME ...]      NAME: unet textunet dit temporal schedulers samplers pipelines ops optimizers flow diffusion text tokenizers,
                                              or one file such as unet/deep
 """
 
@@ -31,6 +31,7 @@ import schedulers
 import schedulers_sde
 import store
 import students
+import temporal
 import text_encoders
 
 TESTDATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "testdata")
@@ -43,6 +44,8 @@ def jobs():
         yield f"textunet/{name}", lambda name=name, case=case: networks.make("textunet", name, case)
     for name, case in networks.DITS.items():
         yield f"dit/{name}", lambda name=name, case=case: networks.make("dit", name, case)
+    for name in temporal.CASES:
+        yield f"temporal/{name}", lambda name=name: temporal.make(name)
     for name in schedulers.CASES:
         yield f"schedulers/{name}", lambda name=name: schedulers.make(name)
     for name in schedulers_sde.CASES:

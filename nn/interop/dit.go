@@ -55,11 +55,14 @@ func ditOptions(f *fields, c *Config) (*nn.DiTOptions, error) {
 	return o, nil
 }
 
+// ditClassTable is the classes' table of a block.
+const ditClassTable = "class_embedder.embedding_table.weight"
+
 // ditEmbedRules are the layers of an embedding of time and class.
 var ditEmbedRules = []rule{
 	{"time.fc1", []string{"timestep_embedder.linear_1"}, linear},
 	{"time.fc2", []string{"timestep_embedder.linear_2"}, linear},
-	{"cond.class", []string{"class_embedder.embedding_table.weight"}, same},
+	{"cond.class", []string{ditClassTable}, same},
 }
 
 // ditRules is the table of names of a DiTTransformer2DModel. The embedding that our

@@ -22,7 +22,8 @@ const diffusersVersion = "0.42.1"
 // of its images, 0 for unknown.
 //
 // The exported network takes timestep = time_scale·t. A null class is the last row of
-// the class table. What diffusers has no field for is an error that names ours.
+// the class table. A DiT has such a table, with that row, in any case there: what ours lacks is zeros, so that without classes every
+// label says the same. What diffusers has no field for is an error that names ours.
 func Export(dir string, m nn.Model, height, width int) error {
 	config, err := exportConfig(m, height, width)
 	if err != nil {
@@ -64,17 +65,22 @@ func exportConfig(m nn.Model, height, width int) ([]byte, error) {
 		return nil, err
 	}
 	v["_diffusers_version"] = diffusersVersion
+	return indented(v)
+}
+
+// indented is JSON as diffusers writes it, keys in order.
+func indented(v map[string]any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	err = enc.Encode(v) // sorts the keys
+	err := enc.Encode(v) // sorts the keys
 	return b.Bytes(), err
 }
 
-// cannot is the error of an option without counterpart.
-func cannot(option string, value any) error {
-	return fmt.Errorf("%w: %s %v has no counterpart in diffusers", ErrUnsupported, option, value)
+// cannot is the error of an option without counterpart, and what would be right.
+func cannot(option string, value any, right string) error {
+	return fmt.Errorf("%w: %s %v has no counterpart in diffusers: %s", ErrUnsupported, option, value, right)
 }
 
 // orNull is n, or null for 0.
@@ -111,24 +117,24 @@ func unetConfig(o nn.UNetOptions, height, width int) (map[string]any, error) {
 		v["time_embedding_type"] = "fourier"
 	}
 	if o.TimeEmbedding == "fourier" {
-		return nil, cannot("time_embedding", o.TimeEmbedding)
+		return nil, cannot("time_embedding", o.TimeEmbedding, "want positional, log_fourier or learned")
 	}
 	if o.DivideByTime != (o.TimeEmbedding == "log_fourier") {
-		return nil, cannot("divide_by_time", o.DivideByTime)
+		return nil, cannot("divide_by_time", o.DivideByTime, "it goes with time_embedding log_fourier, and with that alone")
 	}
 	return v, exportCond(o, v)
 }
 
 func exportGroups(o nn.UNetOptions, kinds []string, v map[string]any) error {
 	if o.Groups == 0 && !all(kinds, isSkip) {
-		return cannot("groups", 0)
+		return cannot("groups", 0, "want a number that divides all channels")
 	}
 	switch g := o.MidAttentionGroups; {
 	case !o.MidAttention || !o.MidBlock:
 	case g > 0:
 		v["attn_norm_num_groups"] = g
 	case g < 0 && !o.ScaleShift:
-		return cannot("mid_attention_groups", g)
+		return cannot("mid_attention_groups", g, "without scale_shift that norm is there: want 0 or above")
 	case g == 0 && o.ScaleShift && o.Groups == 0:
 		v["attn_norm_num_groups"] = min(o.Channels[len(o.Channels)-1]/4, 32)
 	case g == 0 && o.ScaleShift:
@@ -142,13 +148,13 @@ func exportCond(o nn.UNetOptions, v map[string]any) error {
 	case o.Jump || o.Scale:
 		return cannotTell(o.CondOptions)
 	case o.Vector > 0 && (o.Classes > 0 || o.Null):
-		return cannot("vector", o.Vector)
+		return cannot("vector", o.Vector, "it goes without classes, and with null_condition: false")
 	case o.Vector > 0 && o.VectorEmbed == "time":
 		v["class_embed_type"] = "timestep"
 	case o.Vector > 0 && o.VectorEmbed == "identity":
 		v["class_embed_type"] = "identity"
 	case o.Vector > 0:
-		return cannot("vector_embed", o.VectorEmbed)
+		return cannot("vector_embed", o.VectorEmbed, "want identity or time")
 	case o.Classes > 0 && o.Null:
 		v["num_class_embeds"] = o.Classes + 1
 	case o.Classes > 0:
@@ -160,9 +166,9 @@ func exportCond(o nn.UNetOptions, v map[string]any) error {
 // cannotTell refuses networks that are told what diffusers' are not.
 func cannotTell(o nn.CondOptions) error {
 	if o.Jump {
-		return cannot("jump", true)
+		return cannot("jump", true, "networks there are told one time, so that objectives of few steps (meanflow, shortcut) cannot be exported")
 	}
-	return cannot("guidance_scale", true)
+	return cannot("guidance_scale", true, "networks there are not told how strong guidance is")
 }
 
 func ditConfig(o nn.DiTOptions, height, width int) (map[string]any, error) {
@@ -171,24 +177,22 @@ func ditConfig(o nn.DiTOptions, height, width int) (map[string]any, error) {
 	case size == 0 && height == width:
 		size = height // positions that count patches are those of any one size
 	case size == 0 || height != width:
-		return nil, cannot("image size", fmt.Sprintf("%d×%d", height, width))
+		return nil, cannot("image size", fmt.Sprintf("%d×%d", height, width), "a DiT is for square images there; take a unet")
 	}
 	if size == 0 {
-		return nil, cannot("sample_size", "unknown")
+		return nil, cannot("sample_size", "unknown", "a DiT says there how large images are")
 	}
 	switch {
 	case o.MLPRatio != 4:
-		return nil, cannot("mlp_ratio", o.MLPRatio)
+		return nil, cannot("mlp_ratio", o.MLPRatio, "want 4")
 	case o.TimeShift != 1:
-		return nil, cannot("time_shift", o.TimeShift)
-	case o.Classes == 0 || !o.Null:
-		return nil, cannot("classes", fmt.Sprintf("%d, null_condition %v,", o.Classes, o.Null))
+		return nil, cannot("time_shift", o.TimeShift, "want 1")
 	case o.Jump || o.Scale:
 		return nil, cannotTell(o.CondOptions)
 	case o.Vector > 0:
-		return nil, cannot("vector", o.Vector)
+		return nil, cannot("vector", o.Vector, "a DiT is conditioned on classes there")
 	case o.TextWidth > 0:
-		return nil, cannot("text_width", o.TextWidth)
+		return nil, cannot("text_width", o.TextWidth, "a DiT is conditioned on classes there; prompts need a unet")
 	}
 	act := ""
 	for theirs, ours := range ditActivations {
@@ -202,7 +206,7 @@ func ditConfig(o nn.DiTOptions, height, width int) (map[string]any, error) {
 		"num_attention_heads": o.Heads, "attention_head_dim": o.Width / o.Heads, "num_layers": o.Depth,
 		"activation_fn": act, "dropout": o.Dropout, "attention_bias": o.AttentionBias,
 		"norm_elementwise_affine": o.AffineNorm, "norm_eps": o.NormEps, "norm_type": "ada_norm_zero", "norm_num_groups": 32,
-		"num_embeds_ada_norm": o.Classes, "upcast_attention": false,
+		"num_embeds_ada_norm": max(1, o.Classes), "upcast_attention": false,
 	}, nil
 }
 

@@ -12,22 +12,22 @@ func textUNetConfig(o nn.UNetOptions, height, width int) (map[string]any, error)
 	plain := []string{"DownBlock2D", "UpBlock2D", "CrossAttnDownBlock2D", "CrossAttnUpBlock2D"}
 	for _, k := range slices.Concat(down, up) {
 		if !slices.Contains(plain, k) {
-			return nil, cannot("with prompts, a block", k)
+			return nil, cannot("with prompts, a block", k, "want one of "+list(plain))
 		}
 	}
 	switch {
 	case o.Prompt != "attention":
-		return nil, cannot("prompt", o.Prompt)
+		return nil, cannot("prompt", o.Prompt, "want attention")
 	case o.MidBlock && !o.MidAttention:
-		return nil, cannot("with prompts, mid_attention", false)
+		return nil, cannot("with prompts, mid_attention", false, "want true, or mid_block: false")
 	case o.TimeEmbedding != "positional":
-		return nil, cannot("with prompts, time_embedding", o.TimeEmbedding)
+		return nil, cannot("with prompts, time_embedding", o.TimeEmbedding, "want positional")
 	case o.DivideByTime:
-		return nil, cannot("divide_by_time", true)
+		return nil, cannot("divide_by_time", true, "want false")
 	case o.Activation != "silu" && o.Activation != "swish":
-		return nil, cannot("with prompts, activation", o.Activation)
+		return nil, cannot("with prompts, activation", o.Activation, "want silu")
 	case o.Groups == 0:
-		return nil, cannot("groups", 0)
+		return nil, cannot("groups", 0, "want a number that divides all channels")
 	}
 	v := map[string]any{
 		"_class_name": UNet2DConditionModel, "sample_size": sizeOf(height, width),

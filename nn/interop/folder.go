@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/langevin-go/langevin/internal/badfile"
@@ -18,6 +19,7 @@ type Folder struct {
 	Config   *Config // the network's
 
 	Pipeline string // class of the pipeline; empty for a single model
+	Call     *Call  // of an OwnPipeline; nil: it is none
 
 	// The scheduler's configuration as it stands in the file, for whoever knows
 	// schedulers; nil if there is none.
@@ -59,7 +61,7 @@ func Open(dir string) (*Folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f, nil
+	return f, f.useNull()
 }
 
 // Load makes the network with its weights on dev, as f.Config says: whose
@@ -84,10 +86,12 @@ func (f *Folder) pipeline() error {
 	if err != nil {
 		return err
 	}
-	f.Pipeline = m.string("_class_name", "")
+	if f.Pipeline = m.pipelineClass(); f.Pipeline == OwnPipeline {
+		f.Call = m.ownCall()
+	}
 	network := ""
 	for _, name := range m.order {
-		if strings.HasPrefix(name, "_") {
+		if strings.HasPrefix(name, "_") || m.m[name].used {
 			continue
 		}
 		class := m.component(name)
@@ -122,6 +126,19 @@ func (f *Folder) pipeline() error {
 	f.SchedulerPath = filepath.Join(f.Path, "scheduler", schedulerName)
 	f.Scheduler, err = readBounded(f.SchedulerPath)
 	return err
+}
+
+// pipelineClass is a class of diffusers, or OwnPipeline. Others that come with code of their own are refused: it is not run here.
+func (m *fields) pipelineClass() string {
+	const name = "_class_name"
+	if v := m.m[name]; v == nil || len(v.raw) == 0 || v.raw[0] != '[' {
+		return m.string(name, "")
+	}
+	pair := m.strings(name, nil)
+	if m.err == nil && !slices.Equal(pair, []string{ownModule, OwnPipeline}) {
+		m.refuse(name, "must be a class of diffusers, or [%q, %q]: programs in the folder are not run here", ownModule, OwnPipeline)
+	}
+	return OwnPipeline
 }
 
 // component is the class of a member of model_index.json, empty if it is null.

@@ -171,9 +171,21 @@ func entries(m nn.Model) ([]safetensors.Entry, error) {
 			return nil, err
 		}
 		for _, name := range s.theirs {
-			for _, n := range s.copies(name) {
-				out = append(out, safetensors.Float32(n, slices.Clone(s.shape()), parts[name]))
+			shape, values := slices.Clone(s.shape()), parts[name]
+			if d, ok := m.(*nn.DiT); ok && strings.HasSuffix(name, ditClassTable) && !d.Options().Null {
+				shape[0]++ // the null class, which nothing asks for
+				values = append(values, make([]float32, shape[1])...)
 			}
+			for _, n := range s.copies(name) {
+				out = append(out, safetensors.Float32(n, shape, values))
+			}
+		}
+	}
+	if d, ok := m.(*nn.DiT); ok && d.Options().Classes == 0 {
+		width := d.Options().Width
+		for i := range d.Options().Depth {
+			name := fmt.Sprintf("transformer_blocks.%d.norm1.emb.%s", i, ditClassTable)
+			out = append(out, safetensors.Float32(name, []int{2, width}, make([]float32, 2*width)))
 		}
 	}
 	return out, nil

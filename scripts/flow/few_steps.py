@@ -24,8 +24,8 @@ MODELS = {  # what is trained
     },
     "moons": {
         "flow": [MOONS],
-        "mean_flow": [MOONS, "objective={kind: mean_flow, times: uniform, ratio: 0.5, power: 0}", SLOW],
-        "shortcut": [MOONS, "objective={kind: shortcut, ratio: 0.25}", SLOW],
+        "mean_flow": [MOONS, "objective={kind: mean_flow, times: uniform, ratio: 0.5, power: 0, coupling: ot}", SLOW],
+        "shortcut": [MOONS, "objective={kind: shortcut, ratio: 0.25, coupling: ot}", SLOW],
     },
 }
 HOW = {  # and with how many steps it is sampled
@@ -35,8 +35,8 @@ HOW = {  # and with how many steps it is sampled
 }
 
 
-MEAN_FLOW = ["examples/digits-meanflow.yaml"]
-SHORTCUT = ["examples/digits-shortcut.yaml"]
+MEAN_FLOW = ["examples/digits-meanflow.yaml", "objective.coupling=independent"]
+SHORTCUT = ["examples/digits-shortcut.yaml", "objective.coupling=independent"]
 RECIPES = {  # what was tried on the way to the examples: one seed, and few samples
     "mean flow: the paper's times, p 1, a quarter with steps": [*MEAN_FLOW, "objective.power=1", "objective.ratio=0.25", "objective.times={kind: logit_normal, mean: -0.4}"],
     "the same, improved": [*MEAN_FLOW, "objective.power=1", "objective.ratio=0.25", "objective.times={kind: logit_normal, mean: -0.4}", "objective.improved=true"],
@@ -45,8 +45,10 @@ RECIPES = {  # what was tried on the way to the examples: one seed, and few samp
     "mean flow: uniform times, p ½, half": [*MEAN_FLOW, "objective.power=0.5", "objective.ratio=0.5", "objective.times=uniform"],
     "mean flow: uniform times, p 0, half, improved, guidance 1.5 in the target": [*MEAN_FLOW, "objective.power=0", "objective.ratio=0.5", "objective.times=uniform", "objective.improved=true", "objective.guidance=1.5", "objective.condition_dropout=0.1"],
     "mean flow: wide times, p ¾, half": [*MEAN_FLOW, "objective.power=0.75", "objective.ratio=0.5", "objective.times={kind: logit_normal, mean: -1, std: 2}"],
+    "mean flow: uniform times, p ½, half, noise by optimal transport within classes": [*MEAN_FLOW, "objective.power=0.5", "objective.ratio=0.5", "objective.times=uniform", "objective.coupling=c2ot"],
     "shortcut: 32 steps, a quarter, average .999": [*SHORTCUT, "objective.steps=32", "objective.ratio=0.25", "ema.decay=0.999"],
     "shortcut: 16 steps, half, average .99": [*SHORTCUT, "objective.steps=16", "objective.ratio=0.5", "ema.decay=0.99"],
+    "shortcut: 16 steps, half, average .99, noise by optimal transport within classes": [*SHORTCUT, "objective.steps=16", "objective.ratio=0.5", "ema.decay=0.99", "objective.coupling=c2ot"],
 }
 
 

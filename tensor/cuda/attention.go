@@ -14,6 +14,8 @@ var (
 // through samples, and where one sample has more, through queries, in pieces of that much.
 const scoresBytes = 128 << 20
 
+// Attention of float32 with heads of up to 128 numbers makes no scores in memory (flash.go); of others, in pieces.
+
 // Attention computes o = softmax(scale·q·kᵀ + mask)·v; see backend.Device.
 func (d *Device) Attention(o, lse, q, k, v, mask *backend.View, scale float64) {
 	if o.Elems() == 0 {
@@ -22,6 +24,10 @@ func (d *Device) Attention(o, lse, q, k, v, mask *backend.View, scale float64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	t := attentionTask{d: d, o: o, lse: lse, q: q, k: k, v: v, mask: mask, scale: scale}
+	if t.fits() {
+		t.flash()
+		return
+	}
 	t.pieces(1, func() {
 		t.products(&t.s, t.q, t.k, scale)
 		t.rows(&attentionKernel)
@@ -37,6 +43,10 @@ func (d *Device) AttentionGrad(dq, dk, dv, do, o, lse, q, k, v, mask *backend.Vi
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	t := attentionTask{d: d, o: o, lse: lse, q: q, k: k, v: v, mask: mask, scale: scale, dq: dq, dk: dk, dv: dv, do: do}
+	if t.fits() {
+		t.flashGrad()
+		return
+	}
 	t.pieces(2, func() {
 		t.products(&t.s, t.q, t.k, scale)
 		t.products(&t.g, t.do, t.v, 1) // dP = do·vᵀ
@@ -146,12 +156,12 @@ func (t *attentionTask) rows(k *kernel) {
 		Grid: [3]int{t.s.Shape[0] * t.s.Shape[1] * t.s.Shape[2], 1, 1}, Block: rowThreads(t.s.Shape[3])}, p)
 }
 
-// rowsOf sees a view by sample, head and query, whose axes are told.
-func rowsOf(v *backend.View, head, query int) (r rows) {
+// rowsOf sees a view by sample, head and position (a query or a key), whose axes are told.
+func rowsOf(v *backend.View, head, position int) (r rows) {
 	if r.base = address(v); r.base == 0 {
 		return r
 	}
-	r.sample, r.head, r.query = int64(v.Stride[0]), int64(v.Stride[head]), int64(v.Stride[query])
+	r.sample, r.head, r.position = int64(v.Stride[0]), int64(v.Stride[head]), int64(v.Stride[position])
 	if v.Rank > 3 {
 		r.inner = int64(v.Stride[3])
 	}

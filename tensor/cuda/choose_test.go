@@ -70,6 +70,7 @@ func TestParameters(t *testing.T) {
 		"softmax":     {"": unsafe.Sizeof(p.softmax)},
 		"norm":        {"": unsafe.Sizeof(p.norm)},
 		"attention":   {"": unsafe.Sizeof(p.attention)},
+		"flash":       {"": unsafe.Sizeof(p.flash)},
 	}
 	param := regexp.MustCompile(`\.param \.align \d+ \.b8 (\w+)_param_0\[(\d+)\]`)
 	for topic, by := range sizes {

@@ -34,9 +34,10 @@ type Device struct {
 
 // core is what a device and its BF16 form share.
 type core struct {
-	ctx    driver.Context
-	stream driver.Stream
-	scores int // bytes of attention's scores at once
+	ctx     driver.Context
+	stream  driver.Stream
+	scores  int  // bytes of attention's scores at once, where they are in memory:
+	unfused bool // for tests, always
 
 	mu      sync.Mutex // of all below
 	pool    pool

@@ -37,6 +37,7 @@ func TestBF16(t *testing.T) { backendtest.RunProducts(t, emulated(t, Options{}).
 // TestAttentionPieces is attention in pieces of few queries of a sample, and of few samples.
 func TestAttentionPieces(t *testing.T) {
 	d := emulated(t, Options{})
+	d.unfused = true
 	for _, bytes := range []int{1, 3000, 60000} {
 		d.scores = bytes
 		backendtest.RunChecks(t, d, 6, "Attention", "AttentionGrad")

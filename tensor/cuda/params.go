@@ -16,6 +16,7 @@ type params struct {
 	softmax     softmaxParams
 	norm        normParams
 	attention   attentionParams
+	flash       flashParams
 }
 
 const (
@@ -149,8 +150,8 @@ type normParams struct {
 }
 
 type rows struct {
-	base                       uint64
-	sample, head, query, inner int64
+	base                          uint64
+	sample, head, position, inner int64
 }
 
 type attentionParams struct {
@@ -158,4 +159,12 @@ type attentionParams struct {
 	scale                       float64
 	scores, gradient            uint64
 	mask, lse, o, do            rows
+}
+
+type flashParams struct {
+	heads, queries, keys, width int64
+	scale                       float64
+	mean                        uint64
+	q, k, v, o, do, dq, dk, dv  rows
+	mask, lse                   rows
 }

@@ -162,11 +162,11 @@ func (a *app) runTrain(ctx context.Context, file string, overrides []string, dir
 	if exp.Text != nil {
 		fmt.Fprintf(a.Stdout, "  %s sample %s --prompt %q --n 16 --out samples.png\n", a.Name, t.Dir(), t.ExamplePrompt())
 	} else if size := data.VectorSize(t.Data().Train); size > 0 && exp.Conditional {
-		fmt.Fprintf(a.Stdout, "  %s sample %s --condition %q --n 16 --out samples.png\n", a.Name, t.Dir(), strings.TrimPrefix(strings.Repeat(", 0.5", size), ", "))
+		fmt.Fprintf(a.Stdout, "  %s sample %s --condition %q --n 16\n", a.Name, t.Dir(), strings.TrimPrefix(strings.Repeat(", 0.5", size), ", "))
 	} else if classes := t.Data().Train.Classes(); classes > 0 && exp.Conditional {
 		fmt.Fprintf(a.Stdout, "  %s sample %s --class %d --n 16 --out samples.png\n", a.Name, t.Dir(), min(7, classes-1))
 	} else {
-		fmt.Fprintf(a.Stdout, "  %s sample %s --n 16 --out samples.png\n", a.Name, t.Dir())
+		fmt.Fprintf(a.Stdout, "  %s sample %s --n 16\n", a.Name, t.Dir())
 	}
 	fmt.Fprintf(a.Stdout, "  %s eval %s\n  %s inspect %s\n", a.Name, t.Dir(), a.Name, t.Dir())
 	return nil

@@ -57,6 +57,16 @@ func (es Errors) Unwrap() []error {
 	return out
 }
 
+// Move names the mistakes of an override that a file says by their place there: that of the steps of keys and indices.
+func (es Errors) Move(override string, ps *Places, steps ...string) {
+	at, _ := ps.find(steps)
+	for _, e := range es {
+		if e.Override == cut(oneLine(override)) {
+			e.File, e.Line, e.Override = at.file, at.line, ""
+		}
+	}
+}
+
 // add collects a mistake; beyond maxErrors nobody reads on.
 func (es *Errors) add(e *Error) {
 	if len(*es) < maxErrors {

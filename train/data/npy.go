@@ -20,6 +20,8 @@ type NPY struct {
 	Classes int
 	// Vectors is an array of shape (N,D), or (N), that networks are conditioned on, as [ReadVectors] reads it; empty: none.
 	Vectors string
+	// Sequences takes samples of shape (N,T,D) for sequences, of T steps of D numbers, rather than grey images.
+	Sequences bool
 }
 
 // OpenNPY reads the files into memory.
@@ -45,7 +47,7 @@ func OpenNPY(f NPY) (Source, error) {
 			return nil, err
 		}
 	}
-	return fromArrays(samples, labels, vectors, f.Classes)
+	return fromArrays(samples, labels, vectors, f.Classes, f.Sequences)
 }
 
 // array is one of NumPy's, and where it stands.
@@ -60,11 +62,13 @@ func readArray(path string) (*array, error) {
 }
 
 // fromArrays makes a source of samples, and labels and vectors, or nil.
-func fromArrays(samples, labels, vectors *array, classes int) (*memory, error) {
+func fromArrays(samples, labels, vectors *array, classes int, sequences bool) (*memory, error) {
 	shape := []int(samples.Shape())
-	switch len(shape) {
-	case 2, 4:
-	case 3:
+	switch {
+	case sequences && len(shape) != 3:
+		return nil, badfile.New(samples.where, ErrFormat, "the array has shape %v, want (N,T,D) for sequences", shape)
+	case sequences || len(shape) == 2 || len(shape) == 4:
+	case len(shape) == 3:
 		shape = append(shape[:3:3], 1)
 	default:
 		return nil, badfile.New(samples.where, ErrFormat, "the array has shape %v, want (N,D), (N,H,W) or (N,H,W,C)", shape)

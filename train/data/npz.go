@@ -21,6 +21,8 @@ type NPZ struct {
 	Samples, Labels, Vectors string
 	// Classes is the number of classes; 0: one more than the highest label.
 	Classes int
+	// Sequences is [NPY]'s.
+	Sequences bool
 }
 
 // OpenNPZ reads the arrays into memory.
@@ -91,7 +93,7 @@ func (f NPZ) read(r io.ReaderAt, size int64) (Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fromArrays(samples, labels, vectors, f.Classes)
+	return fromArrays(samples, labels, vectors, f.Classes, f.Sequences)
 }
 
 // readMember reads an array of a zip file, checksum included.

@@ -3,6 +3,7 @@
 package sweep
 
 import (
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"maps"
@@ -191,10 +192,7 @@ func Load(file string, overrides []string, dir string) (*Plan, error) {
 		}
 		exp, err := train.LoadExperiment(experiment, all)
 		if err != nil {
-			if len(point) > 0 {
-				return nil, fmt.Errorf("%w (with %s)", err, strings.Join(point.overrides(), ", "))
-			}
-			return nil, places.Errorf("experiment", "%v", err)
+			return nil, p.located(places, err, i)
 		}
 		name := runName(point, short, seed)
 		if taken[name] { // two values that only their odd characters tell apart
@@ -204,6 +202,29 @@ func Load(file string, overrides []string, dir string) (*Plan, error) {
 		p.Runs[i] = Run{Dir: filepath.Join(dir, name), Point: point, Seed: exp.Seed, exp: exp}
 	}
 	return p, nil
+}
+
+// located is an error of run i's experiment; mistakes of what the sweep's file sets have their lines there.
+func (p *Plan) located(places *config.Places, err error, i int) error {
+	var mistakes config.Errors
+	if !errors.As(err, &mistakes) { // such as a file that is not there
+		err = places.Errorf("experiment", "%v", err)
+	} else {
+		for key, v := range p.Set {
+			mistakes.Move(key+"="+string(v), places, "set", key)
+		}
+		for where, lists := range map[string]map[string][]config.Value{"grid": p.Grid, "zip": p.Zip} {
+			for key, values := range lists {
+				for j, v := range values {
+					mistakes.Move(key+"="+string(v), places, where, key, fmt.Sprintf("[%d]", j))
+				}
+			}
+		}
+	}
+	if point := p.Points[i%len(p.Points)]; len(point) > 0 {
+		return fmt.Errorf("%w (with %s)", err, strings.Join(point.overrides(), ", "))
+	}
+	return err
 }
 
 // shortKeys are the last parts of key paths, where these tell them apart.

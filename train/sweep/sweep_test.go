@@ -103,9 +103,11 @@ func TestPlanSettings(t *testing.T) {
 
 func TestPlanMistakes(t *testing.T) {
 	for text, want := range map[string]string{
-		"grid: {optim.lr: [1, x]}":                 `override optim.lr=x: optim.lr: must be a number, is the text "x" (with optim.lr=x)`,
-		"grid: {optim.lrr: [1]}":                   "optim.lrr: unknown key",
-		"set: {batch: 0}":                          "sweep.yaml:1: experiment: override batch=0: batch: must be ≥ 1",
+		"grid: {optim.lr: [1, x]}":                 `sweep.yaml:2: optim.lr: must be a number, is the text "x" (with optim.lr=x)`,
+		"grid:\n  optim.lr:\n  - 1\n  - x\n":       "sweep.yaml:5: optim.lr: must",
+		"grid: {optim.lrr: [1]}":                   "sweep.yaml:2: optim.lrr: unknown key",
+		"set: {batch: 0}":                          "sweep.yaml:2: batch: must be ≥ 1",
+		"zip: {batch: [0]}":                        "sweep.yaml:2: batch: must be ≥ 1",
 		"grid: {batch: []}":                        "sweep.yaml:2: grid: has no values of batch",
 		"zip: {batch: [1], steps: [1, 2]}":         "sweep.yaml:2: zip: has lists of 1 and of 2 values",
 		"zip: {batch: [1]}\ngrid: {batch: [1]}":    "sweep.yaml:2: zip: has batch, which the grid has, too",

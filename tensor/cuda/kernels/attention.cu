@@ -4,7 +4,7 @@
 
 struct Rows { // (samples, heads, queries, …) of some operand; base 0: absent
 	u64 base;
-	i64 sample, head, query, inner; // strides
+	i64 sample, head, position, inner; // strides
 };
 
 struct Attention {
@@ -15,7 +15,7 @@ struct Attention {
 };
 
 template <class T> __device__ __forceinline__ T *row(const Rows &r, i64 n, i64 h, i64 q) {
-	return (T *)r.base + n * r.sample + h * r.head + q * r.query;
+	return (T *)r.base + n * r.sample + h * r.head + q * r.position;
 }
 
 struct Where {

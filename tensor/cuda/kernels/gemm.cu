@@ -17,17 +17,6 @@ struct Gemm {
 	int axes, unused; // batch axes
 };
 
-// Lines are the rows of A, or the columns of B.
-template <class T> struct Lines {
-	typedef const T *Row;
-	const T *base;
-	i64 step, inner; // from a line to the next, from an element of a line to the next
-	bool along;
-	__device__ __forceinline__ Lines(const T *base, i64 step, i64 inner) : base(base), step(step), inner(inner), along(inner == 1 || step != 1) {}
-	__device__ __forceinline__ Row row(i64 i) const { return base + i * step; }
-	__device__ __forceinline__ T get(Row r, i64 k) const { return r[k * inner]; }
-};
-
 template <class T> struct Output {
 	T *c;
 	i64 row, col;

@@ -44,15 +44,25 @@ template <class T, int D, class Source> struct Part {
 	}
 };
 
-// plainProduct computes tile (mTile, nTile) of C; 4×4 elements a thread.
-template <class T, class A, class B, class Sink>
-__device__ __forceinline__ void plainProduct(const A &a, const B &b, const Sink &sink, i64 m, i64 n, i64 depth, i64 mTile, i64 nTile) {
+// Lines are the rows of a strided A, or the columns of such a B.
+template <class T> struct Lines {
+	typedef const T *Row;
+	const T *base;
+	i64 step, inner; // from a line to the next, from an element of a line to the next
+	bool along;
+	__device__ __forceinline__ Lines(const T *base, i64 step, i64 inner) : base(base), step(step), inner(inner), along(inner == 1 || step != 1) {}
+	__device__ __forceinline__ Row row(i64 i) const { return base + i * step; }
+	__device__ __forceinline__ T get(Row r, i64 k) const { return r[k * inner]; }
+};
+
+// plainTile adds tile (mTile, nTile) of a product to sum: of thread t, rows t/16·4 and columns t%16·4 on.
+template <class T, class A, class B>
+__device__ __forceinline__ void plainTile(T (&sum)[4][4], const A &a, const B &b, i64 m, i64 n, i64 depth, i64 mTile, i64 nTile) {
 	const int D = 16;
 	__shared__ __align__(16) T as[D][TILE + 4], bs[D][TILE + 4];
 	Part<T, D, A> left(a, mTile * TILE, m, depth);
 	Part<T, D, B> right(b, nTile * TILE, n, depth);
 	int row = threadIdx.x / 16 * 4, col = threadIdx.x % 16 * 4;
-	T sum[4][4] = {};
 	for (i64 k0 = 0; k0 < depth; k0 += D) {
 		left.load(k0, [&](int r, int k, T v) { as[k][r] = v; });
 		right.load(k0, [&](int r, int k, T v) { bs[k][r] = v; });
@@ -69,6 +79,14 @@ __device__ __forceinline__ void plainProduct(const A &a, const B &b, const Sink 
 		}
 		__syncthreads();
 	}
+}
+
+// plainProduct computes tile (mTile, nTile) of C; 4×4 elements a thread.
+template <class T, class A, class B, class Sink>
+__device__ __forceinline__ void plainProduct(const A &a, const B &b, const Sink &sink, i64 m, i64 n, i64 depth, i64 mTile, i64 nTile) {
+	T sum[4][4] = {};
+	plainTile(sum, a, b, m, n, depth, mTile, nTile);
+	int row = threadIdx.x / 16 * 4, col = threadIdx.x % 16 * 4;
 #pragma unroll
 	for (int i = 0; i < 4; i++)
 #pragma unroll
@@ -91,6 +109,10 @@ __device__ __forceinline__ void multiply(float (&c)[4], const u32 (&a)[4], const
 #endif
 }
 
+// half is a number rounded to bfloat16, as its upper half; pair are two of them, the first one below.
+__device__ __forceinline__ u16 half(float v) { return (u16)(__float_as_uint(bfloat16(v)) >> 16); }
+__device__ __forceinline__ u32 pair(u16 low, u16 high) { return (u32)low | (u32)high << 16; }
+
 // tensorProduct is plainProduct of floats that are rounded to bfloat16 on their way in, by tensor
 // cores. A warp has 32×16 of the tile: two by two products of 16×8.
 template <class A, class B, class Sink>
@@ -103,8 +125,8 @@ __device__ __forceinline__ void tensorProduct(const A &a, const B &b, const Sink
 	int row = warp / 4 * 32, col = warp % 4 * 16;
 	float sum[2][2][4] = {};
 	for (i64 k0 = 0; k0 < depth; k0 += D) {
-		left.load(k0, [&](int r, int k, float v) { as[r * LINE + k] = (u16)(__float_as_uint(bfloat16(v)) >> 16); });
-		right.load(k0, [&](int r, int k, float v) { bs[r * LINE + k] = (u16)(__float_as_uint(bfloat16(v)) >> 16); });
+		left.load(k0, [&](int r, int k, float v) { as[r * LINE + k] = half(v); });
+		right.load(k0, [&](int r, int k, float v) { bs[r * LINE + k] = half(v); });
 		__syncthreads();
 		u32 x[2][4], y[2][2];
 #pragma unroll
