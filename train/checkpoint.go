@@ -165,26 +165,31 @@ func openCheckpoint(path string) (*checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	meta := f.Metadata()
+	c, err := readCheckpoint(f)
+	if err != nil {
+		f.Close()
+	}
+	return c, err
+}
+
+// readCheckpoint is openCheckpoint of an open file, which stays open.
+func readCheckpoint(f *safetensors.File) (*checkpoint, error) {
+	path, meta := f.Path(), f.Metadata()
 	c := &checkpoint{path: path, file: f, texts: texts{config: []byte(meta[configKey])}}
 	if tok, ok := meta[tokensKey]; ok {
 		c.tokenizer = []byte(tok)
 	}
 	blob, ok := meta[stateKey]
 	if !ok {
-		f.Close()
 		return nil, fmt.Errorf("%s: not a checkpoint of a run: its metadata has no %q", path, stateKey)
 	}
 	if want, got := meta[sumKey], textChecksum(meta); want != got {
-		f.Close()
 		return nil, fmt.Errorf("%s: the checkpoint's metadata is damaged: checksum %s, stored %q", path, got, want)
 	}
 	if err := json.Unmarshal([]byte(blob), &c.state); err != nil {
-		f.Close()
 		return nil, fmt.Errorf("%s: metadata %q: %w", path, stateKey, err)
 	}
 	if err := c.state.check(); err != nil {
-		f.Close()
 		return nil, fmt.Errorf("%s: metadata %q: %w", path, stateKey, err)
 	}
 	return c, nil

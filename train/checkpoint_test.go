@@ -1,6 +1,7 @@
 package train
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math"
@@ -226,15 +227,14 @@ func FuzzOpenCheckpoint(f *testing.F) {
 	f.Add([]byte(strings.Replace(string(whole), `\"step\":3`, `\"step\":4`, 1)))
 	f.Add([]byte("x"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		path := filepath.Join(t.TempDir(), "x.safetensors")
-		if err := os.WriteFile(path, b, 0o666); err != nil {
-			t.Fatal(err)
-		}
-		c, err := openWhole(path)
+		file, err := safetensors.New(bytes.NewReader(b), int64(len(b)), "x") // a file of the disk takes ten times as long
 		if err != nil {
 			return
 		}
-		defer c.Close()
+		c, err := readCheckpoint(file)
+		if err != nil || c.verify() != nil {
+			return
+		}
 		if c.state.Step < 0 || volume(c.state.Shape) < 1 || c.state.Classes < 0 {
 			t.Errorf("state %+v", c.state)
 		}

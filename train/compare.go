@@ -367,7 +367,7 @@ func (c *comparison) quality(ctx context.Context, t *Trained, r *Compared, x []f
 	set := &SampleFile{N: c.N, X: x, Labels: c.labels}
 	o := EvalOptions{N: c.N, Seed: c.Seed, Samples: set, Classifier: c.judge, Progress: func(string, int, int) {}, Warn: c.Warn}
 	if isImage(t.Shape) {
-		e, err := c.all[0].evalImages(ctx, c.ds, set, o)
+		e, err := c.all[0].evalImages(ctx, c.ds, set, o, metrics.Input{})
 		if err != nil {
 			return err
 		}

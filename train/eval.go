@@ -8,6 +8,7 @@ import (
 
 	"github.com/langevin-go/langevin/diffusion/sampler"
 	"github.com/langevin-go/langevin/train/data"
+	"github.com/langevin-go/langevin/train/features"
 	"github.com/langevin-go/langevin/train/metrics"
 )
 
@@ -18,6 +19,10 @@ type EvalOptions struct {
 	Classifier *metrics.Classifier // of the same data; nil: that of Keep
 	Keep       string              // where the classifier is kept for evaluations on the same data; "": in the run's folder
 	Samples    *SampleFile         // to measure instead of drawing any; nil: draw N
+	Metrics    []string            // names of those to measure; nil: the usual ones
+	Features   string              // network of others whose features pictures are compared in, as [features.Open] names it; "": the classifier's
+	Reference  string              // file of statistics that pictures are compared with instead of the training data; "": none
+	Statistics string              // file to write such statistics of the training data to; "": none
 	Progress   func(what string, done, total int)
 	Warn       func(format string, args ...any)
 }
@@ -41,6 +46,10 @@ func Eval(ctx context.Context, t *Trained, o EvalOptions) (*Evaluation, error) {
 	if o.Warn == nil {
 		o.Warn = func(string, ...any) {}
 	}
+	in, err := t.evalInput(o)
+	if err != nil {
+		return nil, err
+	}
 	ds, err := t.Exp.openData(ctx)
 	if err != nil {
 		return nil, err
@@ -58,15 +67,60 @@ func Eval(ctx context.Context, t *Trained, o EvalOptions) (*Evaluation, error) {
 			return nil, err
 		}
 	}
-	measure := t.evalPoints
+	var e *Evaluation
 	if isImage(t.Shape) {
-		measure = t.evalImages
+		e, err = t.evalImages(ctx, ds, s, o, in)
+	} else {
+		e, err = t.evalPoints(ctx, ds, s, o)
 	}
-	e, err := measure(ctx, ds, s, o)
-	if err == nil {
-		e.Took = took
+	if err != nil {
+		return nil, err
 	}
-	return e, err
+	e.Took = took
+	if in.Statistics != nil {
+		return e, metrics.WriteStatistics(o.Statistics, in.Statistics)
+	}
+	return e, nil
+}
+
+// evalInput opens what options name: mistakes show before anything is sampled.
+func (t *Trained) evalInput(o EvalOptions) (in metrics.Input, err error) {
+	in.Metrics = o.Metrics
+	if !isImage(t.Shape) {
+		for name, value := range map[string]string{"--features": o.Features, "--reference": o.Reference, "--save-reference": o.Statistics} {
+			if value != "" {
+				return in, fmt.Errorf("%s is of pictures: samples of shape %v are compared in their own coordinates", name, t.Shape)
+			}
+		}
+		all, _ := metrics.PointMetrics()
+		return in, metrics.CheckMetrics(o.Metrics, all)
+	}
+	all, _ := metrics.ImageMetrics()
+	if err := metrics.CheckMetrics(o.Metrics, all); err != nil {
+		return in, err
+	}
+	if o.Statistics != "" {
+		if err := CheckPlace(o.Statistics); err != nil {
+			return in, err
+		}
+		in.Statistics = new(metrics.Statistics)
+	}
+	if o.Reference != "" {
+		if in.Reference, err = metrics.ReadStatistics(o.Reference); err != nil {
+			return in, err
+		}
+	}
+	if o.Features != "" {
+		net, err := features.Open(o.Features, t.Device)
+		if err != nil {
+			return in, err
+		}
+		if c := t.Shape[2]; c != 1 && c != 3 {
+			return in, fmt.Errorf("--features: networks of pictures of 1 or 3 channels, these have %d", c)
+		}
+		in.Network = net
+	}
+	return in, in.Check()
 }
 
 // labelsOf are the classes of n samples of a source, of so many as there are in turn.
@@ -166,7 +220,7 @@ func (t *Trained) evalPrompts(ds *Dataset, q *Request) (labels []int32, err erro
 	return labels, nil
 }
 
-func (t *Trained) evalImages(ctx context.Context, ds *Dataset, s *SampleFile, o EvalOptions) (*Evaluation, error) {
+func (t *Trained) evalImages(ctx context.Context, ds *Dataset, s *SampleFile, o EvalOptions, in metrics.Input) (*Evaluation, error) {
 	train, err := imagesOf(ds.Train)
 	if err != nil {
 		return nil, err
@@ -175,17 +229,15 @@ func (t *Trained) evalImages(ctx context.Context, ds *Dataset, s *SampleFile, o 
 	if err != nil {
 		return nil, err
 	}
-	in := metrics.Input{
-		Train: train, Heldout: held, Classes: ds.Train.Classes(),
-		Generated: metrics.Images{Pixels: s.X, Labels: s.Labels, H: t.Shape[0], W: t.Shape[1], C: t.Shape[2]},
-		Device:    t.Device, Seed: o.Seed, Classifier: o.Classifier,
-		Progress: func(p metrics.Progress) { o.Progress(p.Stage, p.Done, p.Total) },
-	}
+	in.Train, in.Heldout, in.Classes = train, held, ds.Train.Classes()
+	in.Generated = metrics.Images{Pixels: s.X, Labels: s.Labels, H: t.Shape[0], W: t.Shape[1], C: t.Shape[2]}
+	in.Device, in.Seed, in.Classifier = t.Device, o.Seed, o.Classifier
+	in.Progress = func(p metrics.Progress) { o.Progress(p.Stage, p.Done, p.Total) }
 	keep := o.Keep
 	if keep == "" && IsRun(t.Path) {
 		keep = filepath.Join(t.Path, "classifier.safetensors")
 	}
-	if in.Classes > 1 && in.Classifier == nil && keep != "" {
+	if in.Classes > 1 && in.Classifier == nil && keep != "" && in.NeedsClassifier() {
 		// It depends on the data alone.
 		in.Classifier, err = metrics.CachedClassifier(ctx, t.Device, keep, train, in.Classes, in.Config,
 			func(done, total int) { o.Progress("training the classifier", done, total) })
@@ -236,7 +288,7 @@ func (t *Trained) evalPoints(ctx context.Context, ds *Dataset, s *SampleFile, o 
 		}
 	}
 	r, err := metrics.EvaluatePoints(ctx, metrics.PointInput{
-		Train: metrics.Points{X: train, D: dim}, Heldout: metrics.Points{X: held, D: dim}, Generated: metrics.Points{X: generated, D: dim}, Seed: o.Seed,
+		Train: metrics.Points{X: train, D: dim}, Heldout: metrics.Points{X: held, D: dim}, Generated: metrics.Points{X: generated, D: dim}, Seed: o.Seed, Metrics: o.Metrics,
 		Progress: func(p metrics.Progress) { o.Progress(p.Stage, p.Done, p.Total) },
 	})
 	if err != nil {

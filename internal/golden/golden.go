@@ -34,6 +34,16 @@ func (g File) JSON(key string, to any) {
 	}
 }
 
+// Text is an entry of the metadata that is no JSON of this package's: a file's text.
+func (g File) Text(key string) string {
+	g.T.Helper()
+	text, ok := g.f.Metadata()[key]
+	if !ok {
+		g.T.Fatalf("no %s in the metadata", key)
+	}
+	return text
+}
+
 // Has reports whether there is a tensor of that name.
 func (g File) Has(name string) bool { return g.f.Has(name) }
 

@@ -1,6 +1,6 @@
 """Makes the golden files in testdata/, or with --check compares them with what this machine makes.
 
-    python make.py [--check] [NAME ...]      NAME: unet textunet dit temporal schedulers samplers pipelines ops optimizers flow diffusion text tokenizers,
+    python make.py [--check] [NAME ...]      NAME: unet textunet dit temporal schedulers samplers pipelines ops optimizers flow diffusion text features tokenizers,
                                              or one file such as unet/deep
 """
 
@@ -17,6 +17,7 @@ import bound_network
 import byte_pairs
 import consistency
 import discrete
+import features
 import flow
 import flow_training
 import guidance
@@ -68,6 +69,9 @@ def jobs():
     yield "diffusion/students", students.make
     for name in text_encoders.CASES:
         yield f"text/{name}", lambda name=name: text_encoders.make(name)
+    yield "features/inception", features.make_inception
+    for name in features.DINOV2:
+        yield f"features/dinov2-{name}", lambda name=name: features.make_dinov2(name)
     for style in byte_pairs.STYLES:
         yield f"tokenizers/{style}/cases", lambda style=style: byte_pairs.make(style)
 

@@ -31,7 +31,7 @@ type Options struct {
 	Threads int
 }
 
-// New makes a device. It fails when a level is asked for that is unknown or
+// New makes a device, whose threads end once nothing refers to it. It fails when a level is asked for that is unknown or
 // that this machine does not have.
 func New(o Options) (*Device, error) {
 	level := Best()
@@ -53,6 +53,7 @@ func New(o Options) (*Device, error) {
 	}
 	d := &Device{level: level, pool: newPool(o.Threads)}
 	d.addLower(level.pairs())
+	runtime.AddCleanup(d, (*pool).end, d.pool) // which does not refer to d, nor do its helpers
 	return d, nil
 }
 

@@ -33,6 +33,7 @@ type pool struct {
 	epoch    atomic.Uint32 // counts tasks; a change wakes spinning helpers
 	sleepers atomic.Int32
 	wake     chan struct{}
+	over     atomic.Bool // helpers are to end
 }
 
 func newPool(threads int) *pool {
@@ -65,13 +66,7 @@ func (p *pool) do(t task, n int) {
 	p.cur, p.chunks = t, int64(n)
 	p.next.Store(0)
 	p.open.Store(true)
-	p.epoch.Add(1)
-	for range p.sleepers.Load() {
-		select {
-		case p.wake <- struct{}{}:
-		default:
-		}
-	}
+	p.rouse()
 	p.work(0)
 	// A helper that has not come in by now is not waited for: it enters first
 	// (inside), then looks whether the task is open, and we do it in reverse.
@@ -86,6 +81,23 @@ func (p *pool) do(t task, n int) {
 	p.busy.Unlock()
 }
 
+// rouse has every helper look what there is.
+func (p *pool) rouse() {
+	p.epoch.Add(1)
+	for range p.sleepers.Load() {
+		select {
+		case p.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// end ends the helpers. What is run from then on is run by the caller alone.
+func (p *pool) end() {
+	p.over.Store(true)
+	p.rouse()
+}
+
 func (p *pool) work(worker int) {
 	for {
 		i := p.next.Add(1) - 1
@@ -96,7 +108,7 @@ func (p *pool) work(worker int) {
 	}
 }
 
-// help is a helper's life. It runs as long as the program: devices are few.
+// help is a helper's life, which is that of the pool's device.
 func (p *pool) help(worker int) {
 	seen := uint32(0)
 	for {
@@ -118,6 +130,9 @@ func (p *pool) help(worker int) {
 			i = 0
 		}
 		seen = p.epoch.Load()
+		if p.over.Load() {
+			return
+		}
 		p.inside.Add(1)
 		if p.open.Load() {
 			p.work(worker)

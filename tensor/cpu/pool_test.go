@@ -44,3 +44,44 @@ func TestPoolShares(t *testing.T) {
 		p.busy.Unlock()
 	}
 }
+
+// Devices that nothing refers to leave no threads behind.
+func TestHelpersEnd(t *testing.T) {
+	before := runtime.NumGoroutine()
+	for range 20 {
+		d, err := New(Options{Threads: 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var c counting
+		d.pool.do(&c, 64)
+		if c.n.Load() != 64 {
+			t.Fatalf("%d chunks of 64 run", c.n.Load())
+		}
+	}
+	for began := time.Now(); runtime.NumGoroutine() > before; runtime.GC() {
+		if time.Since(began) > 10*time.Second {
+			t.Fatalf("%d goroutines, %d before: helpers of 20 devices are still there", runtime.NumGoroutine(), before)
+		}
+		runtime.Gosched()
+	}
+}
+
+type counting struct{ n atomic.Int64 }
+
+func (c *counting) run(_, _ int) { c.n.Add(1) }
+
+// A pool whose helpers have ended still does all work.
+func TestPoolAfterItsEnd(t *testing.T) {
+	p := newPool(3)
+	for i := range 100 {
+		if i == 50 {
+			p.end()
+		}
+		var c counting
+		p.do(&c, 10)
+		if c.n.Load() != 10 {
+			t.Fatalf("round %d: %d chunks of 10 run", i, c.n.Load())
+		}
+	}
+}

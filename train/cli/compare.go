@@ -25,6 +25,9 @@ type compareFlags struct {
 // compared are the names of flags that belong to --compare.
 var compared = []string{"nfe", "solvers", "teacher", "teacher-steps", "requests", "request", "out"}
 
+// measured are the names of flags that say by what samples are measured.
+var measured = []string{"metrics", "features", "reference", "save-reference"}
+
 func (f *compareFlags) add(fl *pflag.FlagSet) {
 	fl.BoolVar(&f.on, "compare", false, "compare runs of the same data by the number of evaluations a sample")
 	fl.IntSliceVar(&f.o.Evaluations, "nfe", []int{1, 2, 4, 8, 16, 32, 64}, "of --compare: the most evaluations that a sample may take, rising")
@@ -49,6 +52,11 @@ func (f *compareFlags) check(changed func(string) bool, args []string) error {
 	for _, name := range []string{"steps", "sampler", "samples", "likelihood"} {
 		if changed(name) {
 			return usagef("--compare and --%s exclude each other: every run is sampled as it was made to be", name)
+		}
+	}
+	for _, name := range measured {
+		if changed(name) {
+			return usagef("--compare and --%s exclude each other: runs are compared by the usual metrics", name)
 		}
 	}
 	for _, a := range args {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/langevin-go/langevin/train"
+	"github.com/langevin-go/langevin/train/features"
 	"github.com/langevin-go/langevin/train/metrics"
 )
 
@@ -22,13 +24,20 @@ func (a *app) eval() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "eval RUN [key=value ...] | eval --compare RUN RUN ...",
 		Short: "Measure how good a run's samples are",
-		Long: `Draw samples from a run and compare them with its training data, beside data
+		Long: fmt.Sprintf(`Draw samples from a run and compare them with its training data, beside data
 held out that are scored as if they were samples.
 
 Images: the part that a classifier, trained on the training split, takes for the
 class asked for; the Fréchet distance in its features; precision and recall; the
 median distance to the nearest training image, which shows memorising.
 Points: Wasserstein, energy and maximum-mean-discrepancy distances.
+--metrics names others or fewer: see docs/metrics.md. Bits per dimension are --likelihood's.
+
+With --features, pictures are compared in the features of a network whose weights you have:
+%s. With Inception's, the Fréchet
+distance of all samples is what other programs call FID. --reference compares with statistics from
+an .npz file (mu and sigma, as pytorch-fid writes them) instead of the training data, and
+--save-reference writes one.
 
 With --samples, samples from a file are measured instead, with the same classifier
 and the same data, such as another program's: the tensor samples, (N,C,H,W) for images, as
@@ -43,8 +52,8 @@ With --compare, runs of the same data, such as students and their teacher, are m
 a sample takes: quality, the part of the samples in the rarest mode or class, the distance to the teacher's
 sample from the same start, and the latency of requests. A student is sampled as it was made to
 be, other runs by each of --solvers, of which the table has the best; --json has all. --out draws quality against cost.
-Of points with a known density, -ln p is its mean over samples: only with the other figures does it say how good they are.`,
-		Example: fmt.Sprintf("  %[1]s eval runs/digits\n  %[1]s eval runs/digits --n 2000 --guidance 1.5 --json\n  %[1]s eval runs/digits --samples theirs.safetensors\n  %[1]s eval runs/digits --likelihood --n 50 --bits\n  %[1]s eval --compare runs/moons runs/distill-consistency --out quality.svg", a.Name),
+Of points with a known density, -ln p is its mean over samples: only with the other figures does it say how good they are.`, features.Kinds),
+		Example: fmt.Sprintf("  %[1]s eval runs/digits\n  %[1]s eval runs/digits --n 2000 --guidance 1.5 --json\n  %[1]s eval runs/digits --samples theirs.safetensors\n  %[1]s eval runs/pictures --features inception:inception.safetensors --reference cifar10.npz\n  %[1]s eval runs/digits --likelihood --n 50 --bits\n  %[1]s eval --compare runs/moons runs/distill-consistency --out quality.svg", a.Name),
 		Args:    first("a run or a checkpoint"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := cmp.check(c.Flags().Changed, args); err != nil {
@@ -84,6 +93,9 @@ Of points with a known density, -ln p is its mean over samples: only with the ot
 			if err := l.check(c); err != nil {
 				return err
 			}
+			if err := checkFeatures(c.Flags().Changed, o); err != nil {
+				return err
+			}
 			if l.on {
 				return a.runLikelihood(c.Context(), args[0], choice, o, l, asJSON)
 			}
@@ -97,11 +109,31 @@ Of points with a known density, -ln p is its mean over samples: only with the ot
 	fl.IntVar(&choice.Steps, "steps", 0, "sampling steps (default: as in the run's config)")
 	fl.StringVar(&choice.Sampler, "sampler", "", "sampler (default: as in the run's config)")
 	fl.Float64Var(&guidance, "guidance", 1, "scale of classifier-free guidance, of --compare that of runs which are no students (default: as in the run's config)")
+	fl.StringSliceVar(&o.Metrics, "metrics", nil, "names of the metrics to measure (default: the usual ones)")
+	fl.StringVar(&o.Features, "features", "", "network whose features pictures are compared in (default: a classifier of the data)")
+	fl.StringVar(&o.Reference, "reference", "", ".npz file of statistics to compare pictures with (default: the training data)")
+	fl.StringVar(&o.Statistics, "save-reference", "", ".npz file to write such statistics of the training data to")
 	fl.StringVar(&samples, "samples", "", "safetensors file of samples to measure instead of drawing any")
 	l.add(fl)
 	cmp.add(fl)
 	a.completeSampler(c)
 	return c
+}
+
+// checkFeatures refuses what does not go together, and a file that is of another kind.
+func checkFeatures(changed func(string) bool, o train.EvalOptions) error {
+	if changed("metrics") && len(o.Metrics) == 0 {
+		return usagef("--metrics must name a metric")
+	}
+	for name, path := range map[string]string{"reference": o.Reference, "save-reference": o.Statistics} {
+		if changed(name) && filepath.Ext(path) != ".npz" {
+			return usagef("--%s must name an .npz file, is %q", name, path)
+		}
+	}
+	if o.Reference != "" && o.Statistics != "" {
+		return usagef("--reference and --save-reference exclude each other: there would be nothing new to keep")
+	}
+	return nil
 }
 
 func (a *app) runEval(ctx context.Context, path string, choice train.Choice, o train.EvalOptions, samples string, asJSON bool) error {

@@ -2,12 +2,14 @@ package cli_test
 
 import (
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
+	goldenfile "github.com/langevin-go/langevin/internal/golden"
 	"github.com/langevin-go/langevin/internal/safetensors"
 )
 
@@ -231,4 +233,89 @@ func TestInspectSteps(t *testing.T) {
 	}
 	fails(t, 2, dir, []string{"inspect", "runs/tiny", "--steps", "0"}, "--steps")
 	fails(t, 1, dir, []string{"inspect", "runs/tiny", "stepz=3"}, "stepz", "unknown key")
+}
+
+// smallVision writes a DINOv2 folder: a network of one block, whose features are of 8 numbers.
+func smallVision(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "config.json"), `{"model_type":"dinov2","hidden_size":8,"num_hidden_layers":1,"num_attention_heads":2,"image_size":56,"patch_size":28,"mlp_ratio":2}`)
+	shapes := map[string][]int{
+		"embeddings.cls_token": {1, 1, 8}, "embeddings.position_embeddings": {1, 5, 8}, "embeddings.mask_token": {1, 8},
+		"embeddings.patch_embeddings.projection.weight": {8, 3, 28, 28}, "embeddings.patch_embeddings.projection.bias": {8}, "layernorm.weight": {8}, "layernorm.bias": {8},
+	}
+	for name, shape := range map[string][]int{
+		"norm1.weight": {8}, "norm1.bias": {8}, "norm2.weight": {8}, "norm2.bias": {8}, "layer_scale1.lambda1": {8}, "layer_scale2.lambda1": {8},
+		"attention.attention.query.weight": {8, 8}, "attention.attention.query.bias": {8}, "attention.attention.key.weight": {8, 8}, "attention.attention.key.bias": {8},
+		"attention.attention.value.weight": {8, 8}, "attention.attention.value.bias": {8}, "attention.output.dense.weight": {8, 8}, "attention.output.dense.bias": {8},
+		"mlp.fc1.weight": {16, 8}, "mlp.fc1.bias": {16}, "mlp.fc2.weight": {8, 16}, "mlp.fc2.bias": {8},
+	} {
+		shapes["encoder.layer.0."+name] = shape
+	}
+	if err := safetensors.WriteFile(filepath.Join(dir, "model.safetensors"), goldenfile.Ruled(shapes), nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Pictures are compared in a network's features; statistics of the training data, kept in a file, give the same figures.
+func TestEvalFeatures(t *testing.T) {
+	long(t)
+	dir := workplace(t)
+	smallVision(t, filepath.Join(dir, "dino"))
+	args := []string{"eval", "runs/digits", "--n", "30", "--features", "dinov2:dino", "--metrics", "frechet,frechet_all,kid,recall", "--json"}
+	first := succeeds(t, dir, append(args, "--save-reference", "digits.npz")...)
+	v := figures(t, first.stdout)
+	beside(t, v, "frechet", "frechet_all", "kid", "kid_deviation", "recall")
+	if v["features"] != "dinov2" || v["feature_dim"] != 8.0 || len(v["feature_hash"].(string)) != 64 || v["class_accuracy"] != nil || v["precision"] != nil {
+		t.Errorf("features %v of %v, class accuracy %v, precision %v", v["features"], v["feature_dim"], v["class_accuracy"], v["precision"])
+	}
+	if files, _ := filepath.Glob(filepath.Join(dir, "runs/digits/classifier.safetensors")); len(files) != 0 {
+		t.Error("a classifier was trained that nobody asked for")
+	}
+	w := figures(t, succeeds(t, dir, append(args, "--reference", "digits.npz")...).stdout)
+	if w["reference_file"] != "digits.npz" {
+		t.Errorf("reference_file is %v", w["reference_file"])
+	}
+	for _, k := range []string{"frechet", "frechet_heldout", "frechet_all", "kid", "kid_deviation", "recall", "recall_heldout"} {
+		// The floor is of sets that a file's features have no labels to mix evenly.
+		// The factor of a covariance that was read is another one: rounding, of eight eigenvalues whose ratio is below 1e8.
+		if a, b := v[k].(float64), w[k].(float64); math.Abs(a-b) > 1e-7*math.Abs(a) {
+			t.Errorf("%s is %g, with statistics from a file %g", k, a, b)
+		}
+	}
+	table := succeeds(t, dir, "eval", "runs/digits", "--n", "30", "--features", "dinov2:dino", "--metrics", "frechet", "--reference", "digits.npz")
+	for _, want := range []string{"compared with digits.npz", "features: dinov2 (8, weights", "Fréchet distance (lower)"} {
+		if !strings.Contains(table.stdout, want) {
+			t.Errorf("%q is not in\n%s", want, table.stdout)
+		}
+	}
+	fails(t, 1, dir, []string{"eval", "runs/digits", "--reference", "digits.npz"}, "digits.npz", "features of dinov2, not of classifier")
+	// Of points, too, what is named is measured.
+	v = figures(t, succeeds(t, dir, "eval", "runs/tiny", "--n", "60", "--metrics", "kid,w2", "--json").stdout)
+	beside(t, v, "kid", "w2")
+	if v["frechet"] != nil {
+		t.Errorf("frechet is %v", v["frechet"])
+	}
+}
+
+func TestEvalFeatureMistakes(t *testing.T) {
+	dir := workplace(t)
+	smallVision(t, filepath.Join(dir, "dino"))
+	write(t, filepath.Join(dir, "bad.npz"), "no archive")
+	digits := func(args ...string) []string { return append([]string{"eval", "runs/digits", "--n", "20"}, args...) }
+	fails(t, 1, dir, digits("--features", "clip:x"), `"clip:x" is no network of features`, "inception:FILE.safetensors", "dinov2:FOLDER")
+	fails(t, 1, dir, digits("--features", "inception:none.safetensors"), "none.safetensors")
+	fails(t, 1, dir, digits("--features", "inception:dino/model.safetensors"), "dino/model.safetensors", "472 missing", "Conv2d_1a_3x3.conv.weight")
+	fails(t, 1, dir, digits("--metrics", "fid"), `"fid"`, "class_accuracy", "frechet_all")
+	fails(t, 1, dir, digits("--reference", "bad.npz"), "bad.npz", "no .npz file")
+	fails(t, 2, dir, digits("--reference", "stats.pt"), "--reference", ".npz")
+	fails(t, 2, dir, digits("--save-reference", "stats"), "--save-reference", ".npz")
+	fails(t, 2, dir, digits("--save-reference", "a.npz", "--reference", "b.npz"), "--reference", "--save-reference")
+	fails(t, 1, dir, digits("--save-reference", "none/a.npz"), "none")
+	fails(t, 1, dir, []string{"eval", "runs/tiny", "--n", "20", "--features", "dinov2:dino"}, "--features", "pictures")
+	fails(t, 1, dir, []string{"eval", "runs/tiny", "--n", "20", "--metrics", "class_accuracy"}, "class_accuracy", "w2")
+	fails(t, 2, dir, []string{"eval", "runs/tiny", "--likelihood", "--metrics", "w2"}, "--likelihood", "--metrics")
+	fails(t, 2, dir, []string{"eval", "--compare", "runs/tiny", "--features", "dinov2:dino"}, "--compare", "--features")
 }

@@ -32,7 +32,7 @@ overridden behind the run. What diffusers has no equivalent of is refused by nam
 		Example: fmt.Sprintf(`  %[1]s export runs/digits --out digits.safetensors
   %[1]s sample digits.safetensors --n 16 --out samples.png
   %[1]s export runs/digits --format diffusers --out digits-pipeline
-  %[1]s export runs/digits-ddpm-unet --format diffusers --sampler ddim --steps 50 --out pipeline`, a.Name),
+  %[1]s export runs/digits-ddpm-unet --format diffusers --sampler ddim --steps 50 --out unet-pipeline`, a.Name),
 		Args: first("a run or a checkpoint"),
 		RunE: func(c *cobra.Command, args []string) error {
 			choice.Overrides = args[1:]

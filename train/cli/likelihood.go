@@ -41,7 +41,7 @@ func (l *likelihoodFlags) check(c *cobra.Command) error {
 		}
 		return nil
 	}
-	for _, f := range []string{"samples", "steps", "sampler", "guidance"} {
+	for _, f := range append([]string{"samples", "steps", "sampler", "guidance"}, measured...) {
 		if c.Flags().Changed(f) {
 			return usagef("--likelihood and --%s exclude each other: nothing is drawn", f)
 		}

@@ -283,7 +283,7 @@ func TestFullDisk(t *testing.T) {
 	if err := os.Mkdir(disk, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := mountTiny(disk, "128k"); err != nil {
+	if err := mountTiny(disk, "256k"); err != nil {
 		t.Skipf("a small disk can only be made by root: %v", err)
 	}
 	defer unmount(disk)
@@ -291,7 +291,7 @@ func TestFullDisk(t *testing.T) {
 	// Filled up on the way: what is there is good, and the run goes on once there is space.
 	succeeds(t, dir, "train", "tiny.yaml", "--run", "whole")
 	fill := filepath.Join(disk, "fill")
-	write(t, fill, strings.Repeat("x", 40<<10))
+	write(t, fill, strings.Repeat("x", 168<<10))
 	o := langevin(t, dir, "train", "tiny.yaml", "--run", "disk/r", "checkpoint.keep=0")
 	if lines := errorLines(o.stderr); o.code != 1 || len(lines) != 1 || !strings.Contains(lines[0], "disk/r") || !strings.Contains(lines[0], "free some space") {
 		t.Fatalf("exit code %d\n%s", o.code, o.stderr)

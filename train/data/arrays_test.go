@@ -105,6 +105,9 @@ func TestNPZRefuses(t *testing.T) {
 	lie := bytes.Clone(good)
 	at := bytes.LastIndex(lie, []byte("samples.npy")) - 46 // its entry in the directory: the unpacked size stands 24 bytes in
 	lie[at+27] = 0x7f
+	packedLie := bytes.Clone(good)
+	at = bytes.LastIndex(packedLie, []byte("labels.npy")) - 46
+	packedLie[at+25] = 0x7f // 32 KiB
 	for what, c := range map[string]struct {
 		file   []byte
 		npz    NPZ
@@ -118,7 +121,9 @@ func TestNPZRefuses(t *testing.T) {
 		"no such":      {good, NPZ{Samples: "data"}, "", ErrFormat, `has no array "data"; it has labels, samples`},
 		"none":         {makeZip(t, zipped{"q.npy", points, zip.Store}), NPZ{Samples: Auto}, "", ErrFormat, "say which of q the samples are"},
 		"checksum":     {flipped, NPZ{Samples: Auto}, ": samples.npy", ErrFormat, "checksum error"},
-		"bomb":         {lie, NPZ{Samples: Auto}, ": samples.npy", ErrFormat, "more than they can hold"},
+		"lie":          {lie, NPZ{Samples: Auto}, ": samples.npy", ErrFormat, "and are not packed"},
+		"bomb":         {makeZip(t, zipped{"samples.npy", encodeNPY(t, []int{20, 1 << 20}, make([]uint8, 20<<20)), zip.Deflate}), NPZ{Samples: Auto}, ": samples.npy", ErrFormat, "more than 200 times as many"},
+		"packed lie":   {packedLie, NPZ{Samples: Auto, Labels: Auto}, ": labels.npy", ErrFormat, "cannot be unpacked: unexpected EOF"},
 		"label range":  {good, NPZ{Samples: Auto, Labels: Auto, Classes: 3}, ": labels.npy", ErrLabels, "label 5 of sample 1 is out of range"},
 		"other labels": {makeZip(t, zipped{"x.npy", points, zip.Store}, zipped{"y.npy", encodeNPY(t, []int{3}, []int64{0, 1, 2}), zip.Store}), NPZ{Samples: Auto, Labels: Auto}, ": y.npy", ErrLabels, "3 labels, but"},
 		"no array":     {makeZip(t, zipped{"x.npy", []byte("text"), zip.Store}), NPZ{Samples: Auto}, ": x.npy", nil, ""},

@@ -62,7 +62,7 @@ type FileError = badfile.Error
 
 // Kinds of [FileError], for errors.Is. An error of reading has the operating system's.
 var (
-	ErrFormat = errors.New("file of a wrong format")      // truncated, corrupt, or of another kind
+	ErrFormat = badfile.ErrFormat                         // truncated, corrupt, or of another kind
 	ErrEmpty  = errors.New("no data")                     // a folder without pictures
 	ErrLabels = errors.New("labels do not fit")           // out of range, or another number than samples
 	ErrSize   = errors.New("larger than it may be")       // a picture or a folder past its bound

@@ -6,10 +6,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"math"
 	"os"
 
 	"github.com/langevin-go/langevin/internal/badfile"
+	"github.com/langevin-go/langevin/internal/npz"
 )
 
 // IDX names the files of a data set in the IDX format of MNIST
@@ -114,9 +114,6 @@ func openIDX(path string) (*idx, error) {
 	return readIDX(f, st.Size(), path)
 }
 
-// deflateRatio is the most that DEFLATE can compress: a match of 258 bytes in 2 bits.
-const deflateRatio = 1032
-
 // readIDX reads an IDX file of size bytes, gzipped or not.
 func readIDX(r io.Reader, size int64, path string) (*idx, error) {
 	br := bufio.NewReaderSize(r, 1<<16)
@@ -129,10 +126,7 @@ func readIDX(r io.Reader, size int64, path string) (*idx, error) {
 		}
 		defer z.Close()
 		in = &unzipped{z, path}
-		most = math.MaxInt64
-		if size < math.MaxInt64/deflateRatio {
-			most = size * deflateRatio
-		}
+		most = npz.MostUnpacked(size)
 	}
 	x := &idx{path: path}
 	var head [4]byte

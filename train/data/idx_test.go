@@ -104,6 +104,7 @@ func TestIDXRefuses(t *testing.T) {
 		"gzip checksum":      {corrupt, "checksum"},
 		"gzip short":         {gzipped(t, good[:len(good)-1]), "takes 8 bytes, it has 7"},
 		"gzip left over":     {gzipped(t, append(slices.Clone(good), 0)), "more bytes"},
+		"gzip bomb":          {gzipped(t, idxFile(8, make([]byte, 20<<20), 20, 1<<10, 1<<10)), "promise more"},
 		"gzip bomb promised": {gzipped(t, idxFile(8, nil, 60000, 60000, 60000)), "promise more"},
 	} {
 		path := write(t, dir, "bad", c.file)

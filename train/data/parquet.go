@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/parquet-go/parquet-go"
 
@@ -36,6 +38,9 @@ type Parquet struct {
 	Cache int64
 }
 
+// parquetCache is the cache where none is given.
+const parquetCache = 1 << 30
+
 // parquetRows bounds the rows of all files.
 const parquetRows = 1 << 31
 
@@ -47,9 +52,14 @@ type parquetGroup struct {
 }
 
 type parquetFile struct {
-	shard *shard
-	file  *parquet.File
-	image int // the column of pictures
+	shard  *shard
+	reader io.ReaderAt // of the file
+	file   *parquet.File
+	image  int   // the column of pictures
+	cache  int64 // bound of the bytes of a group's pictures
+
+	mu      sync.Mutex
+	checked map[[2]int]bool // columns whose pages are what they say, by group and column
 }
 
 // OpenParquet reads the files' metadata, labels and captions.
@@ -58,7 +68,7 @@ func OpenParquet(ctx context.Context, p Parquet) (Source, error) {
 		return nil, err
 	}
 	if p.Cache == 0 {
-		p.Cache = 1 << 30
+		p.Cache = parquetCache
 	}
 	if p.Classes < 0 || p.Window < 0 || p.Cache < 0 {
 		return nil, option("a number is negative: want 0 for the default, or more")
@@ -80,6 +90,7 @@ func OpenParquet(ctx context.Context, p Parquet) (Source, error) {
 		if err != nil {
 			return nil, err
 		}
+		file.cache = p.Cache
 		if i == 0 {
 			if names, err = p.choose(file); err != nil {
 				return nil, err

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"image/color"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress"
 )
 
 // The tables were written by pyarrow (testdata/shards.py).
@@ -163,7 +166,8 @@ func FuzzParquet(f *testing.F) {
 			if file.image, err = file.imageColumn(""); err != nil {
 				return err
 			}
-			cache := newGroupCache(1 << 20)
+			file.cache = 1 << 20
+			cache := newGroupCache(file.cache)
 			for k, g := range file.file.RowGroups() {
 				if g.NumRows() < 1 || g.NumRows() > s.size {
 					continue
@@ -185,4 +189,72 @@ func FuzzParquet(f *testing.F) {
 			t.Fatalf("untyped error %v", err)
 		}
 	})
+}
+
+// A page that unpacks to more or less than it claims is refused before the library unpacks it, whatever it is packed by; so is one
+// of LZ4 that is corrupt, at which the library takes memory without end.
+func TestParquetPagesThatLie(t *testing.T) {
+	type row struct {
+		Image []byte `parquet:"image"`
+		Label int64  `parquet:"label"`
+	}
+	picture := encodePNG(t, uniform(8, 8, color.White))
+	for name, codec := range map[string]compress.Codec{"snappy": &parquet.Snappy, "gzip": &parquet.Gzip, "zstd": &parquet.Zstd, "brotli": &parquet.Brotli, "lz4": &parquet.Lz4Raw} {
+		for _, version := range []int{1, 2} {
+			var b bytes.Buffer
+			w := parquet.NewGenericWriter[row](&b, parquet.Compression(codec), parquet.DataPageVersion(version), parquet.SkipPageBounds("image"))
+			if _, err := w.Write(slices.Repeat([]row{{picture, 1}}, 50)); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+			open := func(b []byte) error {
+				s, err := OpenParquet(context.Background(), Parquet{Path: write(t, t.TempDir(), "x.parquet", b), Pictures: asTheyAre, Image: "image", Labels: "label", Cache: 1 << 16})
+				if err == nil {
+					_, err = s.Sample(0, make([]float32, volume(s.Shape())))
+				}
+				return err
+			}
+			if err := open(b.Bytes()); err != nil {
+				t.Fatalf("%s, version %d: %v", name, version, err)
+			}
+			f, err := parquet.OpenFile(bytes.NewReader(b.Bytes()), int64(b.Len()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			meta := f.Metadata().RowGroups[0].Columns[0].MetaData
+			head := meta.DataPageOffset // of thrift: the type, then the size unpacked, each behind a byte
+			for what, change := range map[string]func(b []byte){
+				"claims another size": func(b []byte) { b[head+3] ^= 2 },
+				"is corrupt":          func(b []byte) { clear(b[meta.DataPageOffset+meta.TotalCompressedSize-20:][:20]) },
+			} {
+				lie := bytes.Clone(b.Bytes())
+				change(lie)
+				var e *FileError
+				if err := open(lie); !errors.As(err, &e) || !strings.Contains(err.Error(), "row group 0, column 0: a page of") && !strings.Contains(err.Error(), "cannot be decoded") {
+					t.Errorf("%s, version %d, a page that %s: %v", name, version, what, err)
+				}
+			}
+		}
+	}
+}
+
+// What is a thousandth of itself when packed is refused by the size that it claims, and by the size that it has if it claims less.
+func TestUnpacksTo(t *testing.T) {
+	zeros := make([]byte, 1<<20)
+	for name, codec := range map[string]compress.Codec{"snappy": &parquet.Snappy, "gzip": &parquet.Gzip, "zstd": &parquet.Zstd, "brotli": &parquet.Brotli, "lz4": &parquet.Lz4Raw} {
+		b, err := codec.Encode(nil, zeros)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for size, want := range map[int64]bool{1 << 20: true, 1<<20 - 1: false, 1<<20 + 1: false, 10: false, 1 << 40: false} {
+			if got := unpacksTo(codec.CompressionCodec(), b, size); got != want {
+				t.Errorf("%s: %d bytes unpack to %d: %v", name, len(b), size, got)
+			}
+		}
+		if unpacksTo(codec.CompressionCodec(), []byte("no such"), 1<<10) {
+			t.Errorf("%s: a text unpacks", name)
+		}
+	}
 }

@@ -40,7 +40,7 @@ func newParquet(s *shard, r io.ReaderAt, size int64) (*parquetFile, error) {
 	} else if n > size-12 || n > maxParquetFooter {
 		return nil, badfile.At(s.path, size-8, ErrFormat, "claims metadata of %d bytes: want at most %d", n, min(size-12, maxParquetFooter))
 	}
-	f := &parquetFile{shard: s}
+	f := &parquetFile{shard: s, reader: r, cache: parquetCache}
 	err := guardParquet(s.path, func() (err error) {
 		f.file, err = parquet.OpenFile(r, size, parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true))
 		return err
@@ -69,6 +69,9 @@ func guardParquet(path string, do func() error) (err error) {
 func (g parquetGroup) values(column int, each func(row int, v parquet.Value) error) error {
 	path := g.file.shard.path
 	return guardParquet(path, func() error {
+		if err := g.checkPages(column); err != nil {
+			return err
+		}
 		chunk := g.file.file.RowGroups()[g.number].ColumnChunks()[column]
 		pages := chunk.Pages()
 		defer pages.Close()

@@ -176,6 +176,14 @@ func (s *scaler) resize(dst []uint8, h, w int, src bitmap, b box, filter string)
 	}
 }
 
+// Scale brings a whole picture src of h×w pixels and c = 1 or 3 channels, channels last, to toH×toW in dst, as Pillow's resize with the
+// filter does, bit for bit.
+func Scale(dst []uint8, toH, toW int, src []uint8, h, w, c int, filter string) {
+	s := scalers.Get().(*scaler)
+	defer scalers.Put(s)
+	s.resize(dst, toH, toW, bitmap{h, w, c, src}, box{0, 0, float64(w), float64(h)}, filter)
+}
+
 const half = 1 << (weightBits - 1)
 
 func clamp8(v int32) uint8 { return uint8(min(255, max(0, v>>weightBits))) }

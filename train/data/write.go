@@ -134,8 +134,8 @@ func (w *writer) done(n int) {
 	}
 }
 
-// byte8 is the byte that a value of a picture stands for.
-func byte8(v float32) uint8 {
+// Byte is the byte that a value of a picture, from −1 to 1, stands for; values beyond are cut off.
+func Byte(v float32) uint8 {
 	return uint8(math.RoundToEven((math.Min(1, math.Max(-1, float64(v))) + 1) / 2 * 255))
 }
 
@@ -197,13 +197,13 @@ func encodePicture(x []float32, shape []int) ([]byte, error) {
 	if c == 1 {
 		g := image.NewGray(image.Rect(0, 0, w, h))
 		for i, v := range x {
-			g.Pix[i] = byte8(v)
+			g.Pix[i] = Byte(v)
 		}
 		m = g
 	} else {
 		g := image.NewRGBA(image.Rect(0, 0, w, h))
 		for i := range h * w {
-			g.Pix[4*i], g.Pix[4*i+1], g.Pix[4*i+2], g.Pix[4*i+3] = byte8(x[3*i]), byte8(x[3*i+1]), byte8(x[3*i+2]), 255
+			g.Pix[4*i], g.Pix[4*i+1], g.Pix[4*i+2], g.Pix[4*i+3] = Byte(x[3*i]), Byte(x[3*i+1]), Byte(x[3*i+2]), 255
 		}
 		m = g
 	}

@@ -1,53 +1,28 @@
 package data
 
 import (
-	"archive/zip"
 	"encoding/binary"
 	"io"
 	"math"
 
-	"github.com/langevin-go/langevin/internal/atomicfile"
+	"github.com/langevin-go/langevin/internal/npz"
 	"github.com/langevin-go/langevin/internal/safetensors"
-	"github.com/langevin-go/langevin/tensor/gorgonia"
 )
 
 // npz writes arrays samples (u1 of pictures of bytes, else f4), labels (i8) and vectors (f4).
 func (w *writer) npz(path string) error {
-	return atomicfile.Write(path, func(to io.Writer) error {
-		z := zip.NewWriter(to)
-		array := func(name, descr string, shape []int, fill func(io.Writer) error) error {
-			f, err := z.CreateHeader(&zip.FileHeader{Name: name + ".npy", Method: zip.Store})
-			if err != nil {
-				return err
-			}
-			head, err := gorgonia.NPYHeader(descr, shape)
-			if err != nil {
-				return err
-			}
-			if _, err := f.Write(head); err != nil {
-				return err
-			}
-			return fill(f)
-		}
-		descr := "<f4"
-		if ofBytes(w.s) {
-			descr = "|u1"
-		}
-		if err := array("samples", descr, append([]int{w.n}, w.s.Shape()...), func(f io.Writer) error { return w.samples(f, false) }); err != nil {
-			return err
-		}
-		if w.s.Classes() > 0 {
-			if err := array("labels", "<i8", []int{w.n}, w.labels); err != nil {
-				return err
-			}
-		}
-		if size := VectorSize(w.s); size > 0 {
-			if err := array("vectors", "<f4", []int{w.n, size}, w.vectors); err != nil {
-				return err
-			}
-		}
-		return z.Close()
-	})
+	samples := npz.Entry{Name: "samples", DType: "<f4", Shape: append([]int{w.n}, w.s.Shape()...), Data: func(f io.Writer) error { return w.samples(f, false) }}
+	if ofBytes(w.s) {
+		samples.DType = "|u1"
+	}
+	arrays := []npz.Entry{samples}
+	if w.s.Classes() > 0 {
+		arrays = append(arrays, npz.Entry{Name: "labels", DType: "<i8", Shape: []int{w.n}, Data: w.labels})
+	}
+	if size := VectorSize(w.s); size > 0 {
+		arrays = append(arrays, npz.Entry{Name: "vectors", DType: "<f4", Shape: []int{w.n, size}, Data: w.vectors})
+	}
+	return npz.Write(path, arrays...)
 }
 
 // safetensors writes tensors of the same names, pictures channels first.
@@ -83,7 +58,7 @@ func (w *writer) samples(f io.Writer, channelsFirst bool) error {
 					v = x[k%(size/c)*c+k/(size/c)]
 				}
 				if bytes {
-					row = append(row, byte8(v))
+					row = append(row, Byte(v))
 				} else {
 					row = binary.LittleEndian.AppendUint32(row, math.Float32bits(v))
 				}

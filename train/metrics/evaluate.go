@@ -15,7 +15,7 @@ package metrics
 
 import (
 	"context"
-	"math"
+	"slices"
 
 	"github.com/langevin-go/langevin/tensor/backend"
 	"github.com/langevin-go/langevin/tensor/cpu"
@@ -23,8 +23,16 @@ import (
 
 // Progress tells how far an evaluation has come. Stages follow each other; Done counts to Total in each.
 type Progress struct {
-	Stage       string // "classifier", "features", "training distance", "precision and recall", "distances"
+	Stage       string // "classifier", "features", "classifier of samples", "classifier of real ones", "training distance", "precision and recall", "distances"
 	Done, Total int
+}
+
+// Network is a network of others, such as Inception, whose features pictures are compared in.
+type Network interface {
+	// Describe is the network's name, the SHA-256 of its weights and the number of its features.
+	Describe() (name, hash string, dim int)
+	// Features are those of pictures of any size; done counts pictures.
+	Features(ctx context.Context, im Images, progress func(done int)) (Points, error)
 }
 
 // Input is what Evaluate compares.
@@ -33,14 +41,18 @@ type Input struct {
 	// Generated are measured as they would be shown, limited to [−1,1]. Their labels are the classes
 	// asked for; nil for an unconditional model.
 	Generated Images
-	Classes   int // number of classes of the labels; not used without labels of Train
+	Classes   int      // number of classes of the labels; not used without labels of Train
+	Metrics   []string // names of those to measure; nil: the usual of [ImageMetrics] that can be
 
-	// Classifier gives accuracy and features. With nil one is trained on Train, unless
+	// Classifier gives accuracy and features. With nil one is trained on Train, if it is needed, unless
 	// that has no labels or one class: then sets are compared in pixels, averaged down to at most 8×8.
 	Classifier *Classifier
 	Config     ClassifierConfig // of the one to be trained
+	Network    Network          // whose features sets are compared in instead; nil: none
+	Reference  *Statistics      // what sets are compared with instead of Train; nil: Train
+	Statistics *Statistics      // is filled with what sets were compared with, to be kept; nil: not wanted
 
-	Device   backend.Device // to train on; nil: cpu.Default()
+	Device   backend.Device // to train and compute on; nil: cpu.Default()
 	Seed     uint64         // of the choice of sets
 	Progress func(Progress) // may be nil
 }
@@ -60,17 +72,31 @@ func Evaluate(ctx context.Context, in Input) (Report, error) {
 	if err := in.check(); err != nil {
 		return Report{}, err
 	}
-	in.Generated = in.Generated.clamped()
-	r := Report{N: in.Generated.Len(), NHeldout: in.Heldout.Len(), NTrain: in.Train.Len(), Nearest: Nearest, Seed: in.Seed,
-		ClassAccuracy: Figure(math.NaN()), ClassAccuracyHeldout: Figure(math.NaN())}
-	f, err := in.features(ctx, &r)
+	if in.Device == nil {
+		in.Device = cpu.Default()
+	}
+	r := Report{N: in.Generated.Len(), NHeldout: in.Heldout.Len(), NTrain: in.Train.Len()}
+	want, err := in.selection(r.rows())
 	if err != nil {
 		return Report{}, err
 	}
-	if err := in.distances(ctx, &r); err != nil {
+	r.begin(r.rows(), want, in.Seed)
+	in.Generated = in.Generated.clamped()
+	f, err := in.features(ctx, &r, want)
+	if err != nil {
 		return Report{}, err
 	}
-	return r, in.compare(ctx, f, &r)
+	if want[TrainOnSynthetic] {
+		if err := in.synthetic(ctx, &r); err != nil {
+			return Report{}, err
+		}
+	}
+	if want[TrainDistance] {
+		if err := in.distances(ctx, &r); err != nil {
+			return Report{}, err
+		}
+	}
+	return r, in.compare(ctx, f, &r, want)
 }
 
 func (in *Input) check() error {
@@ -103,22 +129,112 @@ func (in *Input) check() error {
 	return nil
 }
 
-// features finds the features, and the accuracies on the way.
-func (in *Input) features(ctx context.Context, r *Report) (f featureSets, err error) {
-	if in.Classifier == nil && (in.Train.Labels == nil || in.Classes == 1) {
+// Check reports what a network, statistics and metrics do not allow together, as far as that shows without pictures.
+func (in *Input) Check() error {
+	if in.Reference != nil {
+		name, hash, dim := "classifier", "", FeatureDim
+		if in.Network != nil {
+			name, hash, dim = in.Network.Describe()
+		}
+		if err := in.Reference.fits(name, hash, dim); err != nil {
+			return err
+		}
+	}
+	return in.withoutPoints(selection{}, in.Metrics)
+}
+
+// withoutPoints takes the metrics that need features of the reference from want if there are none; of named ones that is an error.
+func (in *Input) withoutPoints(want selection, named []string) error {
+	if in.Reference == nil || in.Reference.Points.Len() > Nearest {
+		return nil
+	}
+	for _, n := range ofPoints {
+		if slices.Contains(named, n) {
+			return inputError("%s needs features of the reference, and %s has their mean and covariance only", n, in.Reference.Path)
+		}
+		delete(want, n)
+	}
+	return nil
+}
+
+// NeedsClassifier reports whether a classifier of the data would be trained if the input has none.
+func (in *Input) NeedsClassifier() bool {
+	want, err := chosen(in.Metrics, new(Report).rows())
+	return err == nil && (want[ClassAccuracy] || in.Network == nil && in.compares(want))
+}
+
+// compares reports whether features are needed.
+func (in *Input) compares(want selection) bool {
+	return want.any(frechets...) || want.any(ofPoints...) || in.Statistics != nil
+}
+
+// labelled reports whether there is, or can be, a classifier of the data.
+func (in *Input) labelled() bool {
+	return in.Classifier != nil || in.Train.Labels != nil && in.Classes != 1
+}
+
+// selection are the metrics to be measured: of those that nobody named, the ones that can be.
+func (in *Input) selection(rows []row) (selection, error) {
+	want, err := chosen(in.Metrics, rows)
+	if err != nil {
+		return nil, err
+	}
+	if in.Metrics == nil && in.Network != nil {
+		want[FrechetAll], want[KernelDistance] = true, true
+	}
+	if want[TrainOnSynthetic] && (!in.labelled() || in.Heldout.Labels == nil || in.Generated.Labels == nil) {
+		return nil, inputError("%s needs pictures with labels, held-out and generated ones too", TrainOnSynthetic)
+	}
+	if in.Reference == nil && in.Statistics == nil {
+		return want, nil
+	}
+	if in.Network == nil && !in.labelled() {
+		return nil, inputError("statistics are of features, and pictures without labels are compared in pixels: a network of features is needed")
+	}
+	return want, in.withoutPoints(want, in.Metrics)
+}
+
+// features finds the features of what is compared, and the accuracies on the way.
+func (in *Input) features(ctx context.Context, r *Report, want selection) (f featureSets, err error) {
+	compares := in.compares(want)
+	own := in.Network == nil && compares // by the classifier
+	if in.labelled() && (own || want[ClassAccuracy]) {
+		if f, err = in.classify(ctx, r, own, want[ClassAccuracy]); err != nil {
+			return f, err
+		}
+	}
+	switch {
+	case !compares:
+		return featureSets{}, nil
+	case in.Network != nil:
+		f, err = in.network(ctx, r)
+	case in.labelled():
+		r.Features, r.FeatureDim = "classifier", FeatureDim
+	default:
 		r.Features = "pixels"
 		f, err = in.pixels()
 		r.FeatureDim = f.train.D
-		return f, err
 	}
-	r.Features, r.FeatureDim = "classifier", FeatureDim
+	if err == nil && in.Reference != nil {
+		err = in.Reference.fits(r.Features, in.hash(r), f.generated.D)
+		r.ReferenceFile = in.Reference.Path
+	}
+	return f, err
+}
+
+// hash names the weights that features are of.
+func (in *Input) hash(r *Report) string {
+	if r.Features == "classifier" {
+		return in.Classifier.Fingerprint()
+	}
+	return r.FeatureHash
+}
+
+// classify runs the classifier, which is trained if there is none, for its features or the accuracies.
+func (in *Input) classify(ctx context.Context, r *Report, features, accuracy bool) (f featureSets, err error) {
 	if in.Classifier == nil {
-		dev := in.Device
-		if dev == nil {
-			dev = cpu.Default()
-		}
 		r.Trained = true
-		in.Classifier, err = TrainClassifier(ctx, dev, in.Train, in.Classes, in.Config, func(done, total int) { in.report("classifier", done, total) })
+		in.Classifier, err = TrainClassifier(ctx, in.Device, in.Train, in.Classes, in.Config, func(done, total int) { in.report("classifier", done, total) })
 		if err != nil {
 			return f, err
 		}
@@ -128,18 +244,47 @@ func (in *Input) features(ctx context.Context, r *Report) (f featureSets, err er
 		to       *Points
 		accuracy *Figure
 	}{{in.Train, &f.train, nil}, {in.Heldout, &f.heldout, &r.ClassAccuracyHeldout}, {in.Generated, &f.generated, &r.ClassAccuracy}} {
+		if s.accuracy == nil && (!features || in.Reference != nil) {
+			continue
+		}
 		read, err := in.Classifier.Read(ctx, s.im)
 		if err != nil {
 			return f, err
 		}
 		*s.to = read.Features
-		if s.accuracy != nil && s.im.Labels != nil {
+		if accuracy && s.accuracy != nil && s.im.Labels != nil {
 			*s.accuracy = Figure(read.Accuracy(s.im.Labels))
 		}
-		if i == 2 && s.im.Labels != nil {
+		if accuracy && i == 2 && s.im.Labels != nil {
 			r.ClassAccuracyByClass = read.accuracyByClass(s.im.Labels)
 		}
-		in.report("features", i+1, 3)
+		if features {
+			in.report("features", i+1, 3)
+		}
+	}
+	return f, nil
+}
+
+// network runs the network of features.
+func (in *Input) network(ctx context.Context, r *Report) (f featureSets, err error) {
+	r.Features, r.FeatureHash, r.FeatureDim = in.Network.Describe()
+	sets := []struct {
+		im Images
+		to *Points
+	}{{in.Heldout, &f.heldout}, {in.Generated, &f.generated}, {in.Train, &f.train}}
+	if in.Reference != nil {
+		sets = sets[:2]
+	}
+	total, before := 0, 0
+	for _, s := range sets {
+		total += s.im.Len()
+	}
+	for _, s := range sets {
+		*s.to, err = in.Network.Features(ctx, s.im, func(done int) { in.report("features", before+done, total) })
+		if err != nil {
+			return f, err
+		}
+		before += s.im.Len()
 	}
 	return f, nil
 }
@@ -167,19 +312,34 @@ func (in *Input) distances(ctx context.Context, r *Report) error {
 }
 
 // compare finds the figures of sets in feature space.
-func (in *Input) compare(ctx context.Context, f featureSets, r *Report) error {
+func (in *Input) compare(ctx context.Context, f featureSets, r *Report, want selection) error {
 	r.SetSize = min(r.N, r.NHeldout)
-	ref, err := newReference(ctx, f.train, in.Train.Labels, in.Seed)
+	if f.generated.D == 0 || r.Features == "" {
+		return nil
+	}
+	var ref *reference
+	if in.Reference != nil {
+		ref = in.Reference.reference()
+	} else {
+		ref = newReference(f.train, in.Train.Labels, in.Seed)
+	}
+	if in.Statistics != nil {
+		n := ref.all.Len()
+		if in.Reference != nil {
+			n = in.Reference.N
+		}
+		*in.Statistics = Statistics{Gaussian: ref.gaussian, N: n, Points: ref.points, Network: r.Features, Hash: in.hash(r)}
+	}
+	c, err := newComparison(ctx, want, ref, r.SetSize, &r.Figures, in.Device)
 	if err != nil {
 		return err
 	}
-	r.Reference = ref.manifold.Len()
-	r.FrechetFloor = Figure(frechetOf(ref.gaussian, f.train, windows(r.NTrain, min(r.SetSize, r.NTrain), in.Train.Labels, in.Seed)))
-	for i, s := range []column{
-		{f.heldout, in.Heldout.Labels, &r.FrechetHeldout, &r.PrecisionHeldout, &r.RecallHeldout, &r.DensityHeldout, &r.CoverageHeldout, &r.SetsHeldout},
-		{f.generated, in.Generated.Labels, &r.Frechet, &r.Precision, &r.Recall, &r.Density, &r.Coverage, &r.Sets},
-	} {
-		if err := s.measure(ctx, ref, r.SetSize, in.Seed); err != nil {
+	for i, s := range []struct {
+		p      Points
+		labels []int32
+		to     column
+	}{{f.heldout, in.Heldout.Labels, r.ofHeldout()}, {f.generated, in.Generated.Labels, r.ofSamples()}} {
+		if err := c.measure(ctx, s.p, s.labels, s.to); err != nil {
 			return err
 		}
 		in.report("precision and recall", i+1, 2)

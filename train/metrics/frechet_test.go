@@ -12,7 +12,7 @@ import (
 const eps = 0x1p-52
 
 func gaussian(mean, cov []float64) Gaussian {
-	return Gaussian{mean, mat.NewSymDense(len(mean), cov)}
+	return Gaussian{Mean: mean, Cov: mat.NewSymDense(len(mean), cov)}
 }
 
 // A false eigenvalue of a singular covariance, at most some 4·d·ε·λmax, adds its root to
@@ -86,8 +86,8 @@ func TestFrechetOfNonCommutingCovariances(t *testing.T) {
 				second.SetSym(i, j, (tst.At(i, j)+tst.At(j, i))/2)
 			}
 		}
-		a := Gaussian{make([]float64, c.d), &sigma}
-		b := Gaussian{make([]float64, c.d), second}
+		a := Gaussian{Mean: make([]float64, c.d), Cov: &sigma}
+		b := Gaussian{Mean: make([]float64, c.d), Cov: second}
 		want := a.totalVariance() + b.totalVariance() - 2*mat.Trace(&st)
 		tol := rankTolerance(c.d, a, b)
 		near(t, "transported", Frechet(a, b), want, tol)
@@ -121,4 +121,20 @@ func TestGaussianFarFromOrigin(t *testing.T) {
 		p.X[i] = 1<<20 + float32(i%2) // variance ¼·n/(n−1)
 	}
 	near(t, "variance", NewGaussian(p).totalVariance(), 0.25*n/(n-1), n*eps)
+}
+
+// Of fewer points than dimensions the factor is the points; a covariance alone must give the same.
+func TestFrechetOfFewPoints(t *testing.T) {
+	for _, n := range [][2]int{{5, 9}, {30, 9}, {5, 80}, {40, 41}} {
+		a, b := NewGaussian(normal(n[0], 40, 0, 1, 1)), NewGaussian(normal(n[1], 40, 0.2, 1.5, 2))
+		bare := func(g Gaussian) Gaussian { return Gaussian{Mean: g.Mean, Cov: g.Cov} }
+		want := Frechet(a, b)
+		tol := rankTolerance(40, a, b)
+		near(t, "covariances", Frechet(bare(a), bare(b)), want, tol)
+		near(t, "one covariance", Frechet(a, bare(b)), want, tol)
+		near(t, "swapped", Frechet(b, a), want, tol)
+		if want < 1e3*tol {
+			t.Errorf("%v: the distance %g says nothing at tolerance %g", n, want, tol)
+		}
+	}
 }

@@ -23,6 +23,14 @@ type golden struct {
 		Energy1D        float64 `json:"energy_1d"`
 		Bandwidths      []float64
 	}
+	Theirs struct {
+		KIDSubsets [][2][]int `json:"kid_subsets"`
+		KID        []float64  `json:"kid"`
+		KIDMean    float64    `json:"kid_mean"`
+		KIDStd     float64    `json:"kid_std"`
+		KIDAll     float64    `json:"kid_all"`
+		FID        float64    `json:"fid"`
+	}
 }
 
 func readGolden(t testing.TB) (g golden) {

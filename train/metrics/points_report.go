@@ -5,6 +5,7 @@ import "context"
 // PointInput is what EvaluatePoints compares.
 type PointInput struct {
 	Train, Heldout, Generated Points
+	Metrics                   []string       // names of those to measure; nil: the usual of [PointMetrics]
 	Seed                      uint64         // of the choice of sets and directions
 	Progress                  func(Progress) // may be nil
 }
@@ -27,35 +28,45 @@ func EvaluatePoints(ctx context.Context, in PointInput) (PointReport, error) {
 	if err := in.check(); err != nil {
 		return PointReport{}, err
 	}
-	r := PointReport{N: in.Generated.Len(), NHeldout: in.Heldout.Len(), NTrain: in.Train.Len(), Dim: in.Train.D, Nearest: Nearest, Seed: in.Seed}
-	r.SetSize = min(r.N, r.NHeldout, r.NTrain, MaxAssignment)
-	h, err := MedianBandwidth(in.Train, in.Seed)
+	r := PointReport{N: in.Generated.Len(), NHeldout: in.Heldout.Len(), NTrain: in.Train.Len(), Dim: in.Train.D}
+	want, err := chosen(in.Metrics, r.rows())
 	if err != nil {
 		return PointReport{}, err
 	}
-	for _, b := range bandwidths {
-		r.Bandwidths = append(r.Bandwidths, b*h)
-	}
+	r.begin(r.rows(), want, in.Seed)
 	f, err := featureSets{in.Train, in.Heldout, in.Generated}.normalised("training points")
 	if err != nil {
 		return PointReport{}, err
 	}
-	ref, err := newReference(ctx, f.train, nil, in.Seed)
-	if err != nil {
+	size := min(r.N, r.NHeldout, r.NTrain, MaxAssignment)
+	// Distances are of the coordinates themselves, the others of what is divided by one number.
+	var plain, scaled *comparison
+	if plain, err = newComparison(ctx, want.only(transports...), newReference(in.Train, nil, in.Seed), size, &r.Figures, nil); err != nil {
 		return PointReport{}, err
 	}
-	r.Reference = ref.manifold.Len()
-	for i, c := range []pointColumn{
-		{column{f.heldout, nil, &r.FrechetHeldout, &r.PrecisionHeldout, &r.RecallHeldout, &r.DensityHeldout, &r.CoverageHeldout, &r.SetsHeldout},
-			in.Heldout, &r.W2Heldout, &r.SlicedW2Heldout, &r.EnergyDistanceHeldout, &r.MMDHeldout, &r.MedianTrainDistanceHeldout},
-		{column{f.generated, nil, &r.Frechet, &r.Precision, &r.Recall, &r.Density, &r.Coverage, &r.Sets},
-			in.Generated, &r.W2, &r.SlicedW2, &r.EnergyDistance, &r.MMD, &r.MedianTrainDistance},
+	if scaled, err = newComparison(ctx, want.without(transports...), newReference(f.train, nil, in.Seed), size, &r.Figures, nil); err != nil {
+		return PointReport{}, err
+	}
+	for i, s := range []struct {
+		plain, scaled Points
+		to            column
+		nearest       *Figure
+	}{
+		{in.Heldout, f.heldout, r.ofHeldout(), &r.MedianTrainDistanceHeldout},
+		{in.Generated, f.generated, r.ofSamples(), &r.MedianTrainDistance},
 	} {
-		if err := c.column.measure(ctx, ref, r.SetSize, in.Seed); err != nil {
+		if err := plain.measure(ctx, s.plain, nil, s.to); err != nil {
 			return PointReport{}, err
 		}
-		if err := c.measure(ctx, in, r.SetSize, r.Bandwidths); err != nil {
+		if err := scaled.measure(ctx, s.scaled, nil, s.to); err != nil {
 			return PointReport{}, err
+		}
+		if want[TrainDistance] {
+			d, err := MedianNearest(ctx, s.plain, in.Train)
+			if err != nil {
+				return PointReport{}, err
+			}
+			*s.nearest = Figure(d)
 		}
 		if in.Progress != nil {
 			in.Progress(Progress{"distances", i + 1, 2})
@@ -78,43 +89,6 @@ func (in *PointInput) check() error {
 		if n := s.p.Len(); n <= Nearest {
 			return inputError("%s: %d points, want at least %d", s.what, n, Nearest+1)
 		}
-	}
-	return nil
-}
-
-// pointColumn is one column of a PointReport.
-type pointColumn struct {
-	column
-	p                                Points
-	w2, sliced, energy, mmd, nearest *Figure
-}
-
-func (c *pointColumn) measure(ctx context.Context, in PointInput, m int, bandwidths []float64) error {
-	nearest, err := MedianNearest(ctx, c.p, in.Train)
-	if err != nil {
-		return err
-	}
-	*c.nearest = Figure(nearest)
-	sets := windows(c.p.Len(), m, nil, in.Seed)
-	data := windows(in.Train.Len(), m, nil, in.Seed)
-	var sum [4]float64
-	for i, set := range sets {
-		p, q := c.p.pick(set), in.Train.pick(data[i%len(data)])
-		for k, f := range [4]func() (float64, error){
-			func() (float64, error) { return Wasserstein(ctx, p, q) },
-			func() (float64, error) { return SlicedWasserstein(ctx, p, q, Directions, in.Seed) },
-			func() (float64, error) { return Energy(ctx, p, q) },
-			func() (float64, error) { return MMD(ctx, p, q, bandwidths...) },
-		} {
-			v, err := f()
-			if err != nil {
-				return err
-			}
-			sum[k] += v
-		}
-	}
-	for k, f := range [4]*Figure{c.w2, c.sliced, c.energy, c.mmd} {
-		*f = Figure(sum[k] / float64(len(sets)))
 	}
 	return nil
 }

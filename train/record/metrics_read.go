@@ -78,16 +78,37 @@ func TruncateAfter(path string, step int64) error {
 // maxLine bounds a line before it is read into memory.
 const maxLine = 1 << 20
 
+// errLongLine says that a line is longer than maxLine.
+var errLongLine = errors.New("a long line")
+
+// readLine reads a line, which is good until the next one is read; io.EOF: there is no whole one.
+func readLine(r *bufio.Reader) (line []byte, err error) {
+	line, err = r.ReadSlice('\n')
+	if !errors.Is(err, bufio.ErrBufferFull) {
+		return line, err
+	}
+	var long []byte
+	for {
+		if long = append(long, line...); len(long) > maxLine {
+			return nil, errLongLine
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return long, err
+		}
+		line, err = r.ReadSlice('\n')
+	}
+}
+
 // scan calls yield with every record until it returns false, and gives the
 // offset of the first byte after the last record accepted.
 func scan(f io.Reader, path string, yield func(Record) bool) (end int64, err error) {
-	r := bufio.NewReaderSize(f, maxLine)
+	r := bufio.NewReader(f)
 	for n := 1; ; n++ {
-		line, err := r.ReadSlice('\n')
+		line, err := readLine(r)
 		switch {
 		case errors.Is(err, io.EOF): // a record ends with its line: this one was torn
 			return end, nil
-		case errors.Is(err, bufio.ErrBufferFull):
+		case errors.Is(err, errLongLine):
 			return end, fmt.Errorf("record: %s:%d: the line is longer than %d bytes", path, n, maxLine)
 		case err != nil:
 			return end, fmt.Errorf("record: %w", err)

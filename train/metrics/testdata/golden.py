@@ -1,13 +1,18 @@
 # Writes golden.json: the metrics of small sets, by other people's code where it
 # exists (SciPy, POT) and by the definitions in NumPy or mpmath otherwise.
 # Coordinates are multiples of 1/256, so that float32 holds them exactly.
-# Versions: numpy 2.4.6, scipy 1.17.1, mpmath 1.3.0, POT 0.9.7.post1.
+# Beside it stats.npz and stats-float32.npz, the statistics of x as pytorch-fid keeps them, and compressed in float32.
+# Versions: numpy 2.4.6, scipy 1.17.1, mpmath 1.3.0, POT 0.9.7.post1, torch-fidelity 0.4.0, prdc 0.2.
 import json, pathlib
 import mpmath
 import numpy as np
 import ot
 import scipy.linalg, scipy.stats
+import torch
+from prdc import compute_prdc
 from scipy.spatial.distance import cdist
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+from torch_fidelity.metric_kid import kernel_mmd
 
 r = np.random.default_rng(7)
 mpmath.mp.dps = 60
@@ -95,6 +100,21 @@ distances = dict(
     bandwidths=bandwidths,
     mmd=float(off_diagonal(kernel(x, x)) + off_diagonal(kernel(y, y)) - 2 * kernel(x, y).mean()))
 
+# Other programs' own code on the same points, in float64.
+for name, value in compute_prdc(x, y, K).items():
+    assert np.isclose(value, manifold[name], rtol=1e-15), name
+draw = np.random.default_rng(11)
+subsets = [[draw.choice(len(p), 20, replace=False) for p in (x, y)] for _ in range(6)]
+kid = [float(kernel_mmd(x[i], y[j], kid_kernel="poly")) for i, j in subsets]
+stats = [fid_features_to_statistics(torch.tensor(p)) for p in (x, y)]  # numpy.cov
+theirs = dict(
+    kid_subsets=[[i.tolist(), j.tolist()] for i, j in subsets], kid=kid, kid_mean=float(np.mean(kid)), kid_std=float(np.std(kid)),
+    kid_all=float(kernel_mmd(x[: len(y)], y, kid_kernel="poly")),
+    fid=fid_statistics_to_metric(stats[0], stats[1], False)["frechet_inception_distance"])
+here = pathlib.Path(__file__).parent
+np.savez(here / "stats.npz", mu=stats[0]["mu"], sigma=stats[0]["sigma"])
+np.savez_compressed(here / "stats-float32.npz", mu=stats[0]["mu"].astype("f4"), sigma=stats[0]["sigma"].astype("f4"), arr_0=np.zeros(3, "u1"))
+
 out = dict(frechet=frechet, x=x.ravel().tolist(), y=y.ravel().tolist(),
-           manifold={k: float(v) for k, v in manifold.items()}, distances=distances)
+           manifold={k: float(v) for k, v in manifold.items()}, distances=distances, theirs=theirs)
 pathlib.Path(__file__).with_name("golden.json").write_text(json.dumps(out) + "\n")
