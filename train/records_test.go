@@ -16,14 +16,15 @@ import (
 	"github.com/langevin-go/langevin/train/record"
 )
 
-// events are the tags of a run's event files with how many values each has, and of histograms how many numbers were counted.
-func eventTags(t *testing.T, dir RunDir) (tags map[string]int, counted map[string]float64) {
+// eventTags are the tags of a run's event files with how many values each has, and of histograms how many numbers
+// the last counted and the sum of their squares.
+func eventTags(t *testing.T, dir RunDir) (tags map[string]int, counted, squares map[string]float64) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir.Events(), "*"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("event files %v, %v", files, err)
 	}
-	tags, counted = map[string]int{}, map[string]float64{}
+	tags, counted, squares = map[string]int{}, map[string]float64{}, map[string]float64{}
 	for _, f := range files {
 		b, err := os.ReadFile(f)
 		if err != nil {
@@ -35,15 +36,21 @@ func eventTags(t *testing.T, dir RunDir) (tags map[string]int, counted map[strin
 				for _, v := range fieldsOf(t, value, 1) { // Value
 					tag := string(fieldsOf(t, v, 1)[0])
 					tags[tag]++
-					if h := fieldsOf(t, v, 5); h != nil { // HistogramProto, whose num is the third double
-						counted[tag] = math.Float64frombits(binary.LittleEndian.Uint64(fieldsOf(t, h[0], 3)[0]))
+					if h := fieldsOf(t, v, 5); h != nil { // HistogramProto: num, sum_squares
+						number := func(field protowire.Number) float64 {
+							if f := fieldsOf(t, h[0], field); f != nil { // 0 is left out
+								return math.Float64frombits(binary.LittleEndian.Uint64(f[0]))
+							}
+							return 0
+						}
+						counted[tag], squares[tag] = number(3), number(5)
 					}
 				}
 			}
 			b = b[n+16:]
 		}
 	}
-	return tags, counted
+	return tags, counted, squares
 }
 
 // fieldsOf are a message's fields of a number, as bytes.
@@ -202,8 +209,8 @@ func TestUpdateRatio(t *testing.T) {
 
 // TensorBoard gets a histogram of each parameter's weights and gradients with all of their numbers, and pictures.
 func TestEventsOfARun(t *testing.T) {
-	dir := trained(t, digitsYAML, "record.histograms=7", "sample.peek=true")
-	tags, counted := eventTags(t, dir)
+	dir := trained(t, digitsYAML, "record.histograms=7", "sample.peek=true", "log_every=1")
+	tags, counted, squares := eventTags(t, dir)
 	trainedAs := opened(t, dir)
 	for _, p := range trainedAs.Params {
 		for _, kind := range []string{"weights/", "gradients/"} {
@@ -215,9 +222,25 @@ func TestEventsOfARun(t *testing.T) {
 			t.Errorf("%d update ratios of %s, want 2", tags["update_ratio/"+p.Name], p.Name)
 		}
 	}
-	for tag, want := range map[string]int{"samples": 2, "peek": 2, "train/loss": 4, "train/update_ratio": 4, "wall/samples_per_s": 4} {
+	for tag, want := range map[string]int{"samples": 2, "peek": 2, "train/loss": 14, "train/update_ratio": 14, "wall/samples_per_s": 14} {
 		if tags[tag] != want {
 			t.Errorf("%s: %d values, want %d", tag, tags[tag], want)
+		}
+	}
+	// Together they have the norms that the last step's record states: sums of some 10⁴ squares in float32, of which roundings take less than 10⁴·2⁻²⁴.
+	records, err := record.ReadMetrics(dir.Metrics())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, key := range map[string]string{"weights/": "train/weight_norm", "gradients/": "train/grad_norm"} {
+		sum := 0.0
+		for tag, v := range squares {
+			if strings.HasPrefix(tag, kind) {
+				sum += v
+			}
+		}
+		if want, ok := records[len(records)-1].Get(key); !ok || math.Abs(math.Sqrt(sum)/want-1) > 1e-3 {
+			t.Errorf("the norm of %s is %g, the record says %g", kind, math.Sqrt(sum), want)
 		}
 	}
 	for _, step := range []int64{7, 14} {
@@ -225,7 +248,7 @@ func TestEventsOfARun(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if tags, _ := eventTags(t, trained(t, moonsYAML)); tags["samples"] != 0 || tags["weights/"+trainedAs.Params[0].Name] != 0 {
+	if tags, _, _ := eventTags(t, trained(t, moonsYAML)); tags["samples"] != 0 || tags["weights/"+trainedAs.Params[0].Name] != 0 {
 		t.Errorf("a run without pictures and histograms has the tags %v", tags)
 	}
 }
