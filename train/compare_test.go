@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -238,5 +239,43 @@ func TestCompareConditions(t *testing.T) {
 	}
 	if q := c.few(c.all[0], 23); q.N != 23 || !slices.Equal(q.Prompts[:20], want.Prompts) || q.Prompts[21] != want.Prompts[1] || q.Negative != "one" {
 		t.Errorf("a request of 23 asks for %+v", q)
+	}
+}
+
+// Figures of samples stand beside those of the comparison, each under its own name.
+func TestComparedJSON(t *testing.T) {
+	for _, r := range []Compared{
+		{Coverage: 0.25, Images: &metrics.Report{}}, {Coverage: 0.25, Points: &metrics.PointReport{}},
+	} {
+		b, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]any{}
+		if err := json.Unmarshal(b, &got); err != nil {
+			t.Fatal(err)
+		}
+		whole := 0
+		for _, part := range []any{r.Images, r.Points} {
+			if v := reflect.ValueOf(part); !v.IsNil() {
+				each, err := json.Marshal(part)
+				if err != nil {
+					t.Fatal(err)
+				}
+				own := map[string]any{}
+				if err := json.Unmarshal(each, &own); err != nil {
+					t.Fatal(err)
+				}
+				for key := range own {
+					if _, ok := got[key]; !ok {
+						t.Errorf("%s of the samples is missing", key)
+					}
+				}
+				whole = len(own)
+			}
+		}
+		if got["mode_coverage"] != 0.25 || whole < 5 {
+			t.Errorf("mode_coverage %v, beside %d figures", got["mode_coverage"], whole)
+		}
 	}
 }

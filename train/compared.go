@@ -27,7 +27,7 @@ type Compared struct {
 	Outside  metrics.Figure `json:"outside"`          // part of the samples where that density is 0, which are not in the mean
 	Rare     metrics.Figure `json:"rare_mass"`        // part of the samples in the rarest mode, or class; NaN: none are known
 	RareData metrics.Figure `json:"rare_mass_data"`   // its share of the data
-	Coverage metrics.Figure `json:"coverage"`         // the least, over modes or classes, of their part of the samples over that of the data; NaN: none are known
+	Coverage metrics.Figure `json:"mode_coverage"`    // the least, over modes or classes, of their part of the samples over that of the data; NaN: none are known
 	Modes    []Mode         `json:"modes,omitempty"`  // of mixtures the components, of pictures the classes
 
 	Images *metrics.Report      `json:"-"` // its figures stand beside these
