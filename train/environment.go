@@ -3,6 +3,7 @@ package train
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -59,10 +60,15 @@ func ReadEnvironments(d RunDir) (out []Environment, err error) {
 	if err != nil {
 		return nil, noRead(d.Environments(), err, "what the run's processes ran on")
 	}
+	n := 0
 	for line := range strings.Lines(string(b)) {
+		n++
 		var e Environment
-		if json.Unmarshal([]byte(line), &e) == nil {
+		switch err := json.Unmarshal([]byte(line), &e); {
+		case err == nil:
 			out = append(out, e)
+		case !strings.HasPrefix(line, "{"):
+			return nil, fmt.Errorf("%s:%d: the line is no JSON object as training writes them", d.Environments(), n)
 		}
 	}
 	return out, nil
